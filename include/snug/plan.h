@@ -1,0 +1,61 @@
+// The byte plan of a training run, as `snug plan` reports it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace snug {
+
+/// Adds up to PlanReport::total_bytes.
+struct PlanBreakdown {
+  std::int64_t driver = 0, library = 0, weights = 0, gradients = 0, optimizer = 0, statistics = 0, activations = 0,
+               workspace = 0, input = 0, padding = 0;
+  [[nodiscard]] std::int64_t total() const {
+    return driver + library + weights + gradients + optimizer + statistics + activations + workspace + input + padding;
+  }
+};
+
+struct PlanTensor {
+  std::string name, layer, role;
+  std::int64_t bytes = 0;
+};
+
+/// The step of the transient arena at which most bytes are alive.
+struct PlanPeak {
+  std::int64_t step = 0;
+  std::string phase, layer;
+  std::vector<PlanTensor> tensors;  ///< every live transient storage once, largest first
+};
+
+struct PlanLayer {
+  std::string name;
+  std::vector<std::int64_t> output;  ///< with the batch
+  std::int64_t parameters = 0, flops = 0, saved_bytes = 0, workspace_bytes = 0;
+};
+
+struct PlanRemedy {
+  std::string change;  ///< config keys to paste, one a line
+  std::int64_t total_bytes = 0;
+  double estimated_slowdown = 1;
+};
+
+/// The fields of `plan --json`; bytes unless the name says otherwise.
+struct PlanReport {
+  std::string device;
+  std::int64_t device_bytes = 0, budget_bytes = 0;
+  bool fits = false;
+  std::int64_t short_by_bytes = 0;  ///< when it does not fit
+  std::int64_t batch = 0, micro_batch = 0, accumulation = 1, max_batch = 0;
+  std::int64_t total_bytes = 0;
+  PlanBreakdown breakdown;
+  std::int64_t persistent_arena_bytes = 0, transient_arena_bytes = 0, lower_bound_bytes = 0;
+  PlanPeak peak;
+  std::int64_t host_bytes = 0, checkpoint_bytes = 0;
+  std::vector<std::string> strategy;
+  double estimated_images_per_second = 0, estimated_slowdown = 1, seconds = 0;
+  std::vector<PlanLayer> layers;
+  std::vector<PlanRemedy> remedies;
+};
+
+}  // namespace snug

@@ -1,0 +1,44 @@
+// What executes steps. Implementations: cpu/ (oneDNN and our own kernels), reference/ (double, naive, tests only).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "program/program.h"
+
+namespace snug {
+
+/// The addresses of a step's operands, in order, and of its workspace (null without one).
+/// An operand's address is that of its view's first element.
+struct StepArguments {
+  void* const* operands = nullptr;
+  void* workspace = nullptr;
+};
+
+/// What one step became on a backend: its algorithm, the scratch it needs, and the call that runs it.
+struct PreparedStep {
+  std::string algorithm;  ///< for people: "conv:jit_avx512_core"
+  std::int64_t workspace_bytes = 0;
+  std::function<void(const StepArguments&)> run;  ///< allocates nothing; absent where only planning is possible
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  /// Chooses how to run one step (its operands' shapes, types and strides, its attributes and the chosen alternative;
+  /// not the workspace operand). Answers may be cached by exactly these. Throws Error when it cannot run it.
+  [[nodiscard]] virtual PreparedStep prepare(const Program& program, const Step& step) = 0;
+};
+
+struct CpuOptions {
+  int threads = 0;  ///< 0: all cores
+};
+[[nodiscard]] std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options);
+/// f64 programs only.
+[[nodiscard]] std::unique_ptr<Backend> make_reference_backend();
+
+}  // namespace snug

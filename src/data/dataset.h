@@ -1,0 +1,72 @@
+// Data sets: what a split holds, one sample at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/shape.h"
+#include "snug/config.h"
+
+namespace snug {
+
+enum class LabelKind { numbers, rows };  ///< class numbers, or float rows (one-hot, soft, several ones, targets)
+
+struct DatasetInfo {
+  std::int64_t samples = 0;
+  Shape image;               ///< [h, w, c], always channels last
+  DType dtype = DType::u8;   ///< as `read` delivers pixels: u8, or f32 for every other source type (raw values)
+  std::string source_dtype;  ///< as stored: "uint8", "float64", …
+  double integer_max = 255;  ///< of the stored type; 0 for floats
+  LabelKind labels = LabelKind::numbers;
+  std::int64_t label_width = 1;      ///< columns of rows
+  std::vector<std::string> classes;  ///< names; of numeric labels the numbers as text (max label + 1 of them)
+  std::int64_t resident_bytes = 0;   ///< host memory that the open data set holds
+};
+
+/// Thread-safe for reading.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  [[nodiscard]] virtual const DatasetInfo& info() const = 0;
+  /// Writes the pixels of one sample (info().image elements of info().dtype).
+  virtual void read_image(std::int64_t sample, std::byte* pixels) const = 0;
+  /// The class number with label_offset added (labels = numbers).
+  [[nodiscard]] virtual std::int64_t label(std::int64_t sample) const = 0;
+  /// The row of a sample (labels = rows).
+  virtual void read_row(std::int64_t sample, float* row) const = 0;
+  /// Where a sample lies, for findings: "x.npy[17]", "train-images.gz[3]".
+  [[nodiscard]] virtual std::string where(std::int64_t sample) const = 0;
+};
+
+struct Splits {
+  std::shared_ptr<const Dataset> train, val, test;  ///< null where the config names none
+};
+
+/// Opens what the config names (IDX, NumPy, CIFAR binary, synthetic in this version). `val_split` divides train,
+/// stratified and seeded. Every problem of the files is in the one Error that it throws.
+/// `input` is model.input: the size of synthetic images, and how N×H×W and nchw arrays are read.
+[[nodiscard]] Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& input, std::uint64_t seed);
+[[nodiscard]] std::shared_ptr<const Dataset> open_source(const DataSource& source, const DataConfig& config,
+                                                         const std::array<std::int64_t, 3>& input, std::uint64_t seed);
+
+/// Mean and standard deviation per channel of the raw values, minimum and maximum, in one streaming pass.
+struct PixelStatistics {
+  std::vector<double> mean, std;
+  double min = 0, max = 0;
+  std::int64_t not_finite_sample = -1;  ///< the first sample with NaN or Inf, or −1
+};
+[[nodiscard]] PixelStatistics measure_pixels(const Dataset& data, std::int64_t limit = -1);
+
+/// How raw pixels become the network's input: ((x ÷ divisor) − mean[c]) · inverse_std[c].
+struct InputScaling {
+  double divisor = 1;
+  std::vector<double> mean, inverse_std;  ///< one per channel
+};
+[[nodiscard]] InputScaling input_scaling(const Normalize& normalize, const Dataset& train);
+
+}  // namespace snug

@@ -1,0 +1,56 @@
+// Graph → Program: forward steps, a backward walk, update steps; then the passes, each verified.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+#include "program/program.h"
+
+namespace snug {
+
+struct LoweringOptions {
+  std::int64_t batch = 1;    ///< samples in the program
+  std::int64_t parts = 1;    ///< micro-batches the batch is done in: ceil(batch ÷ parts) samples each, the last fewer
+  bool training = true;      ///< false: one evaluation step
+  bool with_loss = true;     ///< evaluation without it: predict
+  bool use_average = false;  ///< evaluation reads the EMA of the weights
+  DType dtype = DType::f32;  ///< f64 for the reference backend
+  DType image_dtype = DType::u8;  ///< as the host delivers images: u8, f32 (f64 in f64 programs)
+  double image_divisor = 1;       ///< of normalize_input
+  std::vector<bool> frozen;       ///< by node; empty: none
+  TrainConfig train;              ///< loss, optimizer, clipping, EMA, freezing of statistics, seed, …
+};
+
+/// Names of the tensors that host and program exchange (arena `input`).
+namespace exchange {
+inline constexpr std::string_view kImages = "images";                 ///< [batch, h, w, c], raw
+inline constexpr std::string_view kLabels = "labels";                 ///< i32 [batch], or f32 rows [batch, outputs]
+inline constexpr std::string_view kMean = "input.mean";               ///< [c], after the division
+inline constexpr std::string_view kInverseStd = "input.inverse_std";  ///< [c]
+inline constexpr std::string_view kControl = "control";               ///< f64, see Control
+inline constexpr std::string_view kStats = "stats";                   ///< f64, see TrainStats: of this step
+inline constexpr std::string_view kTotals = "totals";                 ///< f64: summed over steps, zeroed by the host
+inline constexpr std::string_view kClassWeights = "class_weights";    ///< [classes]; with train.class_weights
+inline constexpr std::string_view kOutputs = "outputs";               ///< [batch, outputs] logits; evaluation only
+}  // namespace exchange
+
+/// Prefixes of the tensors kept beside parameter `name`: "momentum:conv1.weight".
+namespace state_prefix {
+inline constexpr std::string_view kMomentum = "momentum:";
+inline constexpr std::string_view kFirstMoment = "moment1:";
+inline constexpr std::string_view kSecondMoment = "moment2:";
+inline constexpr std::string_view kAverage = "average:";
+inline constexpr std::string_view kGradient = "gradient:";
+}  // namespace state_prefix
+
+/// Lowers the whole step: alternatives chosen, in-place aliases made, verified. `graph` must be free of findings.
+/// Parameters are tensors named as in checkpoints, views of flat storages per optimizer group ("weights.decay",
+/// "weights.plain", "weights.frozen"); gradients and optimizer state lie at equal offsets in storages of their own.
+[[nodiscard]] Program lower(const Graph& graph, const LoweringOptions& options);
+
+/// The parts' sizes: as equal as possible, larger first.
+[[nodiscard]] std::vector<std::int64_t> split_batch(std::int64_t batch, std::int64_t parts);
+
+}  // namespace snug

@@ -1,0 +1,66 @@
+// Every byte of a run: programs are lowered, prepared and placed for a batch size, and held against the budget.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "lowering/lowering.h"
+#include "program/program.h"
+#include "snug/plan.h"
+
+namespace snug {
+
+/// The memory that a run is planned for.
+struct DeviceMemory {
+  std::string name;  ///< "cpu", "NVIDIA H200"
+  std::int64_t total_bytes = 0;
+  std::int64_t free_bytes = 0;
+  std::int64_t driver_bytes = 0;   ///< context; on the CPU the process before its arenas
+  std::int64_t library_bytes = 0;  ///< loaded kernels
+};
+/// This machine's memory: the least of physical memory, the control group's limit and ulimit.
+[[nodiscard]] DeviceMemory cpu_memory();
+
+struct PlanRequest {
+  LoweringOptions lowering;  ///< batch and parts are the planner's to set
+  BatchChoice batch;
+  std::int64_t train_samples = 0;  ///< 0: unknown; bounds batch and gives the last partial batch
+  std::int64_t val_samples = 0;
+  bool drop_last = false;
+  Budget budget;
+  std::optional<std::int64_t> arena_budget_bytes;  ///< of persistent + transient + input alone
+  std::int64_t host_bytes = 0;                     ///< data set, prefetch ring, checkpoint buffer
+  std::int64_t checkpoint_bytes = 0;
+};
+
+/// A program ready to run: workspaces added, every storage placed in its arena.
+struct PlannedProgram {
+  Program program;
+  std::vector<PreparedStep> steps;    ///< by StepId
+  std::vector<std::int64_t> offsets;  ///< by StorageId, in the storage's arena
+};
+
+/// What a training run executes. Programs share the three arenas; storages of the same name in the persistent and
+/// input arenas have the same offset in all of them.
+struct Plan {
+  PlanReport report;
+  std::int64_t persistent_bytes = 0, transient_bytes = 0, input_bytes = 0;  ///< sizes of the arenas
+  std::vector<PlannedProgram> programs;
+  int train = -1, train_last = -1, eval = -1, eval_last = -1;  ///< indices into programs; -1: not needed
+};
+
+inline constexpr std::int64_t kArenaAlignmentBytes = 256;
+
+/// Prepares every step, adds the workspaces and places everything. Several programs share the arenas.
+/// This is the mechanism below `plan_training`; tests and `predict` use it directly.
+[[nodiscard]] Plan plan_programs(std::vector<Program> programs, Backend& backend);
+
+/// Chooses the batch and plans it. When nothing fits, or a fixed batch does not, `report.fits` is false, the report
+/// says by how much, and `programs` is empty.
+[[nodiscard]] Plan plan_training(const Graph& graph, const PlanRequest& request, const DeviceMemory& device,
+                                 Backend& backend);
+
+}  // namespace snug

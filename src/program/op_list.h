@@ -1,0 +1,77 @@
+// The list of step kinds. A backend implements each; names and tables come from here.
+//
+// Operands are positional, in the order written below. [x] is present when the attribute named says so. "→" parts
+// what is read from what is written; ± marks what is read and written. {a | b} are alternatives (Step::saved): the
+// step reads exactly one of them, after its other operands (see Alternative).
+// Images are [n, h, w, c], convolution weights [out, kh, kw, in ÷ groups], dense data [n, units], dense weights
+// [out, in], per-channel values [c]. Every tensor is packed unless the line says "pitched".
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace snug {
+
+enum class Op : std::uint8_t {
+  normalize_input,         ///< images (u8, f32), mean [c], inverse_std [c] → y      (NormalizeAttributes)
+  conv_forward,            ///< x, w, [bias] → y                                      (ConvAttributes)
+  conv_backward_data,      ///< dy, w → dx
+  conv_backward_weights,   ///< x, dy → dw, [dbias]          (± with accumulate)
+  dense_forward,           ///< x, w, [bias] → y                                      (DenseAttributes)
+  dense_backward_data,     ///< dy, w → dx
+  dense_backward_weights,  ///< x, dy → dw, [dbias]          (± with accumulate)
+  batchnorm_forward,       ///< x, gamma, beta, running_mean ±, running_var ± → y, mean, inverse_std (of the batch)
+  batchnorm_inference,     ///< x, gamma, beta, running_mean, running_var → y         (BatchNormAttributes)
+  batchnorm_backward,      ///< dy, gamma, beta, mean, inverse_std → dx, dgamma, dbeta (± with accumulate), {x | y}
+  batchnorm_inference_backward,  ///< dy, gamma, running_mean, running_var → dx, dgamma, dbeta, {x}  (frozen statistics)
+  activation_forward,            ///< x → y; in place allowed                               (ActivationAttributes)
+  activation_backward,           ///< dy → dx, {x | y}; in place allowed; y only where the function can be inverted so
+  softmax_forward,               ///< x → y, over the last axis; in place allowed
+  softmax_backward,              ///< dy, y → dx; in place allowed
+  maxpool_forward,   ///< x → y, index (u8: place in the window, row · kernel width + column)  (PoolAttributes)
+  maxpool_backward,  ///< dy, index → dx
+  avgpool_forward,   ///< x → y                                                 (PoolAttributes)
+  avgpool_backward,  ///< dy → dx
+  adaptive_avgpool_forward,  ///< x → y: cell i averages rows [⌊i·h÷H⌋, ⌈(i+1)·h÷H⌉), columns likewise; H = W = 1 is
+                             ///< global
+  adaptive_avgpool_backward,  ///< dy → dx
+  add,                        ///< a, b → y; y may be a or b (in place)
+  copy,                       ///< x → y; both may be pitched (a channel slice of a wider tensor)
+  scale_channels,             ///< x [n,h,w,c], s [n,1,1,c] → y
+  scale_channels_backward,    ///< dy, x, s → dx, ds
+  dropout_forward,            ///< x, control → y; in place allowed                      (DropoutAttributes)
+  dropout_backward,           ///< dy, control → dx; in place allowed; draws the same numbers again
+  fill,                       ///< → y                                                   (FillAttributes)
+  weight_sum,                 ///< labels (i32 [n] or rows [n, classes]), class_weights [classes] → sum [1]
+  softmax_crossentropy,  ///< logits [n, classes], labels i32 [n], [class_weights, weight_sum], stats ± → [dlogits]
+  softmax_crossentropy_rows,  ///< the same with labels f32 [n, classes]              (LossAttributes)
+  sigmoid_crossentropy,       ///< logits [n, units], labels f32 [n, units], stats ± → [dlogits]
+  mean_squared_error,         ///< y [n, units], labels f32 [n, units], stats ± → [dy]
+  add_stats,                  ///< stats, totals ±: totals += stats (TrainStats below)
+  gradient_norm,  ///< flat gradient, stats ± → sum of squares [1] (±); a sum that is not finite sets not_finite
+  sgd_update,   ///< flat g, control, stats, [norm²: clip_norm] , flat w ±, [flat v ±: momentum]   (UpdateAttributes)
+  adam_update,  ///< flat g, control, stats, [norm²: clip_norm], flat w ±, m ±, v ±
+  ema_update,   ///< flat w, stats, flat average ±
+  wait,         ///< operands of steps on another queue that are complete after this step
+};
+inline constexpr std::size_t kOpCount = static_cast<std::size_t>(Op::wait) + 1;
+
+[[nodiscard]] std::string_view to_string(Op op);
+
+/// Elements of the `control` tensor (f64), written by the host before each step.
+struct Control {
+  enum : std::size_t { learning_rate, step, loss_scale, count };  // step: optimizer steps done before this one
+};
+
+/// Elements of `stats` (f64 [6]), which a program zeroes first and the loss steps add to, and of `totals`, which sums
+/// them over an epoch. Updates are skipped while not_finite is not zero.
+struct TrainStats {
+  enum : std::size_t { loss_sum, weight_sum, correct, correct_top5, samples, not_finite, count };
+  // The loss of a batch is loss_sum ÷ weight_sum. loss_sum holds Σ weight · loss of a sample (binary crossentropy and
+  // mse: the mean over the outputs), weight_sum Σ weight (1 each without class weights). correct: arg max equals the
+  // label's (binary with one output: both on the same side of ½; several outputs: all of them). mse counts none.
+};
+
+}  // namespace snug

@@ -1,0 +1,114 @@
+#include "program/program.h"
+
+#include <algorithm>
+
+#include "base/ensure.h"
+
+namespace snug {
+
+std::string_view to_string(Role role) {
+  switch (role) {
+    case Role::weight: return "weight";
+    case Role::master: return "master";
+    case Role::optimizer: return "optimizer";
+    case Role::statistic: return "statistic";
+    case Role::gradient: return "gradient";
+    case Role::activation: return "activation";
+    case Role::workspace: return "workspace";
+    case Role::input: return "input";
+  }
+  return "?";
+}
+
+std::string_view to_string(Phase phase) {
+  switch (phase) {
+    case Phase::forward: return "forward";
+    case Phase::backward: return "backward";
+    case Phase::update: return "update";
+    case Phase::eval: return "eval";
+  }
+  return "?";
+}
+
+std::string_view to_string(Arena arena) {
+  switch (arena) {
+    case Arena::persistent: return "persistent";
+    case Arena::transient: return "transient";
+    case Arena::input: return "input";
+  }
+  return "?";
+}
+
+TensorId Program::find(std::string_view name) const {
+  const auto found = std::ranges::find(tensors, name, &TensorInfo::name);
+  return found == tensors.end() ? TensorId{} : TensorId{found - tensors.begin()};
+}
+
+std::array<std::int64_t, kMaxRank> packed_strides(const Shape& shape) {
+  std::array<std::int64_t, kMaxRank> strides{};
+  std::int64_t stride = 1;
+  for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+    strides[static_cast<std::size_t>(axis)] = stride;
+    stride *= shape[axis];
+  }
+  return strides;
+}
+
+bool is_packed(const TensorInfo& tensor) { return tensor.view.strides == packed_strides(tensor.shape); }
+
+std::int64_t extent_bytes(const TensorInfo& tensor) {
+  if (tensor.shape.elements() == 0) return 0;
+  std::int64_t last = 0;
+  for (int axis = 0; axis < tensor.shape.rank(); ++axis) {
+    last += (tensor.shape[axis] - 1) * tensor.view.strides[static_cast<std::size_t>(axis)];
+  }
+  return (last + 1) * size_bytes(tensor.dtype);
+}
+
+TensorId ProgramBuilder::add_tensor(const NewTensor& tensor) {
+  const StorageId storage{static_cast<std::int64_t>(program_.storages.size())};
+  program_.storages.push_back({tensor.name, tensor.shape.elements() * size_bytes(tensor.dtype), tensor.arena});
+  return add_view(tensor, storage, 0);
+}
+
+TensorId ProgramBuilder::add_view(const NewTensor& tensor, StorageId storage, std::int64_t offset_bytes) {
+  const TensorId id{static_cast<std::int64_t>(program_.tensors.size())};
+  const std::int64_t channels = tensor.shape.rank() == 0 ? 1 : tensor.shape.back();
+  program_.tensors.push_back({.name = tensor.name,
+                              .shape = tensor.shape,
+                              .dtype = tensor.dtype,
+                              .role = tensor.role,
+                              .layer = tensor.layer,
+                              .view = {storage, offset_bytes, packed_strides(tensor.shape), channels}});
+  return id;
+}
+
+TensorId ProgramBuilder::add_channel_slice(TensorId whole, std::int64_t begin, std::int64_t count, std::string name) {
+  TensorInfo slice = program_[whole];
+  ensure(begin >= 0 && begin + count <= slice.shape.back(), "a channel slice lies inside its tensor");
+  slice.name = std::move(name);
+  slice.shape[slice.shape.rank() - 1] = count;
+  slice.view.offset_bytes += begin * size_bytes(slice.dtype);
+  const TensorId id{static_cast<std::int64_t>(program_.tensors.size())};
+  program_.tensors.push_back(std::move(slice));
+  return id;
+}
+
+TensorId ProgramBuilder::add_batch_slice(TensorId whole, std::int64_t begin, std::int64_t count, std::string name) {
+  TensorInfo slice = program_[whole];
+  ensure(slice.shape.rank() > 0 && begin >= 0 && begin + count <= slice.shape[0],
+         "a batch slice lies inside its tensor");
+  slice.name = std::move(name);
+  slice.shape[0] = count;
+  slice.view.offset_bytes += begin * slice.view.strides[0] * size_bytes(slice.dtype);
+  const TensorId id{static_cast<std::int64_t>(program_.tensors.size())};
+  program_.tensors.push_back(std::move(slice));
+  return id;
+}
+
+StepId ProgramBuilder::add_step(Step step) {
+  program_.steps.push_back(std::move(step));
+  return StepId{static_cast<std::int64_t>(program_.steps.size()) - 1};
+}
+
+}  // namespace snug

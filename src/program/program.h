@@ -1,0 +1,155 @@
+// A Program: one training step (or one evaluation step) as a linear list of steps on tensors. It knows no op's
+// meaning; the verifier, the printer and the planner work from operands and accesses alone.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/ids.h"
+#include "base/shape.h"
+#include "program/attributes.h"
+#include "program/op_list.h"
+
+namespace snug {
+
+enum class Role : std::uint8_t { weight, master, optimizer, statistic, gradient, activation, workspace, input };
+enum class Phase : std::uint8_t { forward, backward, update, eval };
+enum class Access : std::uint8_t { in, out, inout };
+enum class Arena : std::uint8_t {
+  persistent,  ///< weights, masters, optimizer state, statistics: keeps its bytes from step to step
+  transient,   ///< activations, gradients, workspaces: shares bytes over the step
+  input,       ///< what the host writes or reads between steps: images, labels, control, statistics of the loss
+};
+[[nodiscard]] std::string_view to_string(Role role);
+[[nodiscard]] std::string_view to_string(Phase phase);
+[[nodiscard]] std::string_view to_string(Arena arena);
+
+/// A run of bytes with one lifetime. In-place operands and slices are several tensors in one storage.
+/// Persistent and input storages of different programs with the same name are the same memory.
+struct Storage {
+  std::string name;
+  std::int64_t size_bytes = 0;
+  Arena arena = Arena::transient;
+};
+
+/// Where a tensor lies in its storage.
+struct View {
+  StorageId storage;
+  std::int64_t offset_bytes = 0;
+  std::array<std::int64_t, kMaxRank> strides{};  ///< in elements; the last is 1
+  std::int64_t physical_channels = 0;  ///< extent of the last axis with its padding; its logical extent when packed
+};
+
+struct TensorInfo {
+  std::string name;  ///< of parameters: the name in checkpoints; else path and purpose ("layer1.0.conv1:dx")
+  Shape shape;
+  DType dtype = DType::f32;
+  Role role = Role::activation;
+  LayerId layer;  ///< not valid for what belongs to no layer
+  View view;
+};
+
+struct Operand {
+  TensorId tensor;
+  Access access = Access::in;
+};
+
+/// What a backward step may read of the forward pass; the planner chooses one.
+enum class Saved : std::uint8_t { input, output, mask };
+struct Alternative {
+  Saved kind = Saved::input;
+  TensorId tensor;  ///< read by the step
+};
+
+inline constexpr std::uint8_t kMainQueue = 0;
+
+struct Step {
+  Op op = Op::fill;
+  Phase phase = Phase::forward;
+  Attributes attributes;
+  std::vector<Operand> operands;  ///< positional, see op_list.h; a chosen alternative follows, then the workspace
+  LayerId layer;
+  std::uint8_t queue = kMainQueue;
+  std::vector<Alternative> saved;  ///< still to choose; empty once it is among the operands
+  Saved chosen = Saved::input;     ///< which kind of alternative was chosen
+  bool has_workspace = false;      ///< the last operand is scratch that lives for this step
+};
+
+struct Program {
+  std::vector<Storage> storages;
+  std::vector<TensorInfo> tensors;
+  std::vector<Step> steps;
+  std::vector<std::string> layers;  ///< paths, indexed by LayerId
+
+  [[nodiscard]] const TensorInfo& operator[](TensorId id) const { return tensors[id.index()]; }
+  [[nodiscard]] TensorInfo& operator[](TensorId id) { return tensors[id.index()]; }
+  [[nodiscard]] const Storage& operator[](StorageId id) const { return storages[id.index()]; }
+  [[nodiscard]] Storage& operator[](StorageId id) { return storages[id.index()]; }
+  [[nodiscard]] const Step& operator[](StepId id) const { return steps[id.index()]; }
+  /// The storage of a tensor.
+  [[nodiscard]] const Storage& storage_of(TensorId id) const {
+    return storages[tensors[id.index()].view.storage.index()];
+  }
+  /// The tensor with this name, or one that is not valid.
+  [[nodiscard]] TensorId find(std::string_view name) const;
+};
+
+/// Row-major strides of a packed tensor.
+[[nodiscard]] std::array<std::int64_t, kMaxRank> packed_strides(const Shape& shape);
+[[nodiscard]] bool is_packed(const TensorInfo& tensor);
+/// Bytes from the first to past the last element of the view.
+[[nodiscard]] std::int64_t extent_bytes(const TensorInfo& tensor);
+
+/// Adds tensors and steps. Names are made unique by the caller.
+class ProgramBuilder {
+ public:
+  explicit ProgramBuilder(Program& program) : program_(program) {}
+
+  struct NewTensor {
+    std::string name;
+    Shape shape;
+    DType dtype = DType::f32;
+    Role role = Role::activation;
+    LayerId layer{};
+    Arena arena = Arena::transient;
+  };
+  /// A packed tensor in a storage of its own, with the tensor's name.
+  TensorId add_tensor(const NewTensor& tensor);
+  /// A packed tensor over part of an existing storage (a parameter of a flat group, a flattened image).
+  TensorId add_view(const NewTensor& tensor, StorageId storage, std::int64_t offset_bytes);
+  /// Channels [begin, begin + count) of `whole`, pitched.
+  TensorId add_channel_slice(TensorId whole, std::int64_t begin, std::int64_t count, std::string name);
+  /// Rows [begin, begin + count) of the outermost axis of `whole`.
+  TensorId add_batch_slice(TensorId whole, std::int64_t begin, std::int64_t count, std::string name);
+  StepId add_step(Step step);
+  [[nodiscard]] Program& program() { return program_; }
+
+ private:
+  Program& program_;
+};
+
+/// Checks a program: ids in range, operands inside their storage, every tensor written before it is read, accesses
+/// that agree with the op list, phases in order, at most one alternative left per step. Returns what is wrong, one
+/// line each; empty when sound.
+[[nodiscard]] std::vector<std::string> verify(const Program& program);
+
+/// The steps as text, one a line: `summary --program`.
+[[nodiscard]] std::string print(const Program& program);
+
+/// Chooses for every step that still has alternatives the one which keeps fewer bytes alive (an alternative that
+/// other steps keep alive anyway costs nothing; ties go to the first).
+void choose_saved(Program& program);
+
+/// Lets steps that allow it write over an operand that nothing reads later: storages are merged.
+/// Which operand pairs may alias is `in_place_operand`.
+void alias_in_place(Program& program);
+
+/// The input operand that the first output of `op` may overwrite, or -1.
+[[nodiscard]] int in_place_operand(Op op);
+
+}  // namespace snug
