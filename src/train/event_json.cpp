@@ -1,0 +1,147 @@
+#include "train/event_json.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <type_traits>
+
+namespace snug {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json breakdown_object(const PlanBreakdown& parts) {
+  return {{"driver", parts.driver},           {"library", parts.library},     {"weights", parts.weights},
+          {"gradients", parts.gradients},     {"optimizer", parts.optimizer}, {"statistics", parts.statistics},
+          {"activations", parts.activations}, {"workspace", parts.workspace}, {"input", parts.input},
+          {"padding", parts.padding}};
+}
+
+Json peak_object(const PlanPeak& peak) {
+  Json tensors = Json::array();
+  for (const PlanTensor& tensor : peak.tensors)
+    tensors.push_back({{"name", tensor.name}, {"layer", tensor.layer}, {"role", tensor.role}, {"bytes", tensor.bytes}});
+  return {{"step", peak.step}, {"phase", peak.phase}, {"layer", peak.layer}, {"tensors", std::move(tensors)}};
+}
+
+Json layers_array(const std::vector<PlanLayer>& layers) {
+  Json array = Json::array();
+  for (const PlanLayer& layer : layers)
+    array.push_back({{"name", layer.name},
+                     {"output", layer.output},
+                     {"parameters", layer.parameters},
+                     {"flops", layer.flops},
+                     {"saved_bytes", layer.saved_bytes},
+                     {"workspace_bytes", layer.workspace_bytes}});
+  return array;
+}
+
+/// Appends the fields of `plan` to `object`.
+void add_plan(Json& object, const PlanReport& plan) {
+  object["device"] = plan.device;
+  object["device_bytes"] = plan.device_bytes;
+  object["budget_bytes"] = plan.budget_bytes;
+  object["fits"] = plan.fits;
+  object["batch"] = plan.batch;
+  object["micro_batch"] = plan.micro_batch;
+  object["accumulation"] = plan.accumulation;
+  object["max_batch"] = plan.max_batch;
+  object["total_bytes"] = plan.total_bytes;
+  object["breakdown"] = breakdown_object(plan.breakdown);
+  object["persistent_arena_bytes"] = plan.persistent_arena_bytes;
+  object["transient_arena_bytes"] = plan.transient_arena_bytes;
+  object["lower_bound_bytes"] = plan.lower_bound_bytes;
+  object["peak"] = peak_object(plan.peak);
+  object["host_bytes"] = plan.host_bytes;
+  object["checkpoint_bytes"] = plan.checkpoint_bytes;
+  object["strategy"] = plan.strategy;
+  object["estimated_images_per_second"] = plan.estimated_images_per_second;
+  object["estimated_slowdown"] = plan.estimated_slowdown;
+  object["seconds"] = plan.seconds;
+  object["layers"] = layers_array(plan.layers);
+  if (plan.fits) return;
+  object["short_by_bytes"] = plan.short_by_bytes;
+  Json remedies = Json::array();
+  for (const PlanRemedy& remedy : plan.remedies)
+    remedies.push_back({{"change", remedy.change},
+                        {"total_bytes", remedy.total_bytes},
+                        {"estimated_slowdown", remedy.estimated_slowdown}});
+  object["remedies"] = std::move(remedies);
+}
+
+void add_fields(Json& object, const PlanEvent& event) {
+  object["event"] = "plan";
+  add_plan(object, event.plan);
+}
+
+void add_fields(Json& object, const StepEvent& event) {
+  object = {{"event", "step"}, {"step", event.step}, {"loss", event.loss}, {"lr", event.lr}};
+}
+
+void add_fields(Json& object, const EpochEvent& event) {
+  object = {{"event", "epoch"},
+            {"epoch", event.epoch},
+            {"train_loss", event.train_loss},
+            {"train_accuracy", event.train_accuracy}};
+  if (event.val_loss) object["val_loss"] = *event.val_loss;
+  if (event.val_accuracy) object["val_accuracy"] = *event.val_accuracy;
+  object["images_per_second"] = event.images_per_second;
+  object["lr"] = event.lr;
+}
+
+void add_fields(Json& object, const FindingEvent& event) {
+  const Diagnostic& finding = event.finding;
+  object = {{"event", "finding"},     {"code", finding.code}, {"severity", to_string(finding.severity)},
+            {"where", finding.where}, {"what", finding.what}, {"fix", finding.fix}};
+}
+
+void add_fields(Json& object, const DoneEvent& event) {
+  object = {{"event", "done"},
+            {"epochs", event.epochs},
+            {"best_val_accuracy", event.best_val_accuracy},
+            {"planned_peak_bytes", event.planned_peak_bytes},
+            {"measured_peak_bytes", event.measured_peak_bytes},
+            {"step_allocations", event.step_allocations},
+            {"checkpoint", event.checkpoint},
+            {"interrupted", event.interrupted}};
+}
+
+/// Paths and names may hold bytes that are not UTF-8; a log line must not fail for them.
+std::string dump(const Json& object, int indent = -1) {
+  return object.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+std::string event_json(const TrainEvent& event) {
+  return std::visit(
+      [](const auto& fields) -> std::string {
+        if constexpr (std::is_same_v<std::decay_t<decltype(fields)>, ProgressEvent>) {
+          return {};
+        } else {
+          Json object;
+          add_fields(object, fields);
+          return dump(object);
+        }
+      },
+      event);
+}
+
+std::string plan_json(const PlanReport& plan, int indent) {
+  Json object;
+  add_plan(object, plan);
+  return dump(object, indent);
+}
+
+std::string metrics_csv_header() {
+  return "epoch,train_loss,train_accuracy,val_loss,val_accuracy,images_per_second,lr\n";
+}
+
+std::string metrics_csv_line(const EpochEvent& event) {
+  const auto optional = [](const std::optional<double>& value) { return value ? fmt::format("{}", *value) : ""; };
+  return fmt::format("{},{},{},{},{},{},{}\n", event.epoch, event.train_loss, event.train_accuracy,
+                     optional(event.val_loss), optional(event.val_accuracy), event.images_per_second, event.lr);
+}
+
+}  // namespace snug
