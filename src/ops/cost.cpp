@@ -1,0 +1,82 @@
+#include "ops/op.h"
+
+namespace snug {
+
+namespace {
+
+std::int64_t elements(const Program& program, const Step& step, std::size_t operand) {
+  return program[step.operands[operand].tensor].shape.elements();
+}
+
+/// Multiply-adds of a convolution: outputs × the weights of one filter.
+std::int64_t conv_flops(const Program& program, TensorId output, TensorId weights) {
+  const Shape& w = program[weights].shape;
+  return 2 * program[output].shape.elements() * (w.elements() / w[0]);
+}
+
+std::int64_t step_flops(const Program& program, const Step& step) {
+  const auto tensor = [&](std::size_t operand) { return step.operands[operand].tensor; };
+  switch (step.op) {
+    case Op::conv_forward:
+    case Op::dense_forward: {
+      const bool bias = step.op == Op::conv_forward ? std::get<ConvAttributes>(step.attributes).bias
+                                                    : std::get<DenseAttributes>(step.attributes).bias;
+      return conv_flops(program, tensor(bias ? 3 : 2), tensor(1));
+    }
+    case Op::conv_backward_data:
+    case Op::dense_backward_data: return conv_flops(program, tensor(0), tensor(1));
+    case Op::conv_backward_weights:
+    case Op::dense_backward_weights: return conv_flops(program, tensor(1), tensor(2));
+    case Op::normalize_input:
+    case Op::batchnorm_forward:
+    case Op::batchnorm_inference:
+    case Op::batchnorm_backward:
+    case Op::batchnorm_inference_backward:
+    case Op::activation_forward:
+    case Op::activation_backward:
+    case Op::softmax_forward:
+    case Op::softmax_backward:
+    case Op::maxpool_forward:
+    case Op::maxpool_backward:
+    case Op::avgpool_forward:
+    case Op::avgpool_backward:
+    case Op::adaptive_avgpool_forward:
+    case Op::adaptive_avgpool_backward:
+    case Op::add:
+    case Op::scale_channels:
+    case Op::scale_channels_backward:
+    case Op::dropout_forward:
+    case Op::dropout_backward:
+    case Op::softmax_crossentropy:
+    case Op::softmax_crossentropy_rows:
+    case Op::sigmoid_crossentropy:
+    case Op::mean_squared_error:
+    case Op::gradient_norm:
+    case Op::sgd_update:
+    case Op::adam_update:
+    case Op::ema_update:
+      // Bound by memory: one FLOP an element says so to anyone who divides by a rate.
+      return elements(program, step, 0);
+    case Op::copy:
+    case Op::fill:
+    case Op::weight_sum:
+    case Op::add_stats:
+    case Op::wait: return 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Cost step_cost(const Program& program, const Step& step) {
+  Cost cost{.flops = step_flops(program, step), .bytes = 0};
+  for (const Operand& operand : step.operands) {
+    const TensorInfo& tensor = program[operand.tensor];
+    if (tensor.role == Role::workspace) continue;
+    const std::int64_t bytes = tensor.shape.elements() * size_bytes(tensor.dtype);
+    cost.bytes += operand.access == Access::inout ? 2 * bytes : bytes;
+  }
+  return cost;
+}
+
+}  // namespace snug
