@@ -1,0 +1,184 @@
+// The independent checker of programs: what a pass may break is found here, before anything is planned.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "program/program.h"
+
+namespace snug {
+
+namespace {
+
+bool flag(const Attributes& attributes, bool ConvAttributes::*conv, bool DenseAttributes::*dense) {
+  if (const auto* c = std::get_if<ConvAttributes>(&attributes)) return c->*conv;
+  if (const auto* d = std::get_if<DenseAttributes>(&attributes)) return d->*dense;
+  return false;
+}
+
+/// The accesses that op_list.h asks for, one letter an operand: i in, o out, m inout.
+std::string signature(const Step& step) {
+  const bool bias = flag(step.attributes, &ConvAttributes::bias, &DenseAttributes::bias);
+  const bool accumulate = flag(step.attributes, &ConvAttributes::accumulate, &DenseAttributes::accumulate);
+  const auto* norm = std::get_if<BatchNormAttributes>(&step.attributes);
+  const auto* loss = std::get_if<LossAttributes>(&step.attributes);
+  const auto* update = std::get_if<UpdateAttributes>(&step.attributes);
+  const std::string sums = norm != nullptr && norm->accumulate ? "mm" : "oo";
+  const std::string gradient = loss != nullptr && loss->gradient ? "o" : "";
+  switch (step.op) {
+    case Op::normalize_input: return "iiio";
+    case Op::conv_forward:
+    case Op::dense_forward: return bias ? "iiio" : "iio";
+    case Op::conv_backward_data:
+    case Op::dense_backward_data: return "iio";
+    case Op::conv_backward_weights:
+    case Op::dense_backward_weights: return std::string("ii") + std::string(bias ? 2 : 1, accumulate ? 'm' : 'o');
+    case Op::batchnorm_forward: return "iiimmooo";
+    case Op::batchnorm_inference: return "iiiiio";
+    case Op::batchnorm_backward: return "iiiiio" + sums.substr(0, 2);
+    case Op::batchnorm_inference_backward: return "iiiio" + sums;
+    case Op::activation_forward:
+    case Op::activation_backward:
+    case Op::softmax_forward:
+    case Op::avgpool_forward:
+    case Op::avgpool_backward:
+    case Op::adaptive_avgpool_forward:
+    case Op::adaptive_avgpool_backward:
+    case Op::copy: return "io";
+    case Op::softmax_backward:
+    case Op::maxpool_backward:
+    case Op::add:
+    case Op::scale_channels:
+    case Op::dropout_forward:
+    case Op::dropout_backward:
+    case Op::weight_sum: return "iio";
+    case Op::maxpool_forward: return "ioo";
+    case Op::scale_channels_backward: return "iiioo";
+    case Op::fill: return "o";
+    case Op::softmax_crossentropy:
+    case Op::softmax_crossentropy_rows: return (loss != nullptr && loss->class_weights ? "iiiim" : "iim") + gradient;
+    case Op::sigmoid_crossentropy:
+    case Op::mean_squared_error: return "iim" + gradient;
+    case Op::add_stats: return "im";
+    case Op::gradient_norm: {
+      const auto* norm_attributes = std::get_if<GradientNormAttributes>(&step.attributes);
+      return norm_attributes != nullptr && norm_attributes->accumulate ? "imm" : "imo";
+    }
+    case Op::sgd_update:
+      return std::string(update != nullptr && update->clip_norm > 0 ? "iiiim" : "iiim") +
+             (update != nullptr && update->momentum > 0 ? "m" : "");
+    case Op::adam_update: return update != nullptr && update->clip_norm > 0 ? "iiiimmm" : "iiimmm";
+    case Op::ema_update: return "iim";
+    case Op::wait: return std::string(step.operands.size(), 'i');
+  }
+  return "";
+}
+
+char letter(Access access) {
+  switch (access) {
+    case Access::in: return 'i';
+    case Access::out: return 'o';
+    case Access::inout: return 'm';
+  }
+  return '?';
+}
+
+/// Ops whose backward step reads something of the forward pass.
+bool reads_saved(Op op) {
+  return op == Op::activation_backward || op == Op::batchnorm_backward || op == Op::batchnorm_inference_backward;
+}
+
+class Verifier {
+ public:
+  explicit Verifier(const Program& program) : program_(program), written_(program.storages.size(), false) {}
+
+  std::vector<std::string> run() {
+    for (std::size_t i = 0; i < program_.tensors.size(); ++i) check_tensor(program_.tensors[i]);
+    if (!problems_.empty()) return problems_;
+    for (std::size_t i = 0; i < program_.storages.size(); ++i) {
+      // What the host or an earlier step of the training wrote is there from the start.
+      written_[i] = program_.storages[i].arena != Arena::transient;
+    }
+    bool updating = false;
+    for (std::size_t i = 0; i < program_.steps.size(); ++i) {
+      check_step(i, program_.steps[i]);
+      if (program_.steps[i].phase == Phase::update)
+        updating = true;
+      else if (updating)
+        report(i, "comes after an update");
+    }
+    return problems_;
+  }
+
+ private:
+  void report(std::size_t step, const std::string& what) {
+    problems_.push_back(fmt::format("step {} ({}): {}", step, to_string(program_.steps[step].op), what));
+  }
+
+  void check_tensor(const TensorInfo& tensor) {
+    const StorageId storage = tensor.view.storage;
+    if (!storage.valid() || storage.index() >= program_.storages.size()) {
+      problems_.push_back("tensor " + tensor.name + ": no such storage");
+      return;
+    }
+    const std::int64_t end = tensor.view.offset_bytes + extent_bytes(tensor);
+    if (tensor.view.offset_bytes < 0 || end > program_[storage].size_bytes) {
+      problems_.push_back(fmt::format("tensor {}: bytes {} to {} lie outside its storage of {}", tensor.name,
+                                      tensor.view.offset_bytes, end, program_[storage].size_bytes));
+    }
+    if (tensor.view.offset_bytes % size_bytes(tensor.dtype) != 0) {
+      problems_.push_back("tensor " + tensor.name + ": misaligned");
+    }
+    if (tensor.layer.valid() && tensor.layer.index() >= program_.layers.size()) {
+      problems_.push_back("tensor " + tensor.name + ": no such layer");
+    }
+  }
+
+  void check_step(std::size_t index, const Step& step) {
+    std::string accesses;
+    for (const Operand& operand : step.operands) {
+      if (!operand.tensor.valid() || operand.tensor.index() >= program_.tensors.size()) {
+        report(index, "an operand that does not exist");
+        return;
+      }
+      accesses += letter(operand.access);
+    }
+    std::string expected = signature(step);
+    if (reads_saved(step.op)) {
+      if (step.saved.empty()) expected += 'i';
+    } else if (!step.saved.empty()) {
+      report(index, "has alternatives though its op reads none");
+    }
+    if (step.has_workspace) expected += 'm';
+    if (accesses != expected) {
+      report(index, fmt::format("operands are {}, the op list says {}", accesses, expected));
+    }
+    if (step.has_workspace && program_[step.operands.back().tensor].role != Role::workspace) {
+      report(index, "its last operand is no workspace");
+    }
+    for (const Alternative& alternative : step.saved) check_read(index, alternative.tensor);
+    for (const Operand& operand : step.operands) {
+      if (operand.access != Access::out && program_[operand.tensor].role != Role::workspace) {
+        check_read(index, operand.tensor);
+      }
+    }
+    for (const Operand& operand : step.operands) {
+      if (operand.access != Access::in) written_[program_[operand.tensor].view.storage.index()] = true;
+    }
+  }
+
+  void check_read(std::size_t index, TensorId tensor) {
+    if (!written_[program_[tensor].view.storage.index()]) {
+      report(index, "reads " + program_[tensor].name + " before anything wrote it");
+    }
+  }
+
+  const Program& program_;
+  std::vector<bool> written_;  ///< by storage
+  std::vector<std::string> problems_;
+};
+
+}  // namespace
+
+std::vector<std::string> verify(const Program& program) { return Verifier(program).run(); }
+
+}  // namespace snug
