@@ -1,0 +1,95 @@
+#include <algorithm>
+#include <cmath>
+
+#include "backend/reference/call.h"
+#include "backend/reference/functions.h"
+
+namespace snug::reference {
+
+namespace {
+
+/// Calls visit(n, h, w) for every pixel.
+template <class Visit>
+void for_each_pixel(const Extents& extents, Visit visit) {
+  for_each({extents[0], extents[1], extents[2], 1}, [&](Index n, Index h, Index w, Index) { visit(n, h, w); });
+}
+
+double pixels(const Doubles& x) { return static_cast<double>(x.n() * x.h() * x.w()); }
+
+}  // namespace
+
+void batchnorm_forward(const Call& call) {
+  const auto& attributes = call.attributes<BatchNormAttributes>();
+  const Doubles x = call[0], gamma = call[1], beta = call[2], running_mean = call[3], running_var = call[4];
+  const Doubles y = call[5], mean = call[6], inverse_std = call[7];
+  const double count = pixels(x);
+  for (Index c = 0; c < x.c(); ++c) {
+    double sum = 0;
+    for_each_pixel(x.extents, [&](Index n, Index h, Index w) { sum += x(n, h, w, c); });
+    const double average = sum / count;
+    double squares = 0;
+    for_each_pixel(x.extents, [&](Index n, Index h, Index w) { squares += std::pow(x(n, h, w, c) - average, 2); });
+    const double variance = squares / count;
+    const double unbiased = squares / std::max(count - 1, 1.0);
+    mean(c) = average;
+    inverse_std(c) = 1 / std::sqrt(variance + attributes.epsilon);
+    running_mean(c) = (1 - attributes.momentum) * running_mean(c) + attributes.momentum * average;
+    running_var(c) = (1 - attributes.momentum) * running_var(c) + attributes.momentum * unbiased;
+    for_each_pixel(x.extents, [&](Index n, Index h, Index w) {
+      y(n, h, w, c) = gamma(c) * (x(n, h, w, c) - average) * inverse_std(c) + beta(c);
+    });
+  }
+}
+
+void batchnorm_inference(const Call& call) {
+  const double epsilon = call.attributes<BatchNormAttributes>().epsilon;
+  const Doubles x = call[0], gamma = call[1], beta = call[2], running_mean = call[3], running_var = call[4];
+  const Doubles y = call[5];
+  for_each(x.extents, [&](Index n, Index h, Index w, Index c) {
+    y(n, h, w, c) = gamma(c) * (x(n, h, w, c) - running_mean(c)) / std::sqrt(running_var(c) + epsilon) + beta(c);
+  });
+}
+
+void batchnorm_backward(const Call& call) {
+  const auto& attributes = call.attributes<BatchNormAttributes>();
+  const Doubles dy = call[0], gamma = call[1], beta = call[2], mean = call[3], inverse_std = call[4];
+  const Doubles dx = call[5], dgamma = call[6], dbeta = call[7], saved = call[8];
+  const double count = pixels(dy);
+  for (Index c = 0; c < dy.c(); ++c) {
+    const auto normalized = [&](Index n, Index h, Index w) {
+      if (call.chosen() == Saved::input) return (saved(n, h, w, c) - mean(c)) * inverse_std(c);
+      return (saved(n, h, w, c) - beta(c)) / gamma(c);
+    };
+    double sum = 0;
+    double dot = 0;
+    for_each_pixel(dy.extents, [&](Index n, Index h, Index w) {
+      sum += dy(n, h, w, c);
+      dot += dy(n, h, w, c) * normalized(n, h, w);
+    });
+    for_each_pixel(dy.extents, [&](Index n, Index h, Index w) {
+      dx(n, h, w, c) = gamma(c) * inverse_std(c) * (dy(n, h, w, c) - sum / count - normalized(n, h, w) * dot / count);
+    });
+    dgamma(c) = dot + (attributes.accumulate ? dgamma(c) : 0.0);
+    dbeta(c) = sum + (attributes.accumulate ? dbeta(c) : 0.0);
+  }
+}
+
+void batchnorm_inference_backward(const Call& call) {
+  const auto& attributes = call.attributes<BatchNormAttributes>();
+  const Doubles dy = call[0], gamma = call[1], running_mean = call[2], running_var = call[3];
+  const Doubles dx = call[4], dgamma = call[5], dbeta = call[6], x = call[7];
+  for (Index c = 0; c < dy.c(); ++c) {
+    const double inverse_std = 1 / std::sqrt(running_var(c) + attributes.epsilon);
+    double sum = 0;
+    double dot = 0;
+    for_each_pixel(dy.extents, [&](Index n, Index h, Index w) {
+      sum += dy(n, h, w, c);
+      dot += dy(n, h, w, c) * (x(n, h, w, c) - running_mean(c)) * inverse_std;
+      dx(n, h, w, c) = gamma(c) * inverse_std * dy(n, h, w, c);
+    });
+    dgamma(c) = dot + (attributes.accumulate ? dgamma(c) : 0.0);
+    dbeta(c) = sum + (attributes.accumulate ? dbeta(c) : 0.0);
+  }
+}
+
+}  // namespace snug::reference
