@@ -1,0 +1,95 @@
+#include <functional>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "program/programs.h"
+
+namespace snug {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+/// input → relu → y → relu → z, sound as built; each case breaks one thing.
+struct Chain {
+  Program program;
+  TensorId x, y, z;
+  Chain() {
+    ProgramBuilder builder(program);
+    program.layers = {"0", "1"};
+    x = test::image(builder, "x", Arena::input);
+    y = test::image(builder, "y");
+    z = test::image(builder, "z");
+    builder.add_step(test::relu(x, y));
+    builder.add_step(test::relu(y, z));
+  }
+};
+
+TEST(Verify, AcceptsASoundProgram) { EXPECT_THAT(verify(Chain().program), IsEmpty()); }
+
+TEST(Verify, FindsEveryKindOfFault) {
+  struct Case {
+    const char* name;
+    std::function<void(Chain&)> breaking;
+    const char* says;
+  };
+  const std::vector<Case> cases{
+      {"read before write", [](Chain& c) { std::swap(c.program.steps[0], c.program.steps[1]); },
+       "before anything wrote"},
+      {"no such tensor", [](Chain& c) { c.program.steps[0].operands[0].tensor = TensorId{99}; }, "does not exist"},
+      {"invalid tensor", [](Chain& c) { c.program.steps[0].operands[1].tensor = TensorId{}; }, "does not exist"},
+      {"wrong access", [](Chain& c) { c.program.steps[0].operands[1].access = Access::inout; }, "operands are im"},
+      {"missing operand", [](Chain& c) { c.program.steps[1].operands.pop_back(); }, "the op list says io"},
+      {"view outside storage", [](Chain& c) { c.program[c.y].view.offset_bytes = 4; }, "outside its storage"},
+      {"negative offset", [](Chain& c) { c.program[c.y].view.offset_bytes = -4; }, "outside its storage"},
+      {"misaligned",
+       [](Chain& c) {
+         c.program[c.y].shape = {1};
+         c.program[c.y].view.offset_bytes = 2;
+       },
+       "misaligned"},
+      {"no such storage", [](Chain& c) { c.program[c.y].view.storage = StorageId{9}; }, "no such storage"},
+      {"no such layer", [](Chain& c) { c.program[c.y].layer = LayerId{2}; }, "no such layer"},
+      {"update before forward", [](Chain& c) { c.program.steps[0].phase = Phase::update; }, "after an update"},
+      {"alternatives where none are read",
+       [](Chain& c) {
+         c.program.steps[1].saved = {{Saved::input, c.x}};
+       },
+       "reads none"},
+      {"workspace that is none",
+       [](Chain& c) {
+         c.program.steps[1].operands.push_back({c.x, Access::inout});
+         c.program.steps[1].has_workspace = true;
+       },
+       "no workspace"},
+  };
+  for (const Case& test : cases) {
+    Chain chain;
+    test.breaking(chain);
+    const std::vector<std::string> problems = verify(chain.program);
+    ASSERT_FALSE(problems.empty()) << test.name;
+    EXPECT_THAT(problems.front(), HasSubstr(test.says)) << test.name;
+  }
+}
+
+TEST(Verify, AsksForTheChosenAlternative) {
+  Chain chain;
+  ProgramBuilder builder(chain.program);
+  const TensorId dx = test::image(builder, "dx");
+  builder.add_step(test::relu_backward(chain.z, dx, {}));  // nothing saved, nothing chosen
+  const std::vector<std::string> problems = verify(chain.program);
+  ASSERT_EQ(problems.size(), 1U);
+  EXPECT_THAT(problems.front(), HasSubstr("the op list says ioi"));
+}
+
+TEST(Print, NamesStepsOperandsAndLayers) {
+  Chain chain;
+  chain.program.steps[1].layer = LayerId{1};
+  const std::string text = print(chain.program);
+  EXPECT_THAT(text, HasSubstr("activation_forward"));
+  EXPECT_THAT(text, HasSubstr("1: y[2×4×4×3 fp32], →z[2×4×4×3 fp32]"));
+}
+
+}  // namespace
+}  // namespace snug
