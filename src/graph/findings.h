@@ -1,0 +1,24 @@
+// How findings about a model or a run are put together.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "snug/config.h"
+#include "snug/diagnostic.h"
+
+namespace snug {
+
+/// At most `limit` characters of UTF-8 text; what is left out of the middle becomes "…".
+[[nodiscard]] std::string elide(std::string_view text, std::size_t limit);
+
+/// A finding of severity error at `where`, its text within the 160 characters that are promised.
+[[nodiscard]] Diagnostic finding(std::string code, const Position& where, std::string_view what, std::string fix);
+
+/// "layer 'layer1.0.conv1': …": the path is shortened where the text would become too long.
+[[nodiscard]] std::string layer_text(std::string_view path, std::string_view text);
+
+/// Where `key` of a layer stands, else the layer.
+[[nodiscard]] Position place(const LayerConfig& layer, std::string_view key);
+
+}  // namespace snug
