@@ -73,8 +73,8 @@ INSTANTIATE_TEST_SUITE_P(
              .schedule = {.kind = Kind::onecycle, .max_lr = 1.0, .warmup_fraction = 0.3},
              .steps_per_epoch = 1,
              .total_steps = 1,
-             .rates = {{0, 1.0 - (1.0 - 4e-6)}}}),
-    [](const auto& info) { return info.param.name; });
+             .rates = {{0, 4e-6}}}),
+    [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace snug
