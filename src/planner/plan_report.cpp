@@ -1,0 +1,207 @@
+#include "planner/plan_report.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include "base/ensure.h"
+#include "planner/assemble.h"
+#include "program/lifetimes.h"
+
+namespace snug {
+namespace {
+
+std::int64_t pages(std::int64_t bytes) { return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes; }
+
+std::vector<const Program*> pointers(const Plan& plan) {
+  std::vector<const Program*> programs;
+  for (const PlannedProgram& one : plan.programs) programs.push_back(&one.program);
+  return programs;
+}
+
+/// The program whose transient arena is the largest; its buffers and their peak.
+struct Largest {
+  const Program* program = nullptr;
+  std::vector<Buffer> buffers;  // by StorageId
+  Peak peak;
+};
+
+Largest find_largest(const Plan& plan) {
+  Largest largest;
+  std::int64_t height = -1;
+  for (const PlannedProgram& planned : plan.programs) {
+    std::vector<Buffer> buffers = transient_buffers(planned.program);
+    std::int64_t top = 0;
+    for (std::size_t i = 0; i < buffers.size(); ++i) {
+      if (buffers[i].size_bytes > 0) top = std::max(top, planned.offsets[i] + buffers[i].size_bytes);
+    }
+    if (top <= height) continue;
+    height = top;
+    largest.peak = live_peak(buffers);
+    largest.program = &planned.program;
+    largest.buffers = std::move(buffers);
+  }
+  return largest;
+}
+
+/// Of every storage the tensor that last touched it at or before `step`: what the bytes are at that time.
+std::vector<TensorId> contents_at(const Program& program, std::int64_t step) {
+  std::vector<TensorId> contents(program.storages.size());
+  for (std::int64_t i = 0; i <= step; ++i) {
+    for (const Operand& operand : program.steps[static_cast<std::size_t>(i)].operands) {
+      contents[program[operand.tensor].view.storage.index()] = operand.tensor;
+    }
+  }
+  return contents;
+}
+
+std::string layer_name(const Program& program, LayerId layer) {
+  return layer.valid() ? program.layers[layer.index()] : std::string();
+}
+
+void describe_peak(const Largest& largest, PlanReport& report) {
+  if (largest.program == nullptr || largest.peak.bytes == 0) return;
+  const Program& program = *largest.program;
+  const std::int64_t step = largest.peak.step;
+  const Step& at = program.steps[static_cast<std::size_t>(step)];
+  report.peak = {.step = step, .phase = std::string(to_string(at.phase)), .layer = layer_name(program, at.layer)};
+  report.lower_bound_bytes = largest.peak.bytes;
+  const std::vector<TensorId> contents = contents_at(program, step);
+  for (std::size_t i = 0; i < largest.buffers.size(); ++i) {
+    const Buffer& buffer = largest.buffers[i];
+    if (buffer.size_bytes == 0 || !buffer.life.overlaps({step, step + 1})) continue;
+    const TensorInfo& tensor = program[contents[i]];
+    report.peak.tensors.push_back(
+        {tensor.name, layer_name(program, tensor.layer), std::string(to_string(tensor.role)), buffer.size_bytes});
+    switch (tensor.role) {
+      case Role::gradient: report.breakdown.gradients += buffer.size_bytes; break;
+      case Role::workspace: report.breakdown.workspace += buffer.size_bytes; break;
+      case Role::weight:
+      case Role::master:
+      case Role::optimizer:
+      case Role::statistic:
+      case Role::activation:
+      case Role::input: report.breakdown.activations += buffer.size_bytes; break;
+    }
+  }
+  std::ranges::stable_sort(report.peak.tensors, std::greater{}, &PlanTensor::bytes);
+}
+
+/// The bytes [begin, end) of a storage that a tensor of some role takes.
+struct Range {
+  std::int64_t begin = 0, end = 0;
+  Role role = Role::weight;
+};
+
+/// Parameters are views in flat storages, which have a tensor for the whole beside them: what holds another is left
+/// out, so that the gaps between parameters do not count.
+std::vector<Range> leaves(std::vector<Range> ranges) {
+  std::ranges::sort(
+      ranges, [](const Range& a, const Range& b) { return std::pair(a.begin, -a.end) < std::pair(b.begin, -b.end); });
+  const auto same = [](const Range& a, const Range& b) { return a.begin == b.begin && a.end == b.end; };
+  ranges.erase(std::unique(ranges.begin(), ranges.end(), same), ranges.end());
+  std::vector<Range> result;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    const bool holds_next = i + 1 < ranges.size() && ranges[i + 1].end <= ranges[i].end;
+    if (!holds_next) result.push_back(ranges[i]);
+  }
+  return result;
+}
+
+void describe_persistent(std::span<const Program* const> programs, PlanBreakdown& breakdown) {
+  std::unordered_map<std::string_view, std::vector<Range>> storages;
+  for (const Program* program : programs) {
+    for (const TensorInfo& tensor : program->tensors) {
+      const Storage& storage = (*program)[tensor.view.storage];
+      if (storage.arena != Arena::persistent) continue;
+      const std::int64_t begin = tensor.view.offset_bytes;
+      storages[storage.name].push_back({begin, begin + extent_bytes(tensor), tensor.role});
+    }
+  }
+  for (auto& [name, ranges] : storages) {
+    for (const Range& range : leaves(std::move(ranges))) {
+      const std::int64_t bytes = range.end - range.begin;
+      switch (range.role) {
+        case Role::optimizer: breakdown.optimizer += bytes; break;
+        case Role::statistic: breakdown.statistics += bytes; break;
+        case Role::weight:
+        case Role::master:
+        case Role::gradient:
+        case Role::activation:
+        case Role::workspace:
+        case Role::input: breakdown.weights += bytes; break;
+      }
+    }
+  }
+}
+
+/// Whether a step writes bytes that it also reads under another name.
+bool works_in_place(const Program& program, const Step& step) {
+  const auto overlap = [&](TensorId a, TensorId b) {
+    const TensorInfo& x = program[a];
+    const TensorInfo& y = program[b];
+    return x.view.storage == y.view.storage && x.view.offset_bytes < y.view.offset_bytes + extent_bytes(y) &&
+           y.view.offset_bytes < x.view.offset_bytes + extent_bytes(x);
+  };
+  for (const Operand& read : step.operands) {
+    if (read.access != Access::in) continue;
+    for (const Operand& written : step.operands) {
+      if (written.access == Access::out && overlap(read.tensor, written.tensor)) return true;
+    }
+  }
+  return false;
+}
+
+void describe_layers(const Program& program, std::vector<PlanLayer>& layers) {
+  for (const std::string& name : program.layers) layers.push_back({.name = name});
+  for (const Step& step : program.steps) {
+    if (!step.has_workspace || !step.layer.valid()) continue;
+    std::int64_t& bytes = layers[step.layer.index()].workspace_bytes;
+    bytes = std::max(bytes, program.storage_of(step.operands.back().tensor).size_bytes);
+  }
+  const auto backward = std::ranges::find(program.steps, Phase::backward, &Step::phase);
+  if (backward == program.steps.end()) return;
+  const std::int64_t begin = backward - program.steps.begin();
+  if (begin == 0) return;
+  const std::vector<Buffer> buffers = transient_buffers(program);
+  const std::vector<TensorId> contents = contents_at(program, begin - 1);
+  for (std::size_t i = 0; i < buffers.size(); ++i) {
+    const bool kept = buffers[i].size_bytes > 0 && buffers[i].life.first < begin && buffers[i].life.last > begin;
+    if (!kept) continue;
+    const TensorInfo& tensor = program[contents[i]];
+    if (tensor.role == Role::activation && tensor.layer.valid()) {
+      layers[tensor.layer.index()].saved_bytes += buffers[i].size_bytes;
+    }
+  }
+}
+
+}  // namespace
+
+void describe(Plan& plan, const DeviceMemory& device) {
+  PlanReport& report = plan.report;
+  const std::vector<const Program*> programs = pointers(plan);
+  report.device = device.name;
+  report.device_bytes = device.total_bytes;
+  report.persistent_arena_bytes = plan.persistent_bytes;
+  report.transient_arena_bytes = plan.transient_bytes;
+  report.breakdown.driver = device.driver_bytes;
+  report.breakdown.library = device.library_bytes;
+  describe_peak(find_largest(plan), report);
+  describe_persistent(programs, report.breakdown);
+  for (const SharedStorage& storage : share_by_name(programs, Arena::input).storages) {
+    report.breakdown.input += storage.size_bytes;
+  }
+  report.total_bytes = device.driver_bytes + device.library_bytes + pages(plan.persistent_bytes) +
+                       pages(plan.transient_bytes) + pages(plan.input_bytes);
+  report.breakdown.padding = report.total_bytes - report.breakdown.total();
+  ensure(report.breakdown.padding >= 0, "the parts of a plan are not more than the whole");
+
+  const int largest = plan.train >= 0 ? plan.train : 0;
+  if (!plan.programs.empty()) describe_layers(plan.programs[static_cast<std::size_t>(largest)].program, report.layers);
+  const bool in_place = std::ranges::any_of(programs, [](const Program* program) {
+    return std::ranges::any_of(program->steps, [&](const Step& step) { return works_in_place(*program, step); });
+  });
+  if (in_place) report.strategy.emplace_back("inplace");
+}
+
+}  // namespace snug
