@@ -41,7 +41,8 @@ Graph GraphBuilder::build() {
   graph_.nodes.push_back(
       {.op = NodeOp::input, .output = {model_.input[0], model_.input[1], model_.input[2]}, .path = "input"});
   graph_.output = NodeId(0);
-  const Position where = model_.layers.empty() ? Position{.file = model_.file} : model_.layers.front().where;
+  const Position where = model_.layers.empty() ? Position{.file = model_.file.empty() ? "model.layers" : model_.file}
+                                               : model_.layers.front().where;
   if (std::ranges::any_of(model_.input, [](std::int64_t extent) { return extent <= 0; }) ||
       elements(graph_.nodes.front().output) > kMaxElements) {
     findings_.push_back(finding("A110", where,
