@@ -57,7 +57,7 @@ void sgd_update(const Call& call) {
   const Doubles w = call[update.weights_operand];
   for_each_parameter(attributes.segments, [&](Index i) {
     double direction = update.g(i) * update.clip + attributes.weight_decay * w(i);
-    if (attributes.momentum != 0) {
+    if (attributes.momentum > 0) {
       const Doubles v = call[update.weights_operand + 1];
       v(i) = attributes.momentum * v(i) + direction;
       direction = attributes.nesterov ? direction + attributes.momentum * v(i) : v(i);

@@ -1,0 +1,31 @@
+// The case tables of the ops: one list serves the gradient check on the reference backend and the comparison of other
+// backends with it.
+#pragma once
+
+#include <vector>
+
+#include "ops/op_harness.h"
+
+namespace snug::ops_test {
+
+// Ops with a gradient.
+[[nodiscard]] std::vector<GradientCase> conv_cases();
+[[nodiscard]] std::vector<GradientCase> dense_cases();
+[[nodiscard]] std::vector<GradientCase> batchnorm_cases();
+[[nodiscard]] std::vector<GradientCase> activation_cases();
+[[nodiscard]] std::vector<GradientCase> softmax_cases();
+[[nodiscard]] std::vector<GradientCase> pool_cases();
+[[nodiscard]] std::vector<GradientCase> elementwise_cases();
+[[nodiscard]] std::vector<GradientCase> dropout_cases();
+[[nodiscard]] std::vector<GradientCase> all_gradient_cases();
+
+// Single steps.
+[[nodiscard]] std::vector<StepCase> input_cases();
+[[nodiscard]] std::vector<StepCase> copy_cases();
+[[nodiscard]] std::vector<StepCase> loss_cases();
+[[nodiscard]] std::vector<StepCase> update_cases();
+
+/// The loss of a case's batch is stats[loss_sum] ÷ this.
+[[nodiscard]] double loss_divisor(const StepCase& step);
+
+}  // namespace snug::ops_test
