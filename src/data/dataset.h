@@ -1,6 +1,7 @@
 // Data sets: what a split holds, one sample at a time.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,6 +27,7 @@ struct DatasetInfo {
   std::int64_t label_width = 1;      ///< columns of rows
   std::vector<std::string> classes;  ///< names; of numeric labels the numbers as text (max label + 1 of them)
   std::int64_t resident_bytes = 0;   ///< host memory that the open data set holds
+  std::int64_t mapped_bytes = 0;     ///< of mapped files: resident once read, but the system may take the pages back
 };
 
 /// Thread-safe for reading.
@@ -41,6 +43,8 @@ class Dataset {
   virtual void read_row(std::int64_t sample, float* row) const = 0;
   /// Where a sample lies, for findings: "x.npy[17]", "train-images.gz[3]".
   [[nodiscard]] virtual std::string where(std::int64_t sample) const = 0;
+  /// Where its label lies: "y.npy[17]".
+  [[nodiscard]] virtual std::string label_where(std::int64_t sample) const { return where(sample); }
 };
 
 struct Splits {
@@ -49,8 +53,10 @@ struct Splits {
 
 /// Opens what the config names (IDX, NumPy, CIFAR binary, synthetic in this version). `val_split` divides train,
 /// stratified and seeded. Every problem of the files is in the one Error that it throws.
-/// `input` is model.input: the size of synthetic images, and how N×H×W and nchw arrays are read.
+/// `input` is model.input: the size of synthetic images, and what every image must have after `layout`; all zero: any.
 [[nodiscard]] Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& input, std::uint64_t seed);
+/// One source whole (no val_split), with label_offset and ignore_label done. NumPy and IDX images without `labels` open
+/// too: class 0, no class names. Synthetic pictures are those of data.train.
 [[nodiscard]] std::shared_ptr<const Dataset> open_source(const DataSource& source, const DataConfig& config,
                                                          const std::array<std::int64_t, 3>& input, std::uint64_t seed);
 

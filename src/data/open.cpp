@@ -1,0 +1,228 @@
+// From the sources of a config to open data sets, with every fault of every split told at once.
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/rng.h"
+#include "base/text.h"
+#include "data/augment.h"
+#include "data/source.h"
+
+namespace snug {
+
+namespace {
+
+bool any_size(const InputSize& input) { return input == InputSize{0, 0, 0}; }
+
+SourcePointer open_arrays(const DataSource& source, const DataConfig& config, const InputSize& input,
+                          Findings& findings) {
+  const auto read = [&](const std::string& path, FileUse use) -> std::optional<Array> {
+    auto file = open_file(path, use, findings);
+    if (!file) return std::nullopt;
+    return source.format == DataFormat::idx ? read_idx(std::move(*file), use, findings)
+                                            : read_npy(std::move(*file), use, findings);
+  };
+  const auto packed = [](const std::string& path) { return path.ends_with(".npz") || path.find(".npz:") != path.npos; };
+  if (packed(source.images) || packed(source.labels)) {
+    findings.push_back(unsupported_finding(to_string(source.where), ".npz is not supported by this version; .npy is",
+                                           "np.save(\"x.npy\", np.load(\"FILE.npz\")[\"ARRAY\"])"));
+    return nullptr;
+  }
+  auto images = read(source.images, FileUse::images);
+  std::optional<Array> labels;
+  const bool labelled = !source.labels.empty();
+  if (labelled) labels = read(source.labels, FileUse::labels);
+  if (!images || (labelled && !labels)) return nullptr;
+  return make_array_source(std::move(*images), std::move(labels), config.layout, input, findings);
+}
+
+SourcePointer open_cifar(const DataSource& source, Findings& findings) {
+  std::vector<FileBytes> files;
+  for (const std::string& path : source.files) {
+    if (auto file = open_file(path, FileUse::images, findings)) files.push_back(std::move(*file));
+  }
+  if (source.files.empty()) {
+    findings.push_back(data_finding(FileUse::images, DataFault::missing, to_string(source.where),
+                                    "the source names 0 files; CIFAR data has at least one",
+                                    "files = [\"data_batch_1.bin\"]"));
+  }
+  if (files.empty() || files.size() < source.files.size()) return nullptr;
+  return make_cifar_source(std::move(files), source.format == DataFormat::cifar100 ? 100 : 10, findings);
+}
+
+/// `split` numbers the sequences of synthetic pictures: a validation split never shows the training's.
+SourcePointer open_shapes(const DataSource& source, const InputSize& input, std::uint64_t seed, std::uint64_t split,
+                          Findings& findings) {
+  constexpr std::int64_t kSmallest = 16;  // a figure of fewer pixels cannot be told apart
+  const std::size_t before = findings.size();
+  const std::string where = to_string(source.where);
+  const auto refuse = [&](DataFault fault, std::string_view what, std::string fix) {
+    findings.push_back(data_finding(FileUse::images, fault, where, what, std::move(fix)));
+  };
+  if (source.synthetic != "shapes") {
+    refuse(DataFault::wrong_format,
+           fmt::format("synthetic = \"{}\" is not known; \"shapes\" is", shorten(source.synthetic, 40)),
+           "synthetic = \"shapes\"");
+  }
+  if (source.count < 1) {
+    refuse(DataFault::no_samples, fmt::format("count = {} makes no pictures; at least 1 is needed", source.count),
+           "count = 4000");
+  }
+  constexpr std::int64_t kMostBytes = std::int64_t{1} << 40;
+  const auto [h, w, c] = input;
+  if (h < kSmallest || w < kSmallest || (c != 1 && c != 3)) {
+    refuse(
+        DataFault::image_size,
+        fmt::format("shapes are drawn from 16×16 up, with 1 or 3 channels; model.input is {}", format_extents(input)),
+        fmt::format("input = [{}, {}, {}]", std::max(h, kSmallest), std::max(w, kSmallest), c == 1 ? 1 : 3));
+  } else if (source.count > 0 && (h > 65'536 || w > 65'536 || source.count > kMostBytes / (h * w * c))) {
+    refuse(DataFault::image_size,
+           fmt::format("{} pictures of {} are more than 1 TiB", format_count(source.count), format_extents(input)),
+           "count = 4000");
+  }
+  if (findings.size() > before) return nullptr;
+  return make_shapes_source(source.count, input, split == 0 ? seed : random_key(seed, RandomStream::synthetic, ~split));
+}
+
+/// Whether the images are what the model reads.
+bool check_size(const Dataset& data, const DataSource& source, const InputSize& input, Findings& findings) {
+  const Shape& image = data.info().image;
+  if (any_size(input) || (image[0] == input[0] && image[1] == input[1] && image[2] == input[2])) return true;
+  const bool gray = image[2] == 1 && input[2] == 3;
+  findings.push_back(data_finding(
+      FileUse::images, DataFault::image_size, data.where(0),
+      fmt::format("images are {}{}, model.input is {}", to_string(image),
+                  source.format == DataFormat::idx || image[2] != 1 || !gray ? "" : " (gray)", format_extents(input)),
+      fmt::format("input = [{}, {}, {}]", image[0], image[1], image[2])));
+  return false;
+}
+
+SourcePointer open_one(const DataSource& source, const DataConfig& config, const InputSize& input, std::uint64_t seed,
+                       std::uint64_t split, Findings& findings) {
+  SourcePointer data;
+  bool labelled = true;
+  switch (source.format) {
+    case DataFormat::idx:
+    case DataFormat::numpy:
+      data = open_arrays(source, config, input, findings);
+      labelled = !source.labels.empty();
+      break;
+    case DataFormat::cifar10:
+    case DataFormat::cifar100: data = open_cifar(source, findings); break;
+    case DataFormat::synthetic: data = open_shapes(source, input, seed, split, findings); break;
+    case DataFormat::folder:
+    case DataFormat::csv:
+    case DataFormat::pack:
+      findings.push_back(unsupported_finding(
+          to_string(source.where),
+          fmt::format("{} is not supported by this version; IDX, NumPy, CIFAR binary and synthetic are",
+                      to_string(source.format)),
+          "train = { images = \"x.npy\", labels = \"y.npy\" }"));
+      return nullptr;
+  }
+  if (!data) return nullptr;
+  const bool fits = check_size(*data, source, input, findings);
+  if (labelled) data = finish_labels(std::move(data), config, findings);
+  return fits ? data : nullptr;
+}
+
+/// Keys that change what is read and that this version does not follow: reading on would train on other data.
+void check_supported(const DataConfig& config, Findings& findings) {
+  const std::string where = config.train ? to_string(config.train->where) : "";
+  const auto refuse = [&](bool used, std::string_view key, std::string_view without) {
+    if (!used) return;
+    findings.push_back(
+        unsupported_finding(where, fmt::format("data.{} is not supported by this version", key), std::string(without)));
+  };
+  refuse(!config.resize.empty(), "resize", "np.save(\"x.npy\", RESIZED)   # and leave data.resize out");
+  refuse(config.gray_to_rgb, "gray_to_rgb", "np.save(\"x.npy\", np.repeat(x[..., None], 3, -1))");
+  refuse(config.balance != Balance::none, "balance", "balance = \"none\"");
+}
+
+/// All splits go through one program: the same type of pixels, the same kind of labels.
+void check_agree(const Dataset& train, const Dataset& other, std::string_view name, Findings& findings) {
+  const DatasetInfo& a = train.info();
+  const DatasetInfo& b = other.info();
+  if (a.dtype != b.dtype || a.integer_max != b.integer_max) {
+    findings.push_back(data_finding(
+        FileUse::images, DataFault::splits_differ, other.where(0),
+        fmt::format("data.{} holds {}, data.train {}: the splits are on different scales", name, b.source_dtype,
+                    a.source_dtype),
+        fmt::format("np.save(\"x.npy\", x.astype(np.{}))   # with values on the scale of data.train", a.source_dtype)));
+  }
+  if (!(a.image == b.image)) {
+    findings.push_back(data_finding(
+        FileUse::images, DataFault::splits_differ, other.where(0),
+        fmt::format("images of data.{} are {}, of data.train {}", name, to_string(b.image), to_string(a.image)),
+        fmt::format("np.save(\"x.npy\", x.reshape(-1, {}, {}, {}))", a.image[0], a.image[1], a.image[2])));
+  }
+  if (a.labels != b.labels || a.label_width != b.label_width) {
+    const auto name_of = [](const DatasetInfo& info) {
+      return info.labels == LabelKind::numbers ? "class numbers" : fmt::format("rows of {}", info.label_width);
+    };
+    findings.push_back(
+        data_finding(FileUse::labels, DataFault::splits_differ, other.label_where(0),
+                     fmt::format("labels of data.{} are {}, of data.train {}", name, name_of(b), name_of(a)),
+                     "np.save(\"y.npy\", y.astype(np.int64))   # class numbers, or rows, in every split"));
+  }
+}
+
+void split_train(Splits& splits, const DataConfig& config, std::uint64_t seed, Findings& findings) {
+  const DatasetInfo& info = splits.train->info();
+  SplitIndices indices = stratified_split(*splits.train, config.val_split, seed);
+  if (indices.val.empty() || indices.train.empty()) {
+    findings.push_back(data_finding(
+        FileUse::images, DataFault::split, splits.train->where(0),
+        fmt::format("val_split = {} of {} samples leaves {} for training and {} for validation", config.val_split,
+                    format_count(info.samples), indices.train.size(), indices.val.size()),
+        "val_split = 0.5   # or more data"));
+    return;
+  }
+  const SourcePointer whole = splits.train;
+  splits.train = make_view(whole, std::move(indices.train), 0, info.classes, true);
+  splits.val = make_view(whole, std::move(indices.val), 0, whole->info().classes, false);
+}
+
+void check_labelled(const DataSource& source, std::string_view name, Findings& findings) {
+  const bool arrays = source.format == DataFormat::idx || source.format == DataFormat::numpy;
+  if (!arrays || !source.labels.empty()) return;
+  findings.push_back(data_finding(FileUse::labels, DataFault::unlabelled, to_string(source.where),
+                                  fmt::format("data.{} has images and no labels", name), "labels = \"FILE\""));
+}
+
+}  // namespace
+
+std::shared_ptr<const Dataset> open_source(const DataSource& source, const DataConfig& config,
+                                           const std::array<std::int64_t, 3>& input, std::uint64_t seed) {
+  Findings findings;
+  check_supported(config, findings);
+  auto data = open_one(source, config, input, seed, 0, findings);
+  if (!findings.empty()) throw Error(std::move(findings));
+  return data;
+}
+
+Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& input, std::uint64_t seed) {
+  Findings findings;
+  Splits splits;
+  check_supported(config, findings);
+  const auto open = [&](const std::optional<DataSource>& source, std::string_view name, std::uint64_t split) {
+    SourcePointer data;
+    if (!source) return data;
+    check_labelled(*source, name, findings);
+    return open_one(*source, config, input, seed, split, findings);
+  };
+  splits.train = open(config.train, "train", 0);
+  splits.val = open(config.val, "val", 1);
+  splits.test = open(config.test, "test", 2);
+  if (splits.train) {
+    check_augmentations(config.augment, splits.train->info().image, findings);
+    if (splits.val) check_agree(*splits.train, *splits.val, "val", findings);
+    if (splits.test) check_agree(*splits.train, *splits.test, "test", findings);
+    if (config.val_split > 0 && !config.val) split_train(splits, config, seed, findings);
+  }
+  if (!findings.empty()) throw Error(std::move(findings));
+  return splits;
+}
+
+}  // namespace snug

@@ -1,0 +1,183 @@
+// What the pixels are like, and how they become the network's input.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/ensure.h"
+#include "data/dataset.h"
+#include "data/findings.h"
+
+namespace snug {
+
+namespace {
+
+/// Mean and sum of squared distances from it, merged by Chan's formula, which loses no digits to large means.
+struct Moments {
+  double count = 0, mean = 0, squares = 0;
+
+  void merge(const Moments& other) {
+    if (other.count == 0) return;
+    const double total = count + other.count;
+    const double apart = other.mean - mean;
+    squares += other.squares + apart * apart * count * other.count / total;
+    mean += apart * other.count / total;
+    count = total;
+  }
+};
+
+struct Measure {
+  std::vector<Moments> channels;
+  double min = std::numeric_limits<double>::infinity();
+  double max = -std::numeric_limits<double>::infinity();
+  std::int64_t not_finite_sample = -1;
+};
+
+PixelStatistics to_statistics(const Measure& measure) {
+  PixelStatistics result{.not_finite_sample = measure.not_finite_sample};
+  for (const Moments& channel : measure.channels) {
+    result.mean.push_back(channel.mean);
+    result.std.push_back(channel.count > 0 ? std::sqrt(channel.squares / channel.count) : 0);
+  }
+  if (measure.min <= measure.max) {
+    result.min = measure.min;
+    result.max = measure.max;
+  }
+  return result;
+}
+
+/// Bytes are counted value by value: exact, and one addition a pixel.
+Measure measure_bytes(const Dataset& data, std::int64_t samples) {
+  const auto channels = static_cast<std::size_t>(data.info().image[2]);
+  std::vector<std::byte> pixels(static_cast<std::size_t>(data.info().image.elements()));
+  std::vector<std::array<std::int64_t, 256>> counts(channels);
+  for (std::int64_t sample = 0; sample < samples; ++sample) {
+    data.read_image(sample, pixels.data());
+    for (std::size_t i = 0; i < pixels.size(); i += channels) {
+      for (std::size_t c = 0; c < channels; ++c) ++counts[c][std::to_integer<std::size_t>(pixels[i + c])];
+    }
+  }
+  Measure measure;
+  for (const auto& histogram : counts) {
+    Moments channel;
+    for (std::size_t value = 0; value < histogram.size(); ++value) {
+      if (histogram[value] == 0) continue;
+      const auto number = static_cast<double>(value);
+      channel.merge({.count = static_cast<double>(histogram[value]), .mean = number});
+      measure.min = std::min(measure.min, number);
+      measure.max = std::max(measure.max, number);
+    }
+    measure.channels.push_back(channel);
+  }
+  return measure;
+}
+
+/// Image by image; an image with NaN or Inf is left out and the first is remembered.
+Measure measure_floats(const Dataset& data, std::int64_t samples) {
+  const auto channels = static_cast<std::size_t>(data.info().image[2]);
+  std::vector<float> pixels(static_cast<std::size_t>(data.info().image.elements()));
+  Measure measure{.channels = std::vector<Moments>(channels)};
+  std::vector<double> sums(channels);
+  std::vector<double> squares(channels);
+  const double count = static_cast<double>(pixels.size() / channels);
+  for (std::int64_t sample = 0; sample < samples; ++sample) {
+    data.read_image(sample, reinterpret_cast<std::byte*>(pixels.data()));
+    if (!std::ranges::all_of(pixels, [](float value) { return std::isfinite(value); })) {
+      if (measure.not_finite_sample < 0) measure.not_finite_sample = sample;
+      continue;
+    }
+    std::ranges::fill(sums, 0.0);
+    std::ranges::fill(squares, 0.0);
+    for (std::size_t i = 0; i < pixels.size(); i += channels) {
+      for (std::size_t c = 0; c < channels; ++c) sums[c] += static_cast<double>(pixels[i + c]);
+    }
+    for (std::size_t i = 0; i < pixels.size(); i += channels) {
+      for (std::size_t c = 0; c < channels; ++c) {
+        const double apart = static_cast<double>(pixels[i + c]) - sums[c] / count;
+        squares[c] += apart * apart;
+      }
+    }
+    for (std::size_t c = 0; c < channels; ++c) {
+      measure.channels[c].merge({.count = count, .mean = sums[c] / count, .squares = squares[c]});
+    }
+    const auto [low, high] = std::ranges::minmax(pixels);
+    measure.min = std::min(measure.min, static_cast<double>(low));
+    measure.max = std::max(measure.max, static_cast<double>(high));
+  }
+  return measure;
+}
+
+/// One value for all channels, or one for each.
+std::vector<double> per_channel(const std::vector<double>& values, std::size_t channels, std::string_view name,
+                                const Dataset& data) {
+  if (values.size() == 1) return std::vector<double>(channels, values.front());
+  if (values.size() == channels) return values;
+  throw Error(data_finding(
+      FileUse::images, DataFault::normalize, data.where(0),
+      fmt::format("data.normalize.{} has {} values, the images have {} channels", name, values.size(), channels),
+      fmt::format("normalize = \"per-channel\"   # or {} values", channels)));
+}
+
+InputScaling given_scaling(const Normalize& normalize, const Dataset& train, double divisor) {
+  const auto channels = static_cast<std::size_t>(train.info().image[2]);
+  InputScaling scaling{.divisor = divisor, .mean = per_channel(normalize.mean, channels, "mean", train)};
+  for (const double deviation : per_channel(normalize.std, channels, "std", train)) {
+    if (!(deviation > 0)) {
+      throw Error(data_finding(FileUse::images, DataFault::normalize, train.where(0),
+                               fmt::format("data.normalize.std has {}; standard deviations are above 0", deviation),
+                               "normalize = \"per-channel\""));
+    }
+    scaling.inverse_std.push_back(1 / deviation);
+  }
+  return scaling;
+}
+
+InputScaling measured_scaling(const Dataset& train, double divisor) {
+  const PixelStatistics pixels = measure_pixels(train);
+  if (pixels.not_finite_sample >= 0) {
+    throw Error(data_finding(FileUse::images, DataFault::not_finite, train.where(pixels.not_finite_sample),
+                             "the image has NaN or Inf among its pixels; normalize = \"per-channel\" needs finite ones",
+                             "np.save(\"x.npy\", np.nan_to_num(x))"));
+  }
+  InputScaling scaling{.divisor = divisor};
+  for (std::size_t channel = 0; channel < pixels.mean.size(); ++channel) {
+    if (!(pixels.std[channel] > 0)) {
+      throw Error(data_finding(FileUse::images, DataFault::constant, train.where(0),
+                               fmt::format("channel {} is {} in every pixel of all {} images: its deviation is 0",
+                                           channel, pixels.mean[channel], train.info().samples),
+                               "normalize = \"0-1\"   # or leave the channel out of the data"));
+    }
+    scaling.mean.push_back(pixels.mean[channel] / divisor);
+    scaling.inverse_std.push_back(divisor / pixels.std[channel]);
+  }
+  return scaling;
+}
+
+}  // namespace
+
+PixelStatistics measure_pixels(const Dataset& data, std::int64_t limit) {
+  const std::int64_t samples = limit < 0 ? data.info().samples : std::min(limit, data.info().samples);
+  return to_statistics(data.info().dtype == DType::u8 ? measure_bytes(data, samples) : measure_floats(data, samples));
+}
+
+InputScaling input_scaling(const Normalize& normalize, const Dataset& train) {
+  const DatasetInfo& info = train.info();
+  const auto channels = static_cast<std::size_t>(info.image[2]);
+  const double type_max = info.integer_max > 0 ? info.integer_max : 1;  // floats are taken as they are
+  const auto divided = [channels](double divisor) {
+    return InputScaling{divisor, std::vector<double>(channels, 0.0), std::vector<double>(channels, 1.0)};
+  };
+  switch (normalize.kind) {
+    case Normalization::none: return divided(1);
+    case Normalization::by_type: return divided(type_max);
+    case Normalization::unit: return divided(info.integer_max > 0 ? info.integer_max : 255);
+    case Normalization::per_channel: return measured_scaling(train, type_max);
+    case Normalization::mean_std: return given_scaling(normalize, train, type_max);
+  }
+  fail("a normalization that does not exist", __FILE__, __LINE__);
+}
+
+}  // namespace snug
