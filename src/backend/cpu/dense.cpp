@@ -1,0 +1,80 @@
+#include <fmt/format.h>
+
+#include "backend/cpu/onednn.h"
+#include "backend/cpu/prepare.h"
+
+namespace snug::cpu {
+
+namespace {
+
+using dnnl::memory;
+using Layout = memory::desc;
+
+Layout matrix(const Shape& shape) { return {{shape[0], shape[1]}, memory::data_type::f32, memory::format_tag::ab}; }
+Layout vector(std::int64_t count) { return {{count}, memory::data_type::f32, memory::format_tag::a}; }
+
+}  // namespace
+
+// Weights stay as they lie: they change in every step, and reordering them costs what a better layout gains.
+
+PreparedStep prepare_dense_forward(const CpuContext& context, const StepView& step) {
+  const auto& dense = step.attributes<DenseAttributes>();
+  constexpr DType f = DType::f32;
+  dense.bias ? step.expect({f, f, f, f}) : step.expect({f, f, f});
+  const std::size_t out = dense.bias ? 3 : 2;
+  const Layout x = matrix(step.shape(0));
+  const Layout w = matrix(step.shape(1));
+  const Layout y = matrix(step.shape(out));
+  const Layout bias = dense.bias ? vector(step.shape(1)[0]) : Layout();
+  PrimitiveSequence sequence(context.library);
+  const dnnl::inner_product_forward::primitive_desc description(sequence.engine(), dnnl::prop_kind::forward_training, x,
+                                                                w, bias, y, user_scratchpad());
+  std::vector<PrimitiveSequence::Argument> arguments{{DNNL_ARG_SRC, at_operand(0), x},
+                                                     {DNNL_ARG_WEIGHTS, at_operand(1), w},
+                                                     {DNNL_ARG_DST, at_operand(static_cast<std::int64_t>(out)), y}};
+  if (dense.bias) arguments.push_back({DNNL_ARG_BIAS, at_operand(2), bias});
+  sequence.add(dnnl::inner_product_forward(description), std::move(arguments));
+  return as_step(std::move(sequence), fmt::format("dense:{}", description.impl_info_str()));
+}
+
+PreparedStep prepare_dense_backward_data(const CpuContext& context, const StepView& step) {
+  step.expect({DType::f32, DType::f32, DType::f32});
+  const Layout dy = matrix(step.shape(0));
+  const Layout w = matrix(step.shape(1));
+  const Layout dx = matrix(step.shape(2));
+  PrimitiveSequence sequence(context.library);
+  const dnnl::inner_product_forward::primitive_desc hint(sequence.engine(), dnnl::prop_kind::forward_training, dx, w,
+                                                         dy, user_scratchpad());
+  const dnnl::inner_product_backward_data::primitive_desc description(sequence.engine(), dx, w, dy, hint,
+                                                                      user_scratchpad());
+  sequence.add(dnnl::inner_product_backward_data(description), {{DNNL_ARG_DIFF_DST, at_operand(0), dy},
+                                                                {DNNL_ARG_WEIGHTS, at_operand(1), w},
+                                                                {DNNL_ARG_DIFF_SRC, at_operand(2), dx}});
+  return as_step(std::move(sequence), fmt::format("dense:{}", description.impl_info_str()));
+}
+
+PreparedStep prepare_dense_backward_weights(const CpuContext& context, const StepView& step) {
+  const auto& dense = step.attributes<DenseAttributes>();
+  constexpr DType f = DType::f32;
+  dense.bias ? step.expect({f, f, f, f}) : step.expect({f, f, f});
+  const Layout x = matrix(step.shape(0));
+  const Layout dy = matrix(step.shape(1));
+  const Layout w = matrix(step.shape(2));
+  const Layout bias = dense.bias ? vector(step.shape(2)[0]) : Layout();
+  PrimitiveSequence sequence(context.library);
+  const dnnl::inner_product_forward::primitive_desc hint(sequence.engine(), dnnl::prop_kind::forward_training, x, w,
+                                                         bias, dy, user_scratchpad());
+  const dnnl::inner_product_backward_weights::primitive_desc description(sequence.engine(), x, w, bias, dy, hint,
+                                                                         user_scratchpad());
+  const Place dw = dense.accumulate ? sequence.add_scratch(w) : at_operand(2);
+  const Place dbias = dense.bias && dense.accumulate ? sequence.add_scratch(bias) : at_operand(3);
+  std::vector<PrimitiveSequence::Argument> arguments{
+      {DNNL_ARG_SRC, at_operand(0), x}, {DNNL_ARG_DIFF_DST, at_operand(1), dy}, {DNNL_ARG_DIFF_WEIGHTS, dw, w}};
+  if (dense.bias) arguments.push_back({DNNL_ARG_DIFF_BIAS, dbias, bias});
+  sequence.add(dnnl::inner_product_backward_weights(description), std::move(arguments));
+  if (dense.accumulate) sequence.add_reorder(dw, w, at_operand(2), w, true);
+  if (dense.accumulate && dense.bias) sequence.add_reorder(dbias, bias, at_operand(3), bias, true);
+  return as_step(std::move(sequence), fmt::format("dense:{}", description.impl_info_str()));
+}
+
+}  // namespace snug::cpu

@@ -1,0 +1,44 @@
+#include <numeric>
+
+#include "backend/cpu/kernels/kernels.h"
+
+namespace snug::cpu {
+
+// One per instruction set; see CMakeLists.txt.
+namespace x86_64_v2 {
+Kernels kernels();
+}
+namespace x86_64_v3 {
+Kernels kernels();
+}
+namespace x86_64_v4 {
+Kernels kernels();
+}
+
+std::array<const Kernels*, 3> usable_kernels() {
+  static const std::array<Kernels, 3> tables{x86_64_v2::kernels(), x86_64_v3::kernels(), x86_64_v4::kernels()};
+  __builtin_cpu_init();
+  // The features by which the levels differ for compiled code; no processor has these without the rest.
+  const bool v2 = __builtin_cpu_supports("sse4.2") != 0 && __builtin_cpu_supports("popcnt") != 0;
+  const bool v3 = v2 && __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
+                  __builtin_cpu_supports("bmi2") != 0;
+  const bool v4 = v3 && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+                  __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+  return {v2 ? &tables[0] : nullptr, v3 ? &tables[1] : nullptr, v4 ? &tables[2] : nullptr};
+}
+
+const Kernels& best_kernels() {
+  const Kernels* best = nullptr;
+  for (const Kernels* table : usable_kernels()) best = table != nullptr ? table : best;
+  return *best;
+}
+
+std::int64_t fold_of(std::int64_t channels) {
+  constexpr std::int64_t kWidest = 16;  // floats of the widest vector
+  const std::int64_t fold = kWidest / std::gcd(channels, kWidest);
+  if (channels * fold > kMaxFoldedWidth) return 1;
+  const std::int64_t width = channels * fold;
+  return width >= 64 ? fold : fold * (64 / width);
+}
+
+}  // namespace snug::cpu

@@ -1,0 +1,130 @@
+// Our own CPU kernels: plain functions on ranges, without threads, memory or state of their own. Each is compiled for
+// several instruction sets; `kernels_for` picks a table. Splitting work over threads is the callers' part.
+// In-place use (an output equal to an input) is allowed where the line says so; other overlap never is.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace snug::cpu {
+
+/// y may be x; dx may be dy or the third operand. Indexed by ActivationFunction.
+struct ActivationKernels {
+  using Forward = void (*)(float* y, const float* x, std::int64_t count);
+  using Backward = void (*)(float* dx, const float* dy, const float* saved, std::int64_t count);
+  Forward forward[7];
+  Backward backward_from_input[7];
+  Backward backward_from_output[7];  ///< null where the output does not determine the slope
+};
+
+/// Rows of channels. Few channels would leave vectors half empty; so `fold` successive rows count as one row of
+/// width = fold · channels, and per-channel vectors are repeated to `width` (see fold_of).
+struct ChannelKernels {
+  /// Mean and Σ(x − mean)² of each channel over `rows` rows: two passes, so keep a chunk within the cache.
+  void (*statistics)(const float* x, std::int64_t rows, std::int64_t channels, std::int64_t fold, float* mean,
+                     float* squares);
+  /// y = (x − center) · scale + shift; vectors of `width`; y may be x.
+  void (*normalize)(float* y, const float* x, std::int64_t rows, std::int64_t width, const float* center,
+                    const float* scale, const float* shift);
+  /// Σ dy and Σ dy · (z − center) of each channel; center has `channels` values.
+  void (*gradient_sums)(const float* dy, const float* z, std::int64_t rows, std::int64_t channels, std::int64_t fold,
+                        const float* center, float* sum, float* product);
+  /// dx = a · dy + b · (z − center) + c; vectors of `width`; dx may be dy or z.
+  void (*gradient)(float* dx, const float* dy, const float* z, std::int64_t rows, std::int64_t width,
+                   const float* center, const float* a, const float* b, const float* c);
+  /// y = x · scale (vector of `channels`), and Σ a · b of each channel.
+  void (*scale)(float* y, const float* x, std::int64_t rows, std::int64_t channels, const float* scale);
+  void (*products)(const float* a, const float* b, std::int64_t rows, std::int64_t channels, float* sum);
+  /// y = (x ÷ divisor − mean) · inverse_std, vectors of `channels`.
+  void (*normalize_bytes)(float* y, const std::uint8_t* x, std::int64_t rows, std::int64_t channels, float divisor,
+                          const float* mean, const float* inverse_std);
+  void (*normalize_floats)(float* y, const float* x, std::int64_t rows, std::int64_t channels, float divisor,
+                           const float* mean, const float* inverse_std);
+};
+
+struct PoolGeometry {
+  std::int64_t in_height = 0, in_width = 0, out_height = 0, out_width = 0, channels = 0;
+  std::int64_t kernel[2]{}, stride[2]{}, dilation[2]{}, pad[2]{};  ///< rows, columns
+};
+/// Half-open.
+struct Range {
+  std::int64_t begin = 0, end = 0;
+};
+struct PoolKernels {
+  /// One output row of one image. NaN wins; a window without a pixel gives -infinity.
+  void (*max_forward)(const PoolGeometry& geometry, std::int64_t out_row, const float* x, float* y,
+                      std::uint8_t* index);
+  /// One input row of one image.
+  void (*max_backward)(const PoolGeometry& geometry, std::int64_t in_row, const float* dy, const std::uint8_t* index,
+                       float* dx);
+  /// One output row: averages x over rows × columns[j].
+  void (*average_forward)(float* y, const float* x, std::int64_t channels, std::int64_t in_width, Range rows,
+                          const Range* columns, std::int64_t out_width);
+  /// One input row: column i gathers dy over rows × columns[i], weighted by 1 ÷ (row_count · column_count).
+  void (*average_backward)(float* dx, const float* dy, std::int64_t channels, std::int64_t out_width, Range rows,
+                           const float* row_weights, const Range* columns, const float* column_weights,
+                           std::int64_t in_width);
+};
+
+struct ElementwiseKernels {
+  void (*add)(float* y, const float* a, const float* b, std::int64_t count);     ///< y may be a or b
+  void (*multiply)(float* y, const float* x, float factor, std::int64_t count);  ///< y may be x
+  /// y = x · factor where the element's random number is kept, else 0; `first` (of x, within its sample) is a multiple
+  /// of 4. See DropoutAttributes; kept when word >> 8 ≥ threshold. y may be x.
+  void (*dropout)(float* y, const float* x, std::int64_t count, std::int64_t first, std::uint64_t key,
+                  std::uint64_t counter, std::uint32_t threshold, float factor);
+};
+
+struct SoftmaxKernels {
+  float (*maximum)(const float* x, std::int64_t count);  ///< NaN if any is
+  /// y = e^(x − shift) and their sum; y may be x, or null for the sum alone.
+  float (*exponentials)(float* y, const float* x, float shift, std::int64_t count);
+  float (*sum)(const float* x, std::int64_t count);
+  float (*dot)(const float* a, const float* b, std::int64_t count);
+  /// y = y · factor + offset.
+  void (*affine)(float* y, float factor, float offset, std::int64_t count);
+  /// dx = (dy − dot) · y; dx may be dy or y.
+  void (*backward)(float* dx, const float* dy, const float* y, float dot, std::int64_t count);
+};
+
+struct SgdValues {
+  float rate = 0, weight_decay = 0, momentum = 0, gradient_scale = 1;
+};
+struct AdamValues {
+  float rate = 0;                                   ///< divided by the first bias correction
+  float weight_decay = 0;                           ///< added to the gradient
+  float weight_factor = 1;                          ///< decoupled decay: weights are multiplied by it first
+  float beta1_rest = 0, beta2 = 0, beta2_rest = 0;  ///< rest: 1 − beta, rounded once
+  float epsilon = 0, gradient_scale = 1;
+  float root_correction = 1;  ///< √(1 − beta2^t)
+};
+struct UpdateKernels {
+  void (*sgd)(float* w, const float* g, const SgdValues& values, std::int64_t count);
+  void (*sgd_momentum)(float* w, const float* g, float* v, const SgdValues& values, std::int64_t count);
+  void (*sgd_nesterov)(float* w, const float* g, float* v, const SgdValues& values, std::int64_t count);
+  void (*adam)(float* w, const float* g, float* m, float* v, const AdamValues& values, std::int64_t count);
+  void (*ema)(float* average, const float* w, float decay, float one_minus_decay, std::int64_t count);
+  double (*sum_of_squares)(const float* x, std::int64_t count);
+};
+
+struct Kernels {
+  const char* instruction_set;
+  ActivationKernels activation;
+  ChannelKernels channel;
+  PoolKernels pool;
+  ElementwiseKernels elementwise;
+  SoftmaxKernels softmax;
+  UpdateKernels update;
+};
+
+/// The table for the newest instruction set that this processor has.
+[[nodiscard]] const Kernels& best_kernels();
+/// The tables that this processor can run, oldest first.
+[[nodiscard]] std::array<const Kernels*, 3> usable_kernels();  ///< null where it cannot
+
+/// A fold's width is at most this (unless fold = 1).
+inline constexpr std::int64_t kMaxFoldedWidth = 128;
+/// How many rows to take as one, so that vectors fill up.
+[[nodiscard]] std::int64_t fold_of(std::int64_t channels);
+
+}  // namespace snug::cpu

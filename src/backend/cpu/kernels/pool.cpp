@@ -1,0 +1,138 @@
+#include "backend/cpu/kernels/tables.h"
+#include "backend/cpu/kernels/vector.h"
+
+namespace snug::cpu::SNUG_ISA {
+
+namespace {
+
+constexpr int kMaxTaps = 256;  // of one axis; the index has one byte
+
+/// The taps of an output's window that lie inside the image, along one axis.
+Range inside(const PoolGeometry& g, int axis, std::int64_t out, std::int64_t extent) {
+  const std::int64_t first = out * g.stride[axis] - g.pad[axis];
+  const std::int64_t step = g.dilation[axis];
+  const std::int64_t begin = first >= 0 ? 0 : (-first + step - 1) / step;
+  const std::int64_t end = first >= extent ? 0 : (extent - first + step - 1) / step;
+  return {begin, end < g.kernel[axis] ? end : g.kernel[axis]};
+}
+
+template <class V>
+[[gnu::always_inline]] inline void max_block(const PoolGeometry& g, Range rows, Range columns, const float* corner,
+                                             float* y, std::uint8_t* index) {
+  using I = typename Lanes<V>::Int;
+  const std::int64_t row_step = g.dilation[0] * g.in_width * g.channels;
+  const std::int64_t column_step = g.dilation[1] * g.channels;
+  V best = broadcast<V>(-__builtin_inff());
+  // The first pixel inside the image wins even if it is -infinity.
+  I place = I{} + static_cast<std::int32_t>(rows.begin * g.kernel[1] + columns.begin);
+  for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+    for (std::int64_t c = columns.begin; c < columns.end; ++c) {
+      const V v = load<V>(corner + r * row_step + c * column_step);
+      const auto take = (v > best) | (v != v);
+      best = take ? v : best;
+      place = take ? I{} + static_cast<std::int32_t>(r * g.kernel[1] + c) : place;
+    }
+  }
+  store<V>(y, best);
+  store_bytes(index, place);
+}
+
+void max_forward(const PoolGeometry& g, std::int64_t out_row, const float* x, float* y, std::uint8_t* index) {
+  const Range rows = inside(g, 0, out_row, g.in_height);
+  const std::int64_t top = out_row * g.stride[0] - g.pad[0];
+  for (std::int64_t out = 0; out < g.out_width; ++out) {
+    const Range columns = inside(g, 1, out, g.in_width);
+    const std::int64_t left = out * g.stride[1] - g.pad[1];
+    const std::int64_t offset = (top * g.in_width + left) * g.channels;  // may point outside; its taps do not
+    for_lanes(g.channels, [&](std::int64_t c, auto v) {
+      max_block<decltype(v)>(g, rows, columns, x + (offset + c), y + out * g.channels + c,
+                             index + out * g.channels + c);
+    });
+  }
+}
+
+/// The outputs (and their taps) that read one input place, along one axis.
+struct Readers {
+  std::int64_t output[kMaxTaps];
+  std::int64_t tap[kMaxTaps];
+  int count = 0;
+};
+
+void find_readers(Readers& readers, const PoolGeometry& g, int axis, std::int64_t in, std::int64_t out_extent) {
+  readers.count = 0;
+  for (std::int64_t tap = 0; tap < g.kernel[axis]; ++tap) {
+    const std::int64_t first = in + g.pad[axis] - tap * g.dilation[axis];
+    if (first < 0 || first % g.stride[axis] != 0 || first / g.stride[axis] >= out_extent) continue;
+    readers.output[readers.count] = first / g.stride[axis];
+    readers.tap[readers.count++] = tap;
+  }
+}
+
+void max_backward(const PoolGeometry& g, std::int64_t in_row, const float* dy, const std::uint8_t* index, float* dx) {
+  Readers rows;
+  Readers columns;
+  find_readers(rows, g, 0, in_row, g.out_height);
+  for (std::int64_t in = 0; in < g.in_width; ++in) {
+    find_readers(columns, g, 1, in, g.out_width);
+    for_lanes(g.channels, [&](std::int64_t channel, auto v) {
+      using V = decltype(v);
+      using I = typename Lanes<V>::Int;
+      V sum{};
+      for (int r = 0; r < rows.count; ++r) {
+        for (int c = 0; c < columns.count; ++c) {
+          const std::int64_t at = (rows.output[r] * g.out_width + columns.output[c]) * g.channels + channel;
+          const I place = load_bytes(index + at, static_cast<I*>(nullptr));
+          const I wanted = I{} + static_cast<std::int32_t>(rows.tap[r] * g.kernel[1] + columns.tap[c]);
+          const V gradient = load<V>(dy + at);
+          sum += place == wanted ? gradient : V{};
+        }
+      }
+      store<V>(dx + in * g.channels + channel, sum);
+    });
+  }
+}
+
+void average_forward(float* y, const float* x, std::int64_t channels, std::int64_t in_width, Range rows,
+                     const Range* columns, std::int64_t out_width) {
+  for (std::int64_t out = 0; out < out_width; ++out) {
+    const Range span = columns[out];
+    const float weight = 1.0F / static_cast<float>((rows.end - rows.begin) * (span.end - span.begin));
+    for_lanes(channels, [&](std::int64_t channel, auto v) {
+      using V = decltype(v);
+      V sum{};
+      for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+        for (std::int64_t c = span.begin; c < span.end; ++c)
+          sum += load<V>(x + (r * in_width + c) * channels + channel);
+      }
+      store<V>(y + out * channels + channel, sum * weight);
+    });
+  }
+}
+
+void average_backward(float* dx, const float* dy, std::int64_t channels, std::int64_t out_width, Range rows,
+                      const float* row_weights, const Range* columns, const float* column_weights,
+                      std::int64_t in_width) {
+  for (std::int64_t in = 0; in < in_width; ++in) {
+    const Range span = columns[in];
+    for_lanes(channels, [&](std::int64_t channel, auto v) {
+      using V = decltype(v);
+      V sum{};
+      for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+        for (std::int64_t c = span.begin; c < span.end; ++c)
+          sum += load<V>(dy + (r * out_width + c) * channels + channel) * (row_weights[r] * column_weights[c]);
+      }
+      store<V>(dx + in * channels + channel, sum);
+    });
+  }
+}
+
+}  // namespace
+
+PoolKernels pool_kernels() {
+  return {.max_forward = max_forward,
+          .max_backward = max_backward,
+          .average_forward = average_forward,
+          .average_backward = average_backward};
+}
+
+}  // namespace snug::cpu::SNUG_ISA

@@ -1,0 +1,132 @@
+// Vectors of the instruction set that a kernel file is compiled for, and elementary functions that vectorise.
+// Kernel files are compiled once per instruction set (SNUG_ISA names the namespace). They must not use inline code of
+// other headers: the linker keeps one copy of such code, and it could be the one for a newer processor.
+#pragma once
+
+#include <cstdint>
+
+namespace snug::cpu::SNUG_ISA {
+
+#if defined(__AVX512F__)
+inline constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+inline constexpr int kLanes = 8;
+#else
+inline constexpr int kLanes = 4;
+#endif
+
+using Vector [[gnu::vector_size(kLanes * 4)]] = float;
+using IntVector [[gnu::vector_size(kLanes * 4)]] = std::int32_t;
+using ByteVector [[gnu::vector_size(kLanes)]] = std::uint8_t;
+
+/// The same kernel body serves vectors and, for the last channels, single floats.
+template <class V>
+struct Lanes;
+template <>
+struct Lanes<Vector> {
+  using Int = IntVector;
+  static constexpr int count = kLanes;
+};
+template <>
+struct Lanes<float> {
+  using Int = std::int32_t;
+  static constexpr int count = 1;
+};
+
+template <class V>
+[[gnu::always_inline]] inline V load(const float* from) {
+  V v;
+  __builtin_memcpy(&v, from, sizeof(V));
+  return v;
+}
+template <class V>
+[[gnu::always_inline]] inline void store(float* to, V v) {
+  __builtin_memcpy(to, &v, sizeof(V));
+}
+template <class V>
+[[gnu::always_inline]] inline V broadcast(float value) {
+  return value - V{};
+}
+[[gnu::always_inline]] inline IntVector load_bytes(const std::uint8_t* from, IntVector*) {
+  ByteVector v;
+  __builtin_memcpy(&v, from, sizeof v);
+  return __builtin_convertvector(v, IntVector);
+}
+[[gnu::always_inline]] inline std::int32_t load_bytes(const std::uint8_t* from, std::int32_t*) { return *from; }
+[[gnu::always_inline]] inline void store_bytes(std::uint8_t* to, IntVector v) {
+  const ByteVector bytes = __builtin_convertvector(v, ByteVector);
+  __builtin_memcpy(to, &bytes, sizeof bytes);
+}
+[[gnu::always_inline]] inline void store_bytes(std::uint8_t* to, std::int32_t v) { *to = static_cast<std::uint8_t>(v); }
+
+/// Calls body(first, V{}) for whole vectors of [0, count), then body(i, float{}) for the rest.
+template <class Body>
+[[gnu::always_inline]] inline void for_lanes(std::int64_t count, const Body& body) {
+  std::int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) body(i, Vector{});
+  for (; i < count; ++i) body(i, float{});
+}
+
+/// e^x to 2 ulp; 0 below -87.3, infinity above 88.7, NaN stays. (2^n · e^r, |r| ≤ ln 2 ÷ 2; r in two parts.)
+[[gnu::always_inline]] inline float exp_lane(float x) {
+  const float bounded = x < -104.0F ? -104.0F : (x > 89.0F ? 89.0F : x);
+  const float shifted = bounded * 1.44269504F + 12582912.0F;  // 1.5 · 2^23: rounds to an integer in the low bits
+  const float n = shifted - 12582912.0F;
+  float r = bounded - n * 0.693359375F;
+  r = r - n * -2.12194440e-4F;
+  float p = 1.394110844e-03F;
+  p = p * r + 8.375126398e-03F;
+  p = p * r + 4.166635290e-02F;
+  p = p * r + 1.666641551e-01F;
+  p = p * r + 0.5F;
+  p = p * r + 1.0F;
+  p = p * r + 1.0F;
+  // 2^n in two factors, so that neither leaves the normal range. NaN gives some n; p is NaN anyway.
+  const auto exponent = static_cast<std::int32_t>(x == x ? n : 0.0F);
+  const std::int32_t half = exponent / 2;
+  const float scale_a = __builtin_bit_cast(float, (half + 127) << 23);
+  const float scale_b = __builtin_bit_cast(float, (exponent - half + 127) << 23);
+  return p * scale_a * scale_b;
+}
+
+[[gnu::always_inline]] inline float sigmoid_lane(float x) { return 1.0F / (1.0F + exp_lane(-x)); }
+
+/// tanh to 4 ulp: an odd polynomial near 0, where 1 − 2 ÷ (e^2x + 1) would cancel.
+[[gnu::always_inline]] inline float tanh_lane(float x) {
+  const float s = x * x;
+  float p = 1.855270192e-03F;
+  p = p * s - 7.824432298e-03F;
+  p = p * s + 2.153846550e-02F;
+  p = p * s - 5.391243778e-02F;
+  p = p * s + 1.333287787e-01F;
+  p = p * s - 3.333331925e-01F;
+  p = p * s + 1.0F;
+  const float large = 1.0F - 2.0F / (exp_lane(2.0F * x) + 1.0F);
+  return s < 0.5F ? x * p : large;
+}
+
+/// erf to 4 ulp: an odd polynomial up to 1, then 1 − e^(−x²) · q(1 ÷ (1 + x ÷ 2)).
+[[gnu::always_inline]] inline float erf_lane(float x) {
+  const float s = x * x;
+  float p = 7.875875050e-05F;
+  p = p * s - 8.016864283e-04F;
+  p = p * s + 5.189087423e-03F;
+  p = p * s - 2.685421201e-02F;
+  p = p * s + 1.128359472e-01F;
+  p = p * s - 3.761262667e-01F;
+  p = p * s + 1.128379166e+00F;
+  const float a = __builtin_fabsf(x);
+  const float t = 1.0F / (1.0F + 0.5F * (a > 4.2F ? 4.2F : a));
+  float q = -5.809020741e-02F;
+  q = q * t - 4.338603844e-02F;
+  q = q * t + 3.861862588e-01F;
+  q = q * t + 1.130556456e-01F;
+  q = q * t + 3.264605985e-01F;
+  q = q * t + 2.744766180e-01F;
+  q = q * t + 5.370958181e-04F;
+  const float tail = 1.0F - exp_lane(-s) * q;
+  const float large = x < 0.0F ? -tail : tail;
+  return a < 1.0F ? x * p : (x == x ? large : x);
+}
+
+}  // namespace snug::cpu::SNUG_ISA

@@ -1,0 +1,84 @@
+#include "backend/cpu/onednn.h"
+
+#include <fmt/format.h>
+
+#include "snug/diagnostic.h"
+
+namespace snug::cpu {
+
+namespace {
+
+void check(dnnl_status_t status, std::string_view what) {
+  if (status == dnnl_success) return;
+  throw Error({.code = "I402",
+               .where = "oneDNN",
+               .what = fmt::format("{} failed with status {}", what, static_cast<int>(status)),
+               .fix = "report this with the config and the output of: snug version --json"});
+}
+
+}  // namespace
+
+dnnl::primitive_attr user_scratchpad() {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attributes;
+}
+
+Place PrimitiveSequence::add_scratch(const dnnl::memory::desc& layout) {
+  return {.in_workspace = true, .at = layout_.add_bytes(static_cast<std::int64_t>(layout.get_size()))};
+}
+
+void PrimitiveSequence::add(const dnnl::primitive& primitive, std::vector<Argument> arguments) {
+  Call call{.primitive = primitive, .bindings = {}, .arguments = {}};
+  const auto* description = primitive.get_primitive_desc();
+  const dnnl_memory_desc* scratchpad = dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0);
+  if (scratchpad != nullptr && dnnl_memory_desc_get_size(scratchpad) > 0) {
+    dnnl_memory_desc_t copy = nullptr;
+    check(dnnl_memory_desc_clone(&copy, scratchpad), "copying a layout");
+    const dnnl::memory::desc layout(copy);
+    arguments.push_back({DNNL_ARG_SCRATCHPAD, add_scratch(layout), layout});
+  }
+  for (const Argument& argument : arguments) {
+    call.bindings.push_back({argument.place, dnnl::memory(argument.layout, library_->engine, nullptr)});
+    call.arguments.push_back({argument.name, call.bindings.back().memory.get()});
+  }
+  calls_.push_back(std::move(call));
+}
+
+void PrimitiveSequence::add_reorder(Place from, const dnnl::memory::desc& from_layout, Place to,
+                                    const dnnl::memory::desc& to_layout, bool accumulate) {
+  dnnl::primitive_attr attributes = user_scratchpad();
+  if (accumulate) {
+    dnnl::post_ops sum;
+    sum.append_sum(1.0F);
+    attributes.set_post_ops(sum);
+  }
+  const dnnl::reorder::primitive_desc description(library_->engine, from_layout, library_->engine, to_layout,
+                                                  attributes);
+  add(dnnl::reorder(description), {{DNNL_ARG_FROM, from, from_layout}, {DNNL_ARG_TO, to, to_layout}});
+}
+
+void PrimitiveSequence::run(const StepArguments& arguments) const {
+  // OpenMP keeps the number per thread: whoever calls must have the one that the primitives were made for.
+  if (omp_get_max_threads() != library_->threads) omp_set_num_threads(library_->threads);
+  for (const Call& call : calls_) {
+    for (const Binding& binding : call.bindings) {
+      void* address = binding.place.in_workspace ? static_cast<std::byte*>(arguments.workspace) + binding.place.at
+                                                 : arguments.operands[binding.place.at];
+      check(dnnl_memory_set_data_handle(binding.memory.get(), address), "setting an address");
+    }
+    check(dnnl_primitive_execute(call.primitive.get(), library_->stream.get(), static_cast<int>(call.arguments.size()),
+                                 call.arguments.data()),
+          "running a primitive");
+  }
+}
+
+PreparedStep as_step(PrimitiveSequence sequence, std::string algorithm) {
+  const std::int64_t bytes = sequence.workspace_bytes();
+  auto shared = std::make_shared<const PrimitiveSequence>(std::move(sequence));
+  return {.algorithm = std::move(algorithm), .workspace_bytes = bytes, .run = [shared](const StepArguments& arguments) {
+            shared->run(arguments);
+          }};
+}
+
+}  // namespace snug::cpu
