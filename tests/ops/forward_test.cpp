@@ -41,11 +41,13 @@ TEST(ReferenceForward, conv_pads_with_zeros_and_strides) {
 }
 
 TEST(ReferenceForward, conv_tells_rows_from_columns_and_dilates) {
-  // Kernel of one row and two columns, two columns apart: y = x(w) + 10 · x(w + 2).
-  const ConvAttributes attributes{.window = {.kernel = {1, 2}, .dilation = {1, 2}}};
+  // A 4×4 image 1…16; kernel rows 3 apart, columns 2 apart: y = x + 10 · x(+2 columns) + 100 · x(+3 rows)
+  // + 1000 · x(+3 rows, +2 columns).
+  const ConvAttributes attributes{.window = {.kernel = {2, 2}, .dilation = {3, 2}}};
   const auto result = run(Op::conv_forward, attributes,
-                          {in({1, 2, 3, 1}, {1, 2, 3, 4, 5, 6}), in({1, 1, 2, 1}, {1, 10}), out({1, 2, 1, 1})});
-  expect_near(result[2], {31, 64});
+                          {in({1, 4, 4, 1}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}),
+                           in({1, 2, 2, 1}, {1, 10, 100, 1000}), out({1, 1, 2, 1})});
+  expect_near(result[2], {1 + 30 + 1300 + 15000, 2 + 40 + 1400 + 16000});
 }
 
 TEST(ReferenceForward, groups_see_only_their_channels) {
@@ -104,12 +106,13 @@ TEST(ReferenceForward, pools_use_only_pixels_inside) {
   expect_near(run(Op::avgpool_forward, attributes, {x, out({1, 2, 2, 1})})[1], {-3, -4.5, -7.5, -9});
 }
 
-TEST(ReferenceForward, maxpool_keeps_the_first_of_equal_pixels) {
+TEST(ReferenceForward, maxpool_keeps_the_place_of_the_first_of_equal_pixels) {
   const PoolAttributes attributes{{.kernel = {2, 3}, .stride = {2, 3}}};
-  const auto result = run(Op::maxpool_forward, attributes,
-                          {in({1, 2, 3, 1}, {0, 1, 2, 0, 2, 2}), out({1, 1, 1, 1}), out({1, 1, 1, 1}, Kind::byte)});
-  expect_near(result[1], {2});
-  expect_near(result[2], {2});
+  const auto result =
+      run(Op::maxpool_forward, attributes,
+          {in({1, 2, 6, 1}, {0, 1, 2, 3, 3, 3, 0, 2, 2, 3, 4, 4}), out({1, 1, 2, 1}), out({1, 1, 2, 1}, Kind::byte)});
+  expect_near(result[1], {2, 4});
+  expect_near(result[2], {2, 4});  // row · 3 + column
 }
 
 TEST(ReferenceForward, adaptive_pool_cells_overlap) {
