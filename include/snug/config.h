@@ -293,6 +293,7 @@ struct Config {
   TrainConfig train;
   MemoryConfig memory;
   std::map<std::string, Position, std::less<>> positions;  ///< of every value, by dotted key
+  std::vector<Diagnostic> warnings;                        ///< what is sound, but may not be meant
 
   /// The place of `key` ("train.optimizer.lr"), else of the nearest table above it, else the file.
   [[nodiscard]] Position where(std::string_view key) const;
@@ -306,6 +307,10 @@ struct ConfigOptions {
 
 /// Reads a TOML config. Every problem of the file and of the options is in the one Error that it throws.
 [[nodiscard]] Config load_config(const std::filesystem::path& path, const ConfigOptions& options = {});
+
+/// The same from text. `file` names it in findings; relative paths start from its folder.
+[[nodiscard]] Config parse_config(std::string_view text, const std::filesystem::path& file,
+                                  const ConfigOptions& options = {});
 
 /// The config as TOML with every value resolved: what a run folder keeps. Reading it back gives an equal Config.
 [[nodiscard]] std::string to_toml(const Config& config);

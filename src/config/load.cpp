@@ -1,0 +1,194 @@
+#include <algorithm>
+#include <fstream>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "config/overrides.h"
+#include "config/search.h"
+#include "config/sections.h"
+#include "config/table_reader.h"
+#include "config/toml.h"
+#include "snug/config.h"
+
+namespace snug::config {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kSampleData = "[data]\ntrain = { synthetic = \"shapes\", count = 4000 }";
+constexpr std::string_view kSampleModel =
+    "[model]\ninput = [28, 28, 1]\nlayers = [ { flatten = true }, { dense = 10 } ]";
+
+/// The whole file, or a finding. Reads pipes as well as files.
+std::optional<std::string> read_file(const fs::path& path, Findings& findings) {
+  const Position where{path.string(), 0, 0};
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status)) {
+    const auto near = nearest_file(path, fs::path());
+    findings.error("C001", where, fmt::format("there is no config {}", in_quotes(path.filename().string())),
+                   near ? fmt::format("did you mean {}?", *near) : "name a TOML file, such as configs/quickstart.toml");
+    return std::nullopt;
+  }
+  if (fs::is_directory(status)) {
+    findings.error("C001", where, fmt::format("{} is a folder, not a config", in_quotes(path.filename().string())),
+                   fmt::format("name a file in it, such as {}", (path / "config.toml").string()));
+    return std::nullopt;
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::string text;
+  char chunk[1 << 16];
+  // One byte more than allowed is enough to see that a file is too large.
+  while (file && text.size() <= kLargestFileBytes) {
+    file.read(chunk, sizeof chunk);
+    text.append(chunk, static_cast<std::size_t>(file.gcount()));
+  }
+  if (file.is_open() && !file.bad()) return text;
+  findings.error("C001", where, "the config cannot be read", fmt::format("chmod u+r {}", path.string()));
+  return std::nullopt;
+}
+
+/// The [model] table of a model file: the only thing that may stand in one.
+std::optional<Value> read_model_file(const fs::path& path, Findings& findings) {
+  const auto text = read_file(path, findings);
+  if (!text) return std::nullopt;
+  auto root = parse_toml(*text, path.string(), findings);
+  if (!root) return std::nullopt;
+  for (const Member& member : root->members) {
+    if (member.key == "model") continue;
+    findings.error("C015", member.where,
+                   fmt::format("a model file holds [model] alone, and this one has {}", in_quotes(member.key)),
+                   fmt::format("move {} into the config that uses the model", shortened(member.key, 60)));
+  }
+  Member* model = root->find("model");
+  if (model == nullptr || model->value.kind != Value::Kind::table) {
+    findings.error("C015", model == nullptr ? root->where : model->value.where, "the model file has no table [model]",
+                   std::string(kSampleModel));
+    return std::nullopt;
+  }
+  if (const Member* file = model->value.find("file")) {
+    findings.error("C015", file->where, "a model file cannot name another model file", std::string(kSampleModel));
+    return std::nullopt;
+  }
+  return std::move(model->value);
+}
+
+/// Puts the model file that [model] names in its place; what the config says besides wins.
+void include_model_file(Value& root, const fs::path& folder, Findings& findings) {
+  Member* model = root.find("model");
+  if (model == nullptr || model->value.kind != Value::Kind::table) return;
+  const Member* file = model->value.find("file");
+  if (file == nullptr || file->value.kind != Value::Kind::text || file->value.text.empty()) return;
+  if (const Member* layers = model->value.find("layers")) {
+    findings.error("C011", layers->where,
+                   fmt::format("model.layers and model.file = {} exclude each other", in_quotes(file->value.text)),
+                   "leave out file, or layers");
+    return;
+  }
+  const auto path = find_file(file->value.text, folder);
+  if (!path) {
+    const auto near = nearest_file(file->value.text, folder);
+    findings.error(
+        "C001", file->value.where,
+        fmt::format("there is no model file {} beside the config or in {} folders of installed configs",
+                    in_quotes(file->value.text), installed_folders().size()),
+        line_for(file->value.where, "model.file", near ? string_text(*near) : std::string("\"models/resnet18.toml\"")));
+    return;
+  }
+  auto included = read_model_file(*path, findings);
+  if (!included) return;
+  for (Member& member : model->value.members) {
+    if (Member* own = included->find(member.key)) {
+      *own = std::move(member);
+    } else {
+      included->members.push_back(std::move(member));
+    }
+  }
+  model->value = std::move(*included);
+}
+
+void collect_positions(const Value& value, const std::string& path, std::map<std::string, Position, std::less<>>& out) {
+  if (!path.empty()) out.emplace(path, value.where);
+  if (path == "model.layers") return;  // layers know their places themselves
+  const std::string prefix = path.empty() ? "" : path + ".";
+  for (const Member& member : value.members) collect_positions(member.value, prefix + member.key, out);
+  for (std::size_t i = 0; i < value.items.size(); ++i) {
+    collect_positions(value.items[i], prefix + std::to_string(i), out);
+  }
+}
+
+/// The run's name is a folder's name too.
+void check_name(const TableReader& reader, Config& out) {
+  reader.read("name", out.name);
+  const bool slash = out.name.find_first_of("/\\") != std::string::npos;
+  const bool control = std::ranges::any_of(out.name, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  const bool is_long = out.name.size() > 100;  // file systems end at 255 bytes
+  if (!slash && !control && !is_long && !out.name.starts_with('.')) return;
+  reader.findings().error("C016", reader.has("name") ? reader.find("name")->where : reader.table().where,
+                          fmt::format("name = {} ({} bytes) cannot be a folder's name: no '/', no '.' in front, "
+                                      "at most 100 bytes",
+                                      in_quotes(out.name), out.name.size()),
+                          "name = \"mnist\"");
+}
+
+void read_root(const Value& root, const fs::path& data_folder, bool model_only, Config& out, Findings& findings) {
+  const TableReader reader(root, "top", "", findings);
+  check_name(reader, out);
+  // A whole config may be given where a model is enough; then it is checked as a whole.
+  const bool required = !model_only;
+  if (const Value* data = reader.find("data")) {
+    read_data(*data, data_folder, required, out.data, findings);
+  } else if (required && !reader.has("data")) {
+    findings.error("C008", root.where, "the config has no [data] with \"train\"", std::string(kSampleData));
+  }
+  if (const Value* model = reader.find("model")) {
+    read_model(*model, out.model, findings);
+  } else if (!reader.has("model")) {
+    findings.error("C008", root.where, "the config has no [model] with \"input\" and \"layers\"",
+                   std::string(kSampleModel));
+  }
+  if (const Value* train = reader.find("train")) read_train(*train, out.train, findings);
+  if (const Value* memory = reader.find("memory")) read_memory(*memory, out.memory, findings);
+}
+
+Config build(std::optional<Value> root, const fs::path& file, const ConfigOptions& options, Findings& findings) {
+  Config out{.name = file.stem().string(), .file = file.string()};
+  if (root) {
+    apply_overrides(options.set, *root, findings);
+    include_model_file(*root, file.parent_path(), findings);
+    read_root(*root, options.data_root.value_or(file.parent_path()), options.model_only, out, findings);
+    collect_positions(*root, "", out.positions);
+  }
+  const bool failed = findings.has_errors();
+  std::vector<Diagnostic> all = findings.take();
+  if (failed) throw Error(std::move(all));
+  out.warnings = std::move(all);
+  return out;
+}
+
+}  // namespace
+
+}  // namespace snug::config
+
+namespace snug {
+
+Config load_config(const std::filesystem::path& path, const ConfigOptions& options) {
+  config::Findings findings;
+  findings.source(path.string());
+  const auto text = config::read_file(path, findings);
+  std::optional<config::Value> root;
+  if (text) root = config::parse_toml(*text, path.string(), findings);
+  return config::build(std::move(root), path, options, findings);
+}
+
+Config parse_config(std::string_view text, const std::filesystem::path& file, const ConfigOptions& options) {
+  config::Findings findings;
+  findings.source(file.string());
+  return config::build(config::parse_toml(text, file.string(), findings), file, options, findings);
+}
+
+}  // namespace snug
