@@ -20,6 +20,8 @@ struct DeviceMemory {
   std::int64_t free_bytes = 0;
   std::int64_t driver_bytes = 0;   ///< context; on the CPU the process before its arenas
   std::int64_t library_bytes = 0;  ///< loaded kernels
+  bool driver_in_use = false;      ///< driver and library are taken already and so not part of free_bytes; host memory
+                                   ///< is taken from free_bytes too (the CPU)
 };
 /// This machine's memory: the least of physical memory, the control group's limit and ulimit.
 [[nodiscard]] DeviceMemory cpu_memory();

@@ -29,7 +29,8 @@ struct NotFinite {
 
 class Runtime {
  public:
-  /// Allocates the arenas (aligned to 4 KiB, touched, zeroed). Throws Error M… when the memory cannot be had.
+  /// Allocates the arenas (aligned to 4 KiB, touched, zeroed). Throws Error M… when the memory cannot be had. Keeps
+  /// what it needs of the plan.
   explicit Runtime(const Plan& plan, const RuntimeOptions& options = {});
   ~Runtime();
   Runtime(const Runtime&) = delete;
@@ -39,14 +40,15 @@ class Runtime {
   void run(int program);
   /// The same, looking at every floating output after its step: the first that is not finite, by program order.
   [[nodiscard]] std::optional<NotFinite> run_watched(int program);
-  /// Bytes of a tensor (persistent or input arena; packed) of any program by name; empty when there is none.
+  /// Bytes of a tensor (persistent or input arena; packed) of any program by name; empty when there is none. Where
+  /// programs differ in its size (images of a full and of a partial batch), all of the largest.
   [[nodiscard]] std::span<std::byte> bytes(std::string_view tensor);
   template <class T>
   [[nodiscard]] std::span<T> values(std::string_view tensor) {
     const std::span<std::byte> raw = bytes(tensor);
     return {reinterpret_cast<T*>(raw.data()), raw.size() / sizeof(T)};
   }
-  /// Whether the tensor exists, and what it is.
+  /// Whether the tensor exists, and what it is (the largest of that name); null when there is none.
   [[nodiscard]] const TensorInfo* find(std::string_view tensor) const;
   [[nodiscard]] std::int64_t arena_bytes() const;
   /// Seconds per step of the last `run_timed`, by StepId.
@@ -67,6 +69,9 @@ class AllocationCounter {
   AllocationCounter(const AllocationCounter&) = delete;
   AllocationCounter& operator=(const AllocationCounter&) = delete;
   [[nodiscard]] std::int64_t count() const;
+
+ private:
+  [[maybe_unused]] std::int64_t before_ = 0;
 };
 
 }  // namespace snug
