@@ -1,0 +1,71 @@
+#include "train/inference.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "lowering/lowering.h"
+#include "train/setup.h"
+
+namespace snug {
+
+Checkpoint open_checkpoint(const std::filesystem::path& path) {
+  const std::filesystem::path file = find_checkpoint(path);
+  Checkpoint checkpoint{.path = file, .file = SafetensorsFile(file), .info = {}};
+  checkpoint.info = checkpoint_info(checkpoint.file.metadata(), file.string());
+  return checkpoint;
+}
+
+Graph checked_graph(const Config& config) {
+  std::vector<Diagnostic> findings;
+  Graph graph = build_graph(config.model, findings);
+  if (has_errors(findings)) throw Error(std::move(findings));
+  return graph;
+}
+
+std::int64_t output_count(const Graph& graph, Loss loss) {
+  return graph[final_layer(graph, loss).logits].output.elements();
+}
+
+std::vector<std::string> class_names(const CheckpointInfo& info, std::int64_t count) {
+  if (std::ssize(info.classes) == count) return info.classes;
+  std::vector<std::string> names;
+  for (std::int64_t c = 0; c < count; ++c) names.push_back(std::to_string(c));
+  return names;
+}
+
+void check_scale(const CheckpointInfo& info, const DatasetInfo& images, const std::string& where) {
+  if (images.integer_max == info.integer_max) return;
+  const auto scale = [](double integer_max) {
+    return integer_max > 0 ? fmt::format("integers up to {:.0f}", integer_max) : std::string("floats");
+  };
+  throw Error(Diagnostic{.code = "D613",
+                         .where = where,
+                         .what = fmt::format("the images are {} ({}), the network was trained on {}",
+                                             scale(images.integer_max), images.source_dtype, scale(info.integer_max)),
+                         .fix = info.integer_max == 255 ? "images.astype(numpy.uint8), on the scale 0 to 255"
+                                                        : "store the images as the training data were"});
+}
+
+Inference::Inference(const Checkpoint& checkpoint, const Config& config, const Graph& graph,
+                     const std::vector<std::int64_t>& batches, bool with_loss, int threads)
+    : backend_(make_cpu_backend({.threads = threads})) {
+  LoweringOptions options{.training = false,
+                          .with_loss = with_loss,
+                          .image_dtype = checkpoint.info.integer_max == 255 ? DType::u8 : DType::f32,
+                          .image_divisor = checkpoint.info.scaling.divisor,
+                          .train = config.train};
+  std::vector<Program> programs;
+  for (const std::int64_t batch : batches) {
+    options.batch = batch;
+    programs.push_back(lower(graph, options));
+  }
+  plan_ = plan_programs(std::move(programs), *backend_);
+  plan_.eval = 0;
+  plan_.eval_last = batches.size() > 1 ? 1 : -1;
+  network_ = std::make_unique<Network>(plan_, checkpoint.info.scaling, config.train);
+  std::vector<Diagnostic> findings = load_weights(checkpoint.file, checkpoint.path, graph, network_->tensors(), false);
+  if (has_errors(findings)) throw Error(std::move(findings));
+}
+
+}  // namespace snug

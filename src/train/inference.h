@@ -1,0 +1,46 @@
+// A checkpoint made ready to run: what `evaluate` and `predict` share.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "train/checkpoint.h"
+#include "train/network.h"
+
+namespace snug {
+
+/// A checkpoint's file, its metadata and its config.
+struct Checkpoint {
+  std::filesystem::path path;
+  SafetensorsFile file;
+  CheckpointInfo info;
+};
+/// `path`: a file or a run folder. Throws Error.
+[[nodiscard]] Checkpoint open_checkpoint(const std::filesystem::path& path);
+
+/// The graph of a config. Throws Error with its findings.
+[[nodiscard]] Graph checked_graph(const Config& config);
+[[nodiscard]] std::int64_t output_count(const Graph& graph, Loss loss);
+/// Names of `count` classes: the checkpoint's, or numbers where it has another number of them.
+[[nodiscard]] std::vector<std::string> class_names(const CheckpointInfo& info, std::int64_t count);
+/// Throws Error (D) unless the images have the scale of those that the network was trained on.
+void check_scale(const CheckpointInfo& info, const DatasetInfo& images, const std::string& where);
+
+/// A network that evaluates, with the checkpoint's weights and input scaling.
+class Inference {
+ public:
+  /// Programs for each of `batches` (the whole one first). `with_loss`: labels go in, statistics come out.
+  Inference(const Checkpoint& checkpoint, const Config& config, const Graph& graph,
+            const std::vector<std::int64_t>& batches, bool with_loss, int threads);
+  [[nodiscard]] Network& network() { return *network_; }
+
+ private:
+  std::unique_ptr<Backend> backend_;
+  Plan plan_;
+  std::unique_ptr<Network> network_;
+};
+
+}  // namespace snug

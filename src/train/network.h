@@ -1,0 +1,59 @@
+// A planned network in its memory: batches go in, programs run, statistics and outputs come out.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "data/loader.h"
+#include "planner/planner.h"
+#include "runtime/runtime.h"
+#include "train/metrics.h"
+#include "train/parameters.h"
+
+namespace snug {
+
+class Network {
+ public:
+  /// Makes the arenas of `plan` (which must outlive it) and fills in the input's scaling and the class weights.
+  Network(const Plan& plan, const InputScaling& scaling, const TrainConfig& train);
+
+  /// Parameters and their state by name; empty when there is none. Safe to copy while the network lives.
+  [[nodiscard]] TensorLookup tensors();
+
+  /// Samples of the whole programs; that of the last partial batch where there is no whole one; 0 without any.
+  [[nodiscard]] std::int64_t train_batch() const { return batch_of(plan_.train, plan_.train_last); }
+  [[nodiscard]] std::int64_t eval_batch() const { return batch_of(plan_.eval, plan_.eval_last); }
+  [[nodiscard]] int train_program(std::int64_t count) const { return program_of(plan_.train, plan_.train_last, count); }
+  [[nodiscard]] int eval_program(std::int64_t count) const { return program_of(plan_.eval, plan_.eval_last, count); }
+
+  /// Copies images and labels to where the programs read them. Allocates nothing.
+  void load(const Batch& batch);
+  void set_control(double learning_rate, std::int64_t step);
+  void run(int program) { runtime_.run(program); }
+  [[nodiscard]] std::optional<NotFinite> run_watched(int program) { return runtime_.run_watched(program); }
+
+  [[nodiscard]] std::span<double> stats() { return stats_; }
+  [[nodiscard]] std::span<double> totals() { return totals_; }
+  /// Logits of the last evaluation: [batch, outputs].
+  [[nodiscard]] std::span<const float> outputs() { return outputs_; }
+
+  /// Runs every batch of the loader through the evaluation programs; `look` sees each batch once its outputs are there.
+  Metrics evaluate(Loader& loader, const std::function<void(const Batch&)>& look = {});
+
+ private:
+  [[nodiscard]] std::int64_t samples_of(int program) const;
+  [[nodiscard]] std::int64_t batch_of(int whole, int last) const;
+  [[nodiscard]] int program_of(int whole, int last, std::int64_t count) const;
+
+  const Plan& plan_;
+  Runtime runtime_;
+  std::span<std::byte> images_, labels_;
+  std::span<double> control_, stats_, totals_;
+  std::span<float> outputs_;
+};
+
+}  // namespace snug

@@ -1,0 +1,138 @@
+#include "train/parameters.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "base/ensure.h"
+#include "base/rng.h"
+#include "lowering/lowering.h"
+
+namespace snug {
+
+namespace {
+
+/// Calls visit(place in the program, place in the checkpoint) for every element of a weight whose axes change.
+/// Seen from the checkpoint it is [rows][channels][spatial]; in the program [rows][spatial][channels].
+template <class Visit>
+void visit_channels_first(std::int64_t rows, std::int64_t channels, std::int64_t spatial, Visit visit) {
+  for (std::int64_t row = 0; row < rows; ++row)
+    for (std::int64_t c = 0; c < channels; ++c)
+      for (std::int64_t s = 0; s < spatial; ++s)
+        visit(static_cast<std::size_t>((row * spatial + s) * channels + c),
+              static_cast<std::size_t>((row * channels + c) * spatial + s));
+}
+
+struct Permutation {
+  std::int64_t rows = 1, channels = 1, spatial = 1;
+};
+
+Permutation permutation(const Parameter& parameter) {
+  const Shape& shape = parameter.shape;
+  if (parameter.kind == ParameterKind::conv_weight)
+    return {.rows = shape[0], .channels = shape[3], .spatial = shape[1] * shape[2]};
+  const Shape& from = parameter.flattened_from;
+  if (parameter.kind == ParameterKind::dense_weight && from.rank() == 3)
+    return {.rows = shape[0], .channels = from[2], .spatial = from[0] * from[1]};
+  return {.rows = shape.elements()};
+}
+
+void check_sizes(const Parameter& parameter, std::size_t a, std::size_t b) {
+  const auto elements = static_cast<std::size_t>(parameter.shape.elements());
+  ensure(a == elements && b == elements, "both orders hold the whole parameter");
+}
+
+/// A weight's distribution: normal with `scale` as its deviation, or uniform in ±scale.
+struct Distribution {
+  bool uniform = false;
+  double scale = 0;
+};
+
+Distribution distribution(const Initializer& initializer, const Parameter& parameter) {
+  const auto in = static_cast<double>(parameter.fan_in);
+  const auto both = static_cast<double>(parameter.fan_in + parameter.fan_out);
+  switch (initializer.kind) {
+    case InitializerKind::he_normal: return {.uniform = false, .scale = std::sqrt(2.0 / in)};
+    case InitializerKind::he_uniform: return {.uniform = true, .scale = std::sqrt(6.0 / in)};
+    case InitializerKind::glorot_uniform: return {.uniform = true, .scale = std::sqrt(6.0 / both)};
+    case InitializerKind::glorot_normal: return {.uniform = false, .scale = std::sqrt(2.0 / both)};
+    case InitializerKind::normal: return {.uniform = false, .scale = initializer.std};
+  }
+  return {};
+}
+
+void draw_weight(const Distribution& d, std::uint64_t key, std::span<float> values) {
+  Random random(key);
+  for (float& value : values)
+    value =
+        static_cast<float>(d.scale * (d.uniform ? 2.0 * static_cast<double>(random.uniform()) - 1.0 : random.normal()));
+}
+
+}  // namespace
+
+std::vector<const Parameter*> all_parameters(const Graph& graph) {
+  std::vector<const Parameter*> parameters;
+  for (const Node& node : graph.nodes)
+    for (const Parameter& parameter : node.parameters) parameters.push_back(&parameter);
+  return parameters;
+}
+
+std::vector<std::string> last_layer_parameters(const Graph& graph) {
+  std::vector<std::string> names;
+  const auto last =
+      std::find_if(graph.nodes.rbegin(), graph.nodes.rend(), [](const Node& node) { return !node.parameters.empty(); });
+  if (last == graph.nodes.rend()) return names;
+  for (const Node& node : graph.nodes)
+    if (node.layer == last->layer)
+      for (const Parameter& parameter : node.parameters) names.push_back(parameter.name);
+  return names;
+}
+
+std::vector<std::int64_t> checkpoint_shape(const Parameter& parameter) {
+  const Shape& s = parameter.shape;
+  if (parameter.kind == ParameterKind::conv_weight) return {s[0], s[3], s[1], s[2]};
+  return {s.extents().begin(), s.extents().end()};
+}
+
+void to_checkpoint_order(const Parameter& parameter, std::span<const float> values, std::span<float> stored) {
+  check_sizes(parameter, values.size(), stored.size());
+  const Permutation p = permutation(parameter);
+  visit_channels_first(p.rows, p.channels, p.spatial,
+                       [&](std::size_t inside, std::size_t outside) { stored[outside] = values[inside]; });
+}
+
+void from_checkpoint_order(const Parameter& parameter, std::span<const float> stored, std::span<float> values) {
+  check_sizes(parameter, values.size(), stored.size());
+  const Permutation p = permutation(parameter);
+  visit_channels_first(p.rows, p.channels, p.spatial,
+                       [&](std::size_t inside, std::size_t outside) { values[inside] = stored[outside]; });
+}
+
+void initialize_parameters(const Graph& graph, const TrainConfig& train, const TensorLookup& tensor) {
+  std::uint64_t index = 0;
+  for (const Parameter* parameter : all_parameters(graph)) {
+    const std::uint64_t key = random_key(train.seed, RandomStream::initialization, index++);
+    const std::span<float> values = tensor(parameter->name);
+    ensure(static_cast<std::int64_t>(values.size()) == parameter->shape.elements(), "every parameter has its memory");
+    switch (parameter->kind) {
+      case ParameterKind::conv_weight:
+      case ParameterKind::dense_weight: draw_weight(distribution(train.initializer, *parameter), key, values); break;
+      case ParameterKind::norm_weight:
+      case ParameterKind::running_var: std::ranges::fill(values, 1.0F); break;
+      case ParameterKind::bias:
+      case ParameterKind::norm_bias:
+      case ParameterKind::running_mean: std::ranges::fill(values, 0.0F); break;
+    }
+  }
+  reset_averages(graph, tensor);
+}
+
+void reset_averages(const Graph& graph, const TensorLookup& tensor) {
+  for (const Parameter* parameter : all_parameters(graph)) {
+    const std::span<float> average = tensor(std::string(state_prefix::kAverage) + parameter->name);
+    const std::span<float> values = tensor(parameter->name);
+    if (!average.empty()) std::ranges::copy(values, average.begin());
+  }
+}
+
+}  // namespace snug

@@ -1,0 +1,37 @@
+// Parameters between the program (convolutions OHWI, flattened columns channels last) and checkpoints (PyTorch's axis
+// order), and their initial values.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/graph.h"
+#include "snug/config.h"
+
+namespace snug {
+
+/// The values of a tensor by name; empty when there is none.
+using TensorLookup = std::function<std::span<float>(std::string_view name)>;
+
+/// Every parameter in graph order.
+[[nodiscard]] std::vector<const Parameter*> all_parameters(const Graph& graph);
+/// The names of the last layer's parameters (a convolution and its norm are one layer).
+[[nodiscard]] std::vector<std::string> last_layer_parameters(const Graph& graph);
+
+/// Shape in checkpoints: convolutions (out, in ÷ groups, height, width), everything else as it is.
+[[nodiscard]] std::vector<std::int64_t> checkpoint_shape(const Parameter& parameter);
+/// Both spans hold the whole parameter and do not overlap.
+void to_checkpoint_order(const Parameter& parameter, std::span<const float> values, std::span<float> stored);
+void from_checkpoint_order(const Parameter& parameter, std::span<const float> stored, std::span<float> values);
+
+/// Draws weights from (seed, index of the parameter in graph order); biases 0, norms 1 and 0, running statistics 0 and
+/// 1. Averages (EMA) begin as the weights.
+void initialize_parameters(const Graph& graph, const TrainConfig& train, const TensorLookup& tensor);
+/// Copies every weight into its average, where there is one.
+void reset_averages(const Graph& graph, const TensorLookup& tensor);
+
+}  // namespace snug

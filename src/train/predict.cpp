@@ -1,0 +1,145 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "data/array.h"
+#include "data/source.h"
+#include "lowering/lowering.h"
+#include "snug/trainer.h"
+#include "train/inference.h"
+#include "train/setup.h"
+
+namespace snug {
+
+namespace {
+
+constexpr std::size_t kTop = 5;
+constexpr std::int64_t kPredictBatch = 64;  // small enough for every model; the last one is filled up
+
+struct ArrayFile {
+  SourcePointer images;
+  bool single = false;  ///< the file is one image, not a batch
+};
+
+/// N×H×W×C, N×H×W, or one image; in every other case a finding and nothing.
+ArrayFile open_array(const std::filesystem::path& path, const Config& config, std::vector<Diagnostic>& findings) {
+  const std::string extension = path.extension().string();
+  if (extension != ".npy") {
+    findings.push_back({.code = "D614",
+                        .where = path.string(),
+                        .what = fmt::format("{} is not supported by this version, which predicts .npy arrays",
+                                            extension.empty() ? "a file without extension" : extension.substr(0, 20)),
+                        .fix = "numpy.save(\"images.npy\", images)"});
+    return {};
+  }
+  auto file = open_file(path.string(), FileUse::images, findings);
+  if (!file) return {};
+  auto array = read_npy(std::move(*file), FileUse::images, findings);
+  if (!array) return {};
+  const InputSize& input = config.model.input;
+  InputSize stored = input;
+  if (config.data.layout == ArrayLayout::nchw) stored = {input[2], input[0], input[1]};
+  const bool gray = input[2] == 1 && std::ranges::equal(array->extents, std::array{input[0], input[1]});
+  const bool single = gray || std::ranges::equal(array->extents, stored);
+  if (single) array->extents.insert(array->extents.begin(), 1);
+  return {make_array_source(std::move(*array), std::nullopt, config.data.layout, input, findings), single};
+}
+
+class Predictor {
+ public:
+  Predictor(const std::filesystem::path& path, int threads)
+      : checkpoint_(open_checkpoint(path)),
+        config_(checkpoint_config(checkpoint_.info, checkpoint_.path)),
+        graph_(checked_graph(config_)),
+        outputs_(output_count(graph_, config_.train.loss)),
+        names_(class_names(checkpoint_.info, binary_single() ? 2 : outputs_)),
+        inference_(checkpoint_, config_, graph_, {kPredictBatch}, false, threads) {}
+
+  void predict_file(const std::filesystem::path& path, std::vector<Prediction>& predictions,
+                    std::vector<Diagnostic>& findings) {
+    const ArrayFile file = open_array(path, config_, findings);
+    if (file.images == nullptr) return;
+    const DatasetInfo& info = file.images->info();
+    check_scale(checkpoint_.info, info, path.string());
+    for (std::int64_t first = 0; first < info.samples; first += kPredictBatch) {
+      const std::int64_t count = std::min(kPredictBatch, info.samples - first);
+      run(*file.images, first, count);
+      for (std::int64_t i = 0; i < count; ++i) {
+        predictions.push_back(prediction(i));
+        predictions.back().file = file.single ? path.string() : fmt::format("{}[{}]", path.string(), first + i);
+      }
+    }
+  }
+
+ private:
+  [[nodiscard]] bool binary_single() const { return config_.train.loss == Loss::binary_crossentropy && outputs_ == 1; }
+
+  void run(const Dataset& images, std::int64_t first, std::int64_t count) {
+    const auto bytes = static_cast<std::size_t>(images.info().image.elements() * size_bytes(images.info().dtype));
+    pixels_.resize(bytes * static_cast<std::size_t>(count));
+    for (std::int64_t i = 0; i < count; ++i)
+      images.read_image(first + i, pixels_.data() + bytes * static_cast<std::size_t>(i));
+    inference_.network().load({.images = pixels_, .labels = {}, .rows = {}, .count = count, .samples = {}});
+    inference_.network().run(inference_.network().eval_program(kPredictBatch));
+  }
+
+  /// Of image `place` of the batch that ran last.
+  Prediction prediction(std::int64_t place) {
+    const auto width = static_cast<std::size_t>(outputs_);
+    const auto row = inference_.network().outputs().subspan(static_cast<std::size_t>(place) * width, width);
+    Prediction result;
+    result.logits.assign(row.begin(), row.end());
+    if (config_.train.loss == Loss::mse) return result;
+    const std::vector<double> p = probabilities(row);
+    for (std::size_t c = 0; c < p.size(); ++c) result.top.emplace_back(names_[c], p[c]);
+    const std::size_t shown = std::min(kTop, result.top.size());
+    std::ranges::stable_sort(result.top, std::ranges::greater(), [](const auto& entry) { return entry.second; });
+    result.top.resize(shown);
+    result.label = result.top.front().first;
+    result.probability = result.top.front().second;
+    return result;
+  }
+
+  [[nodiscard]] std::vector<double> probabilities(std::span<const float> logits) const {
+    std::vector<double> p(logits.begin(), logits.end());
+    if (config_.train.loss == Loss::binary_crossentropy) {
+      for (double& value : p) value = 1.0 / (1.0 + std::exp(-value));
+      if (p.size() == 1) p.insert(p.begin(), 1.0 - p[0]);
+      return p;
+    }
+    const double largest = *std::ranges::max_element(p);
+    double sum = 0;
+    for (double& value : p) sum += value = std::exp(value - largest);
+    for (double& value : p) value /= sum;
+    return p;
+  }
+
+  Checkpoint checkpoint_;
+  Config config_;
+  Graph graph_;
+  std::int64_t outputs_;
+  std::vector<std::string> names_;
+  Inference inference_;
+  std::vector<std::byte> pixels_;
+};
+
+}  // namespace
+
+std::vector<Prediction> predict(const std::filesystem::path& checkpoint,
+                                const std::vector<std::filesystem::path>& files, int threads,
+                                std::vector<Diagnostic>& findings) {
+  Predictor predictor(checkpoint, threads);
+  std::vector<Prediction> predictions;
+  for (const std::filesystem::path& file : files) {
+    try {
+      predictor.predict_file(file, predictions, findings);
+    } catch (const Error& error) {
+      findings.insert(findings.end(), error.findings().begin(), error.findings().end());
+    }
+  }
+  return predictions;
+}
+
+}  // namespace snug

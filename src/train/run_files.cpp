@@ -1,0 +1,83 @@
+#include "train/run_files.h"
+
+#include "train/event_json.h"
+
+namespace snug {
+
+namespace {
+
+constexpr const char* kLast = "last.safetensors";
+constexpr const char* kBest = "best.safetensors";
+
+/// Whether the checkpoint was written at `step`.
+bool is_of_step(const std::filesystem::path& path, std::int64_t step) {
+  try {
+    return checkpoint_info(SafetensorsFile(path).metadata(), path.string()).step == step;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// Removes what killed writes left: "last.state.tmp123".
+void remove_temporaries(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    const std::string extension = entry.path().extension().string();
+    if (extension.starts_with(".tmp") && extension.find_first_not_of("0123456789", 4) == std::string::npos)
+      std::filesystem::remove(entry.path(), ignored);
+  }
+}
+
+}  // namespace
+
+RunFiles::RunFiles(const RunChoice& choice, const Config& config, const PlanReport& plan, const TrainState& state)
+    : folder_(make_run_folder(choice, config.name)),
+      lock_(folder_),
+      log_(folder_ / "log.jsonl"),
+      metrics_(folder_ / "metrics.csv") {
+  remove_temporaries(folder_);
+  log_.cut(state.log_bytes);
+  metrics_.cut(state.metrics_bytes);
+  if (metrics_.size_bytes() == 0) metrics_.append(metrics_csv_header());
+  guard_writing(folder_, [&] {
+    write_text(folder_ / "config.toml", to_toml(config));
+    write_text(folder_ / "plan.json", plan_json(plan, 2) + "\n");
+  });
+}
+
+void RunFiles::log(const TrainEvent& event) {
+  const std::string line = event_json(event);
+  if (!line.empty()) log_.append(line + "\n");
+  if (const auto* epoch = std::get_if<EpochEvent>(&event)) metrics_.append(metrics_csv_line(*epoch));
+}
+
+void RunFiles::save(TrainState& state, const Weights& weights, CheckpointInfo info) {
+  log_.sync();
+  metrics_.sync();
+  state.log_bytes = log_.size_bytes();
+  state.metrics_bytes = metrics_.size_bytes();
+  write_state(folder_ / "last.state", weights.graph, weights.tensor, state);
+  derive(state, weights, info, true, state.best_step == state.step);
+}
+
+void RunFiles::repair(const TrainState& state, const Weights& weights, CheckpointInfo info) const {
+  const bool last = !is_of_step(folder_ / kLast, state.step);
+  const bool best = state.best_step == state.step && !is_of_step(folder_ / kBest, state.step);
+  derive(state, weights, info, last, best);
+}
+
+void RunFiles::derive(const TrainState& state, const Weights& weights, CheckpointInfo& info, bool last,
+                      bool best) const {
+  info.step = state.step;
+  info.epoch = state.epoch;
+  info.best = state.best;
+  if (best) write_checkpoint(folder_ / kBest, weights.graph, weights.tensor, true, info, weights.buffer);
+  if (last) write_checkpoint(folder_ / kLast, weights.graph, weights.tensor, false, info, weights.buffer);
+}
+
+std::filesystem::path RunFiles::checkpoint() const {
+  std::error_code ignored;
+  return folder_ / (std::filesystem::exists(folder_ / kBest, ignored) ? kBest : kLast);
+}
+
+}  // namespace snug

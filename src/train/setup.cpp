@@ -1,0 +1,258 @@
+#include "train/setup.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <system_error>
+
+#include <unistd.h>
+
+#include "base/ensure.h"
+#include "train/metrics.h"
+#include "train/safetensors.h"
+#include "train/safetensors_header.h"
+
+namespace snug {
+
+namespace {
+
+Diagnostic finding(std::string code, std::string where, std::string what, std::string fix) {
+  return {.code = std::move(code), .where = std::move(where), .what = std::move(what), .fix = std::move(fix)};
+}
+
+bool takes_rows(Loss loss) { return loss != Loss::sparse_categorical_crossentropy; }
+
+/// The first sample whose class number lies outside [0, count), or −1.
+std::int64_t first_outside(const Dataset& data, std::int64_t count) {
+  for (std::int64_t sample = 0; sample < data.info().samples; ++sample)
+    if (const std::int64_t label = data.label(sample); label < 0 || label >= count) return sample;
+  return -1;
+}
+
+void check_splits(const Config& config, const RunSetup& setup, std::vector<Diagnostic>& findings) {
+  const Splits& splits = setup.splits;
+  if (splits.train == nullptr) {
+    findings.push_back(finding("C611", to_string(config.where("data")), "the config names no data.train to train on",
+                               "train = { images = \"x.npy\", labels = \"y.npy\" }"));
+    return;
+  }
+  check_images(*splits.train, config, true, findings);
+  check_labels(*splits.train, config, setup.outputs, findings);
+  if (splits.val == nullptr) return;
+  const DatasetInfo& train = splits.train->info();
+  const DatasetInfo& val = splits.val->info();
+  if (train.dtype != val.dtype || train.integer_max != val.integer_max)
+    findings.push_back(finding(
+        "D612", to_string(config.where("data.val")),
+        fmt::format("data.val holds {}, data.train {}: their scales differ", val.source_dtype, train.source_dtype),
+        fmt::format("store data.val as {} on the same scale", train.source_dtype)));
+  check_images(*splits.val, config, false, findings);
+  check_labels(*splits.val, config, setup.outputs, findings);
+}
+
+void check_class_weights(const Config& config, std::int64_t outputs, std::vector<Diagnostic>& findings) {
+  const auto given = static_cast<std::int64_t>(config.train.class_weights.size());
+  if (given == 0 || given == outputs) return;
+  findings.push_back(finding("T613", to_string(config.where("train.class_weights")),
+                             fmt::format("class_weights has {} numbers, the network {} outputs", given, outputs),
+                             fmt::format("give {} numbers, one per class", outputs)));
+}
+
+void check_monitor(const Config& config, bool has_val, std::vector<Diagnostic>& findings) {
+  if (!config.train.early_stopping) return;
+  const std::string& monitor = config.train.early_stopping->monitor;
+  const bool known = metric_value({.val_loss = 0.0, .val_accuracy = 0.0}, monitor).has_value();
+  if (known && (has_val || !monitor.starts_with("val_"))) return;
+  const std::string where = to_string(config.where("train.early_stopping.monitor"));
+  if (!known)
+    findings.push_back(finding("T615", where, fmt::format("no epoch has a metric {}", short_name(monitor)),
+                               "monitor = \"val_accuracy\""));
+  else
+    findings.push_back(finding("T615", where,
+                               fmt::format("early_stopping looks at {}, the config has no data.val", monitor),
+                               "val_split = 0.1"));
+}
+
+/// Keys that this version reads and cannot carry out.
+void check_supported(const Config& config, std::vector<Diagnostic>& findings) {
+  const Precision precision = config.train.precision;
+  if (precision == Precision::bf16 || precision == Precision::fp16)
+    findings.push_back(finding("T616", to_string(config.where("train.precision")),
+                               fmt::format("{} is not supported on the CPU by this version", to_string(precision)),
+                               "precision = \"fp32\""));
+  if (config.data.balance != Balance::none)
+    findings.push_back(finding("C612", to_string(config.where("data.balance")),
+                               "balance is not supported by this version", "balance = \"none\""));
+}
+
+LoweringOptions lowering_options(const Config& config, const RunSetup& setup, std::vector<Diagnostic>& findings) {
+  LoweringOptions options{
+      .image_dtype = setup.splits.train->info().dtype, .image_divisor = setup.scaling.divisor, .train = config.train};
+  if (!config.train.freeze.empty())
+    options.frozen = frozen_nodes(setup.graph, config.train.freeze, config.where("train.freeze"), findings);
+  return options;
+}
+
+}  // namespace
+
+RunSetup make_setup(const Config& config) {
+  std::vector<Diagnostic> findings;
+  RunSetup setup;
+  setup.graph = build_graph(config.model, findings);
+  if (has_errors(findings)) throw Error(std::move(findings));
+  setup.outputs = setup.graph[final_layer(setup.graph, config.train.loss).logits].output.elements();
+  setup.row_width = label_row_width(config.train.loss, setup.outputs);
+  setup.splits = open_data(config.data, config.model.input, config.train.seed);
+  check_splits(config, setup, findings);
+  check_class_weights(config, setup.outputs, findings);
+  check_monitor(config, setup.splits.val != nullptr, findings);
+  check_supported(config, findings);
+  if (has_errors(findings)) throw Error(std::move(findings));
+  setup.scaling = input_scaling(config.data.normalize, *setup.splits.train);
+  setup.lowering = lowering_options(config, setup, findings);
+  if (has_errors(findings)) throw Error(std::move(findings));
+  return setup;
+}
+
+void check_images(const Dataset& data, const Config& config, bool training, std::vector<Diagnostic>& findings) {
+  const auto& input = config.model.input;
+  const Shape wanted{input[0], input[1], input[2]};
+  const Shape& image = data.info().image;
+  if (image == wanted) return;
+  findings.push_back(finding("D611", data.where(0),
+                             fmt::format("the {} images are {}, model.input is {}",
+                                         training ? "training" : "validation", to_string(image), to_string(wanted)),
+                             fmt::format("input = [{}, {}, {}]", image[0], image[1], image[2])));
+}
+
+void check_labels(const Dataset& data, const Config& config, std::int64_t outputs, std::vector<Diagnostic>& findings) {
+  const DatasetInfo& info = data.info();
+  const Loss loss = config.train.loss;
+  const std::string loss_place = to_string(config.where("train.loss"));
+  if (info.labels == LabelKind::rows) {
+    if (!takes_rows(loss))
+      findings.push_back(finding(
+          "F611", loss_place,
+          fmt::format("{} takes class numbers, the labels are rows of {} numbers", to_string(loss), info.label_width),
+          "loss = \"categorical_crossentropy\""));
+    else if (info.label_width != outputs)
+      findings.push_back(
+          finding("F612", data.label_where(0),
+                  fmt::format("labels are rows of {} numbers, the network has {} outputs", info.label_width, outputs),
+                  fmt::format("{{ dense = {} }}", info.label_width)));
+    return;
+  }
+  // A single output takes the class numbers 0 and 1.
+  const bool single = takes_rows(loss) && outputs == 1;
+  const std::int64_t classes = single ? 2 : outputs;
+  const std::int64_t sample = first_outside(data, classes);
+  if (sample < 0) return;
+  findings.push_back(
+      finding("L611", data.label_where(sample),
+              fmt::format("label {} is outside 0 to {}, which {} outputs with {} tell apart", data.label(sample),
+                          classes - 1, outputs, to_string(loss)),
+              data.label(sample) >= classes
+                  ? fmt::format("{{ dense = {} }}", std::max(data.label(sample) + 1, std::ssize(info.classes)))
+                  : "label_offset = 1"));
+}
+
+std::int64_t label_row_width(Loss loss, std::int64_t outputs) { return takes_rows(loss) ? outputs : 0; }
+
+LoaderOptions train_loader_options(const Config& config, std::int64_t batch, std::int64_t row_width) {
+  return {.batch = batch,
+          .shuffle = config.data.shuffle,
+          .drop_last = config.data.drop_last,
+          .seed = config.train.seed,
+          .workers = static_cast<int>(config.data.workers),
+          .augment = config.data.augment,
+          .row_width = row_width};
+}
+
+LoaderOptions eval_loader_options(const Config& config, std::int64_t batch, std::int64_t row_width) {
+  return {.batch = batch,
+          .seed = config.train.seed,
+          .workers = static_cast<int>(config.data.workers),
+          .augment = {},
+          .row_width = row_width};
+}
+
+std::int64_t host_bytes(const Config& config, const RunSetup& setup, std::int64_t batch, std::int64_t free_bytes) {
+  std::int64_t bytes = largest_parameter(setup.graph) * size_bytes(DType::f32);
+  std::int64_t mapped = 0;
+  for (const auto& split : {setup.splits.train, setup.splits.val, setup.splits.test}) {
+    if (split == nullptr) continue;
+    bytes += split->info().resident_bytes;
+    mapped += split->info().mapped_bytes;
+  }
+  if (mapped <= free_bytes / 2) bytes += mapped;
+  const LoaderOptions train = train_loader_options(config, batch, setup.row_width);
+  const LoaderOptions eval = eval_loader_options(config, batch, setup.row_width);
+  bytes += Loader::ring_bytes(setup.splits.train->info(), train);
+  if (setup.splits.val != nullptr) bytes += Loader::ring_bytes(setup.splits.val->info(), eval);
+  return bytes;
+}
+
+std::int64_t checkpoint_bytes(const Config& config, const Graph& graph) {
+  const OptimizerConfig& optimizer = config.train.optimizer;
+  std::int64_t moments = optimizer.kind == OptimizerKind::sgd ? (optimizer.momentum > 0 ? 1 : 0) : 2;
+  if (config.train.ema > 0) ++moments;
+  std::int64_t elements = 0;
+  for (const Parameter* parameter : all_parameters(graph))
+    elements += parameter->shape.elements() * (parameter->trainable() ? 3 + moments : 3);  // last, best, state
+  return elements * size_bytes(DType::f32);
+}
+
+std::int64_t largest_parameter(const Graph& graph) {
+  std::int64_t largest = 0;
+  for (const Parameter* parameter : all_parameters(graph)) largest = std::max(largest, parameter->shape.elements());
+  return largest;
+}
+
+Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& device, Backend& backend,
+              std::int64_t batch) {
+  const auto samples = [](const auto& split) { return split == nullptr ? std::int64_t{0} : split->info().samples; };
+  PlanRequest request{.lowering = setup.lowering,
+                      .batch = config.train.batch,
+                      .train_samples = samples(setup.splits.train),
+                      .val_samples = samples(setup.splits.val),
+                      .drop_last = config.data.drop_last,
+                      .budget = config.memory.budget,
+                      .checkpoint_bytes = checkpoint_bytes(config, setup.graph)};
+  if (batch > 0) request.batch = {.kind = BatchChoice::Kind::number, .number = batch};
+  const bool fixed = request.batch.kind == BatchChoice::Kind::number;
+  request.host_bytes = host_bytes(config, setup, fixed ? request.batch.number : 1, device.free_bytes);
+  Plan plan = plan_training(setup.graph, request, device, backend);
+  // The rings grow with the batch, which is known only now: ask again with its rings until the answer fits them.
+  for (int round = 0; !fixed && plan.report.fits && round < 4; ++round) {
+    const std::int64_t needed = host_bytes(config, setup, plan.report.batch, device.free_bytes);
+    if (needed <= request.host_bytes) break;
+    request.host_bytes = needed;
+    plan = plan_training(setup.graph, request, device, backend);
+  }
+  return plan;
+}
+
+Config checkpoint_config(const CheckpointInfo& info, const std::filesystem::path& path) {
+  std::string name = (std::filesystem::temp_directory_path() / "snug-config-XXXXXX").string();
+  const File file(::mkstemp(name.data()));
+  if (file.get() < 0) throw Error(write_failure(name, errno));
+  struct Remover {
+    const std::string& name;
+    ~Remover() { ::unlink(name.c_str()); }
+  } const remover{name};
+  guard_writing(name, [&] { write_text(name, info.config); });
+  try {
+    Config config = load_config(name);
+    config.file = path.string();
+    return config;
+  } catch (const Error& error) {
+    throw Error(Diagnostic{.code = "D605",
+                           .where = path.string(),
+                           .what = fmt::format("the config in the checkpoint cannot be read: {}",
+                                               error.findings().front().what.substr(0, 100)),
+                           .fix = "give the config: eval CHECKPOINT --config FILE"});
+  }
+}
+
+}  // namespace snug

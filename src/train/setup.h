@@ -1,0 +1,56 @@
+// What is known of a run before its plan: data, graph, how pixels become inputs; and the request for the plan.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/loader.h"
+#include "graph/graph.h"
+#include "planner/planner.h"
+#include "snug/config.h"
+#include "train/checkpoint.h"
+
+namespace snug {
+
+struct RunSetup {
+  Splits splits;
+  Graph graph;
+  std::int64_t outputs = 0;  ///< values per image that the loss reads
+  std::int64_t row_width = 0;
+  InputScaling scaling;
+  LoweringOptions lowering;  ///< of training; batch and parts are still open
+};
+
+/// Opens the data, builds the graph, holds them against each other and against the loss. Throws Error with every
+/// finding.
+[[nodiscard]] RunSetup make_setup(const Config& config);
+
+/// What the labels of a split contradict: the loss, or the number of the network's outputs. Appends to `findings`.
+void check_labels(const Dataset& data, const Config& config, std::int64_t outputs, std::vector<Diagnostic>& findings);
+/// Images of another size than model.input; of a training split after its crop.
+void check_images(const Dataset& data, const Config& config, bool training, std::vector<Diagnostic>& findings);
+
+/// Width of the rows that labels are delivered as; 0: class numbers.
+[[nodiscard]] std::int64_t label_row_width(Loss loss, std::int64_t outputs);
+[[nodiscard]] LoaderOptions train_loader_options(const Config& config, std::int64_t batch, std::int64_t row_width);
+/// In order, whole, without augmentation.
+[[nodiscard]] LoaderOptions eval_loader_options(const Config& config, std::int64_t batch, std::int64_t row_width);
+
+/// Plans the batch of the config, or `batch` when it is not 0 (a run that goes on keeps its batch). Host memory is that
+/// of the batch that comes out.
+[[nodiscard]] Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& device, Backend& backend,
+                            std::int64_t batch = 0);
+/// Data sets, prefetch rings, checkpoint buffer. Mapped files count as long as they fit in half of `free_bytes`:
+/// beyond, they stream, and the system takes their pages back.
+[[nodiscard]] std::int64_t host_bytes(const Config& config, const RunSetup& setup, std::int64_t batch,
+                                      std::int64_t free_bytes);
+/// What one set of checkpoints takes on the disk: last, best, state.
+[[nodiscard]] std::int64_t checkpoint_bytes(const Config& config, const Graph& graph);
+/// Elements of the largest parameter: the buffer that checkpoints are written through.
+[[nodiscard]] std::int64_t largest_parameter(const Graph& graph);
+
+/// The config that a checkpoint carries.
+[[nodiscard]] Config checkpoint_config(const CheckpointInfo& info, const std::filesystem::path& path);
+
+}  // namespace snug

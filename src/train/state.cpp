@@ -1,0 +1,174 @@
+#include "train/state.h"
+
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/ensure.h"
+#include "lowering/lowering.h"
+#include "train/safetensors_header.h"
+
+namespace snug {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kFormatKey = "snug.state_format";
+constexpr std::string_view kStateKey = "snug.state";
+constexpr std::string_view kChecksumKey = "snug.crc32";
+
+struct KeptTensor {
+  std::string name;
+  std::span<float> values;
+  Shape shape;
+};
+
+/// Every tensor that lives from step to step, by name (the order in the file).
+std::vector<KeptTensor> kept_tensors(const Graph& graph, const TensorLookup& tensor) {
+  std::vector<KeptTensor> kept;
+  for (const Parameter* parameter : all_parameters(graph))
+    for (const std::string_view prefix : {std::string_view(), state_prefix::kMomentum, state_prefix::kFirstMoment,
+                                          state_prefix::kSecondMoment, state_prefix::kAverage}) {
+      std::string name = std::string(prefix) + parameter->name;
+      const std::span<float> values = tensor(name);
+      if (!values.empty()) kept.push_back({std::move(name), values, parameter->shape});
+    }
+  std::ranges::sort(kept, {}, &KeptTensor::name);
+  return kept;
+}
+
+std::uint32_t add_crc(std::uint32_t crc, std::span<const std::byte> bytes) {
+  return static_cast<std::uint32_t>(::crc32_z(crc, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
+}
+
+std::string to_json(const TrainState& s) {
+  Json json{{"step", s.step},
+            {"epoch", s.epoch},
+            {"steps_per_epoch", s.steps_per_epoch},
+            {"batch", s.batch},
+            {"samples", s.samples},
+            {"seed", s.seed},
+            {"totals", s.totals},
+            {"last_lr", s.last_lr},
+            {"epoch_seconds", s.epoch_seconds},
+            {"best_step", s.best_step},
+            {"best_epoch", s.best_epoch},
+            {"best_val_accuracy", s.best_val_accuracy},
+            {"stale_epochs", s.stale_epochs},
+            {"log_bytes", s.log_bytes},
+            {"metrics_bytes", s.metrics_bytes},
+            {"finished", s.finished}};
+  if (s.best) json["best"] = *s.best;
+  if (s.monitored) json["monitored"] = *s.monitored;
+  return json.dump();
+}
+
+/// Throws Json::exception for what is missing or of another type.
+TrainState from_json(const std::string& text) {
+  const Json json = Json::parse(text);
+  TrainState s;
+  json.at("step").get_to(s.step);
+  json.at("epoch").get_to(s.epoch);
+  json.at("steps_per_epoch").get_to(s.steps_per_epoch);
+  json.at("batch").get_to(s.batch);
+  json.at("samples").get_to(s.samples);
+  json.at("seed").get_to(s.seed);
+  json.at("totals").get_to(s.totals);
+  json.at("last_lr").get_to(s.last_lr);
+  json.at("epoch_seconds").get_to(s.epoch_seconds);
+  json.at("best_step").get_to(s.best_step);
+  json.at("best_epoch").get_to(s.best_epoch);
+  json.at("best_val_accuracy").get_to(s.best_val_accuracy);
+  json.at("stale_epochs").get_to(s.stale_epochs);
+  json.at("log_bytes").get_to(s.log_bytes);
+  json.at("metrics_bytes").get_to(s.metrics_bytes);
+  json.at("finished").get_to(s.finished);
+  if (json.contains("best")) s.best = json.at("best").get<double>();
+  if (json.contains("monitored")) s.monitored = json.at("monitored").get<double>();
+  return s;
+}
+
+[[noreturn]] void reject(const std::filesystem::path& path, std::string what) {
+  throw Error(Diagnostic{.code = "D604",
+                         .where = path.string(),
+                         .what = std::move(what),
+                         .fix = "begin anew in another folder: --out runs/another --init last.safetensors"});
+}
+
+TrainState checked_state(const SafetensorsFile& file, const std::filesystem::path& path) {
+  const Metadata& metadata = file.metadata();
+  const auto format = metadata.find(kFormatKey);
+  const auto text = metadata.find(kStateKey);
+  const auto checksum = metadata.find(kChecksumKey);
+  if (format == metadata.end() || text == metadata.end() || checksum == metadata.end())
+    reject(path, "the file is not the state of a run");
+  if (format->second != std::to_string(kStateFormat))
+    reject(path,
+           fmt::format("the state has format {}, this version reads {}", short_name(format->second), kStateFormat));
+  std::uint32_t crc = add_crc(0, std::as_bytes(std::span(text->second)));
+  for (const SafeTensor& tensor : file.view().tensors) crc = add_crc(crc, tensor.bytes);
+  if (checksum->second != fmt::format("{:08x}", crc))
+    reject(path,
+           fmt::format("the state is damaged: its checksum is {:08x}, it says {}", crc, short_name(checksum->second)));
+  try {
+    return from_json(text->second);
+  } catch (const Json::exception&) {
+    reject(path, "the state's fields are not what this version writes");
+  }
+}
+
+}  // namespace
+
+void write_state(const std::filesystem::path& path, const Graph& graph, const TensorLookup& tensor,
+                 const TrainState& state) {
+  const std::string text = to_json(state);
+  std::uint32_t crc = add_crc(0, std::as_bytes(std::span(text)));
+  std::vector<TensorSource> sources;
+  for (const KeptTensor& kept : kept_tensors(graph, tensor)) {
+    crc = add_crc(crc, std::as_bytes(kept.values));
+    sources.push_back({.name = kept.name,
+                       .shape = {kept.shape.extents().begin(), kept.shape.extents().end()},
+                       .bytes = [values = kept.values] { return std::as_bytes(values); }});
+  }
+  Metadata metadata;
+  metadata[std::string(kFormatKey)] = std::to_string(kStateFormat);
+  metadata[std::string(kStateKey)] = text;
+  metadata[std::string(kChecksumKey)] = fmt::format("{:08x}", crc);
+  write_safetensors(path, std::move(sources), metadata);
+}
+
+StateFile::StateFile(const std::filesystem::path& path)
+    : path_(path), file_(path), state_(checked_state(file_, path)) {}
+
+void StateFile::restore(const Graph& graph, const TensorLookup& tensor) const {
+  const std::vector<KeptTensor> kept = kept_tensors(graph, tensor);
+  const auto differ = [&](std::string what) {
+    throw Error(Diagnostic{.code = "T621",
+                           .where = path_.string(),
+                           .what = std::move(what),
+                           .fix = "resume with the run's own config.toml, or train anew with --init last.safetensors"});
+  };
+  for (const KeptTensor& own : kept) {
+    const SafeTensor* stored = file_.find(own.name);
+    if (stored == nullptr) differ(fmt::format("the run needs {}, which the state does not hold", short_name(own.name)));
+    if (!std::ranges::equal(stored->shape, own.shape.extents()) || stored->dtype != "F32")
+      differ(fmt::format("{} has {} values in the state, {} in this run", short_name(own.name), stored->elements(),
+                         own.values.size()));
+    read_floats(*stored, own.values);
+  }
+  if (file_.view().tensors.size() != kept.size())
+    differ(fmt::format("the state holds {} tensors, this run has {}", file_.view().tensors.size(), kept.size()));
+}
+
+bool is_finished_run(const std::filesystem::path& path) {
+  try {
+    return StateFile(path).state().finished;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+}  // namespace snug

@@ -1,0 +1,63 @@
+// last.state: everything that a run needs to go on bit for bit, in one file that is replaced whole.
+//
+// It is the run's only point of commit. The safetensors files are derived from it and the logs are cut back to the
+// lengths it names, so that whatever moment a run was killed at, resuming makes the folder agree with this file.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "program/op_list.h"
+#include "train/parameters.h"
+#include "train/safetensors.h"
+
+namespace snug {
+
+inline constexpr int kStateFormat = 1;
+
+struct TrainState {
+  std::int64_t step = 0;   ///< optimizer steps done; names epoch and batch, as every epoch has steps_per_epoch of them
+  std::int64_t epoch = 0;  ///< epochs done, evaluation included
+  std::int64_t steps_per_epoch = 0, batch = 0, samples = 0;  ///< what the numbers above count in
+  std::uint64_t seed = 0;
+  std::array<double, TrainStats::count> totals{};  ///< of the running epoch so far
+  double last_lr = 0;
+  double epoch_seconds = 0;    ///< spent in its steps
+  std::optional<double> best;  ///< of the metric that chooses the best checkpoint
+  std::int64_t best_step = -1, best_epoch = 0;
+  double best_val_accuracy = 0;
+  std::optional<double> monitored;  ///< early stopping: the best so far
+  std::int64_t stale_epochs = 0;    ///< early stopping: epochs since
+  std::int64_t log_bytes = 0, metrics_bytes = 0;
+  bool finished = false;  ///< all epochs done, or stopped early
+  friend bool operator==(const TrainState&, const TrainState&) = default;
+};
+
+/// Writes the state with every tensor of `graph` that lives from step to step: parameters, optimizer state, averages.
+/// Throws Error as write_safetensors does.
+void write_state(const std::filesystem::path& path, const Graph& graph, const TensorLookup& tensor,
+                 const TrainState& state);
+
+/// A state file, checked: format, checksum.
+class StateFile {
+ public:
+  /// Throws Error (D) when it is damaged or of another format.
+  explicit StateFile(const std::filesystem::path& path);
+  [[nodiscard]] const TrainState& state() const { return state_; }
+  /// Fills every tensor. Throws Error (T) unless the file and the run have the same tensors.
+  void restore(const Graph& graph, const TensorLookup& tensor) const;
+
+ private:
+  std::filesystem::path path_;
+  SafetensorsFile file_;
+  TrainState state_;
+};
+
+/// Whether the state in `path` is whole and says that its run has ended.
+[[nodiscard]] bool is_finished_run(const std::filesystem::path& path);
+
+}  // namespace snug

@@ -1,0 +1,330 @@
+#include "train/training.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/ensure.h"
+#include "base/text.h"
+#include "train/metrics.h"
+#include "train/process.h"
+#include "train/safetensors_header.h"
+#include "train/schedule.h"
+
+namespace snug {
+
+Training::Training(const Config& config, const TrainOptions& options, Reporter& reporter)
+    : config_(config), options_(options), reporter_(reporter), device_(cpu_memory()) {
+  choice_ = choose_run_folder(options.out, options.resume, config.name);
+  setup_ = make_setup(config);
+  read_state();
+  make_plan();
+  make_loaders();
+  fill_parameters();
+}
+
+// ---- before the first step ------------------------------------------------------------------------------------
+
+void Training::read_state() {
+  const std::filesystem::path path = choice_.folder / "last.state";
+  if (!choice_.exists || !std::filesystem::exists(path)) return;
+  saved_.emplace(path);
+  state_ = saved_->state();
+}
+
+void Training::make_plan() {
+  backend_ = make_cpu_backend({.threads = options_.threads});
+  plan_ = plan_run(config_, setup_, device_, *backend_, saved_ ? state_.batch : 0);
+  const PlanReport& report = plan_.report;
+  if (report.fits) return;
+  reporter_.on_event(PlanEvent{report});
+  const std::string batch =
+      report.batch > 1 ? fmt::format("train.batch = {}", report.batch / 2) : "memory.budget = \"100%\"";
+  throw Error(Diagnostic{.code = "M611",
+                         .where = to_string(config_.where("memory.budget")),
+                         .what = fmt::format("batch {} needs {}, the budget is {}: {} too much", report.batch,
+                                             format_bytes(report.total_bytes + report.host_bytes),
+                                             format_bytes(report.budget_bytes), format_bytes(report.short_by_bytes)),
+                         .fix = report.remedies.empty() ? batch : report.remedies.front().change});
+}
+
+void Training::make_loaders() {
+  network_ = std::make_unique<Network>(plan_, setup_.scaling, config_.train);
+  tensor_ = network_->tensors();
+  buffer_.resize(static_cast<std::size_t>(largest_parameter(setup_.graph)));
+  const std::int64_t batch = network_->train_batch();
+  const std::int64_t samples = setup_.splits.train->info().samples;
+  train_loader_ = std::make_unique<Loader>(setup_.splits.train, train_loader_options(config_, batch, setup_.row_width));
+  passes_batches_ = train_loader_->batches_per_epoch();
+  if (passes_batches_ == 0)
+    throw Error(Diagnostic{.code = "T614",
+                           .where = to_string(config_.where("data.drop_last")),
+                           .what = fmt::format("drop_last leaves no batch of {} in {} samples", batch, samples),
+                           .fix = fmt::format("batch = {}", samples)});
+  steps_per_epoch_ = config_.train.steps_per_epoch > 0 ? config_.train.steps_per_epoch : passes_batches_;
+  if (setup_.splits.val != nullptr)
+    val_loader_ = std::make_unique<Loader>(setup_.splits.val,
+                                           eval_loader_options(config_, network_->eval_batch(), setup_.row_width));
+  if (saved_) check_state();
+  state_.batch = batch;
+  state_.samples = samples;
+  state_.steps_per_epoch = steps_per_epoch_;
+  state_.seed = config_.train.seed;
+}
+
+/// A run goes on exactly only over the same batches.
+void Training::check_state() const {
+  struct Count {
+    std::string_view what;
+    std::uint64_t saved, now;
+  };
+  const auto count = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
+  const Count counts[] = {
+      {"train.batch", count(state_.batch),
+       count(config_.train.batch.kind == BatchChoice::Kind::number
+                 ? std::min(config_.train.batch.number, setup_.splits.train->info().samples)
+                 : network_->train_batch())},
+      {"the number of training samples", count(state_.samples), count(setup_.splits.train->info().samples)},
+      {"steps per epoch", count(state_.steps_per_epoch), count(steps_per_epoch_)},
+      {"train.seed", state_.seed, config_.train.seed}};
+  for (const Count& c : counts)
+    if (c.saved != c.now)
+      throw Error(
+          Diagnostic{.code = "T622",
+                     .where = (choice_.folder / "last.state").string(),
+                     .what = fmt::format("{} was {} when the run was saved, now it is {}", c.what, c.saved, c.now),
+                     .fix = fmt::format("resume with {}", (choice_.folder / "config.toml").string())});
+}
+
+void Training::fill_parameters() {
+  if (saved_) {
+    saved_->restore(setup_.graph, tensor_);
+    std::ranges::copy(state_.totals, network_->totals().begin());
+    saved_.reset();  // unmaps it
+    saved_step_ = state_.step;
+    saved_epoch_ = state_.epoch;
+    return;
+  }
+  initialize_parameters(setup_.graph, config_.train, tensor_);
+  if (options_.init) load_init();
+}
+
+void Training::load_init() {
+  const SafetensorsFile file(*options_.init);
+  notes_ = load_weights(file, *options_.init, setup_.graph, tensor_, true);
+  if (has_errors(notes_)) throw Error(std::move(notes_));
+  reset_averages(setup_.graph, tensor_);
+}
+
+void Training::open_files() {
+  files_ = std::make_unique<RunFiles>(choice_, config_, plan_.report, state_);
+  if (saved_step_ >= 0) files_->repair(state_, weights(), checkpoint_info());
+  emit(PlanEvent{plan_.report});
+  for (Diagnostic& note : notes_) emit(FindingEvent{std::move(note)});
+}
+
+// ---- the loop -------------------------------------------------------------------------------------------------
+
+DoneEvent Training::run() {
+  open_files();
+  while (state_.epoch < config_.train.epochs && !stopped_early()) {
+    if (!run_steps()) {
+      std::ranges::copy(network_->totals(), state_.totals.begin());
+      if (saved_step_ != state_.step || saved_epoch_ != state_.epoch) save();
+      break;
+    }
+    end_epoch();
+  }
+  const DoneEvent done = done_event(stop_asked() && !state_.finished);
+  emit(done);
+  return done;
+}
+
+bool Training::run_steps() {
+  const std::int64_t end = (state_.epoch + 1) * steps_per_epoch_;
+  if (state_.step == state_.epoch * steps_per_epoch_) {
+    std::ranges::fill(network_->totals(), 0.0);
+    state_.epoch_seconds = 0;
+  }
+  while (state_.step < end) {
+    if (stop_asked() || at_max_steps()) return false;
+    train_step();
+    if (config_.train.checkpoint_every > 0 && state_.step % config_.train.checkpoint_every == 0 && state_.step < end) {
+      std::ranges::copy(network_->totals(), state_.totals.begin());
+      save();
+    }
+  }
+  return !stop_asked();
+}
+
+void Training::train_step() {
+  const std::int64_t step = state_.step;
+  const std::int64_t place = step % passes_batches_;
+  if (place == 0 || steps_here_ == 0) train_loader_->start_epoch(step / passes_batches_, place);
+  const double rate = learning_rate(config_.train, step, steps_per_epoch_, total_steps(), state_.batch);
+  const auto begin = Clock::now();
+  std::int64_t allocations = 0;
+  std::int64_t samples = 0;
+  {
+    const AllocationCounter counter;
+    const Batch* batch = train_loader_->next();
+    ensure(batch != nullptr, "a pass has the batches that it was said to have");
+    samples = batch->count;
+    network_->load(*batch);
+    network_->set_control(rate, step);
+    program_ = network_->train_program(samples);
+    network_->run(program_);
+    allocations = counter.count();
+  }
+  const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  if (steps_here_ > 0) step_allocations_ += allocations;  // the first step warms libraries up
+  ++steps_here_;
+  samples_here_ += samples;
+  seconds_here_ += seconds;
+  state_.epoch_seconds += seconds;
+  look_at_loss(rate);
+}
+
+void Training::look_at_loss(double learning_rate) {
+  const std::span<const double> stats = network_->stats();
+  const double loss = stats[TrainStats::loss_sum] / stats[TrainStats::weight_sum];
+  if (stats[TrainStats::not_finite] != 0 || !std::isfinite(loss)) fail_diverged(divergence(loss));
+  state_.last_lr = learning_rate;
+  report_step(loss, learning_rate);
+  ++state_.step;
+  report_progress(loss);
+}
+
+void Training::report_step(double loss, double learning_rate) {
+  const auto now = Clock::now();
+  if (options_.log_every > 0) {
+    if (state_.step % options_.log_every != 0) return;
+  } else if (step_event_ && now - *step_event_ < std::chrono::seconds(1)) {
+    return;
+  }
+  step_event_ = now;
+  emit(StepEvent{.step = state_.step, .loss = loss, .lr = learning_rate});
+}
+
+void Training::report_progress(double loss) {
+  const auto now = Clock::now();
+  if (progress_event_ && now - *progress_event_ < std::chrono::milliseconds(100)) return;
+  progress_event_ = now;
+  const double step_seconds = seconds_here_ / static_cast<double>(steps_here_);
+  reporter_.on_event(ProgressEvent{.epoch = state_.epoch + 1,
+                                   .epochs = config_.train.epochs,
+                                   .step = state_.step - state_.epoch * steps_per_epoch_,
+                                   .steps = steps_per_epoch_,
+                                   .loss = loss,
+                                   .images_per_second = static_cast<double>(samples_here_) / seconds_here_,
+                                   .eta_seconds = step_seconds * static_cast<double>(total_steps() - state_.step),
+                                   .memory_bytes = resident_bytes()});
+}
+
+void Training::end_epoch() {
+  const Metrics train = metrics_of(network_->totals());
+  EpochEvent epoch{.epoch = state_.epoch + 1, .train_loss = train.loss, .train_accuracy = train.accuracy};
+  epoch.lr = state_.last_lr;
+  if (state_.epoch_seconds > 0) epoch.images_per_second = static_cast<double>(train.samples) / state_.epoch_seconds;
+  if (val_loader_ != nullptr) {
+    const Metrics val = network_->evaluate(*val_loader_);
+    if (!std::isfinite(val.loss))
+      fail_diverged(
+          {.code = "N602",
+           .where = fmt::format("epoch {}", epoch.epoch),
+           .what = fmt::format("the validation loss is {} though the training loss is {:.4g}", val.loss, train.loss),
+           .fix = fmt::format("lr = {:.3g}", state_.last_lr / 10)});
+    epoch.val_loss = val.loss;
+    epoch.val_accuracy = val.accuracy;
+  }
+  state_.epoch = epoch.epoch;
+  state_.totals = {};
+  follow(epoch);
+  state_.finished = state_.epoch >= config_.train.epochs || stopped_early();
+  emit(epoch);
+  save();
+}
+
+/// Keeps what the best checkpoint and early stopping go by.
+void Training::follow(const EpochEvent& epoch) {
+  const std::string metric = best_metric(config_.train.loss, val_loader_ != nullptr);
+  if (const double value = *metric_value(epoch, metric); improves(metric, value, state_.best)) {
+    state_.best = value;
+    state_.best_step = state_.step;
+    state_.best_epoch = state_.epoch;
+  }
+  state_.best_val_accuracy = std::max(state_.best_val_accuracy, epoch.val_accuracy.value_or(0.0));
+  if (!config_.train.early_stopping) return;
+  const std::string& monitor = config_.train.early_stopping->monitor;
+  if (const double value = *metric_value(epoch, monitor); improves(monitor, value, state_.monitored)) {
+    state_.monitored = value;
+    state_.stale_epochs = 0;
+  } else {
+    ++state_.stale_epochs;
+  }
+}
+
+bool Training::stopped_early() const {
+  const auto& early = config_.train.early_stopping;
+  return early && state_.monitored && state_.stale_epochs >= early->patience;
+}
+
+// ---- results --------------------------------------------------------------------------------------------------
+
+void Training::emit(const TrainEvent& event) {
+  files_->log(event);
+  reporter_.on_event(event);
+}
+
+void Training::save() {
+  files_->save(state_, weights(), checkpoint_info());
+  saved_step_ = state_.step;
+  saved_epoch_ = state_.epoch;
+}
+
+CheckpointInfo Training::checkpoint_info() const {
+  const DatasetInfo& train = setup_.splits.train->info();
+  return {.config = to_toml(config_),
+          .classes = train.classes,
+          .scaling = setup_.scaling,
+          .integer_max = train.integer_max,
+          .batch = state_.batch,
+          .metric = best_metric(config_.train.loss, val_loader_ != nullptr)};
+}
+
+DoneEvent Training::done_event(bool interrupted) const {
+  return {.epochs = state_.epoch,
+          .best_val_accuracy = state_.best_val_accuracy,
+          .planned_peak_bytes = plan_.report.total_bytes + plan_.report.host_bytes,
+          .measured_peak_bytes = peak_resident_bytes(),
+          .step_allocations = step_allocations_,
+          .checkpoint = files_->checkpoint().string(),
+          .interrupted = interrupted};
+}
+
+void Training::fail_diverged(Diagnostic finding) {
+  files_->log(FindingEvent{finding});  // whoever reports gets it as the Error
+  throw Error(std::move(finding));
+}
+
+/// Runs the batch again, step by step, to name the first tensor that is not finite. The weights are those of before
+/// the step, because the update was skipped.
+Diagnostic Training::divergence(double loss) {
+  const double lower = learning_rate(config_.train, state_.step, steps_per_epoch_, total_steps(), state_.batch) / 10;
+  const std::string fix = config_.train.clip_norm > 0 ? fmt::format("lr = {:.3g}", lower)
+                                                      : fmt::format("clip_norm = 1.0, or lr = {:.3g}", lower);
+  Diagnostic finding{.code = "N601", .where = fmt::format("step {}", state_.step), .fix = fix};
+  const std::optional<NotFinite> bad = network_->run_watched(program_);
+  if (!bad) {
+    finding.what = fmt::format("the loss of step {} is {}, though every tensor of it was finite", state_.step, loss);
+    return finding;
+  }
+  if (!bad->layer.empty()) finding.where = bad->layer;
+  finding.what = fmt::format("step {}: {} is {} at element {}, the first that is not finite ({})", state_.step,
+                             short_name(bad->tensor), bad->value, bad->element, bad->op);
+  if (bad->op == "normalize_input") finding.fix = "normalize = \"0-1\", and look for NaN in the data: snug check";
+  return finding;
+}
+
+}  // namespace snug

@@ -1,0 +1,84 @@
+// One training run, from its set-up to its last checkpoint. Internal to `train`.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "snug/trainer.h"
+#include "train/network.h"
+#include "train/run_files.h"
+#include "train/setup.h"
+
+namespace snug {
+
+class Training {
+ public:
+  /// Opens, plans and takes the memory. Throws Error for what stands in the way; nothing is written yet.
+  Training(const Config& config, const TrainOptions& options, Reporter& reporter);
+  DoneEvent run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  // Before the first step.
+  void read_state();
+  void check_state() const;
+  void make_plan();
+  void make_loaders();
+  void fill_parameters();
+  void load_init();
+  void open_files();
+
+  // The loop. run_steps is false when the run ends before the epoch does.
+  [[nodiscard]] bool run_steps();
+  void train_step();
+  void end_epoch();
+  void look_at_loss(double learning_rate);
+  void report_step(double loss, double learning_rate);
+  void report_progress(double loss);
+  void follow(const EpochEvent& epoch);
+
+  [[nodiscard]] std::int64_t total_steps() const { return steps_per_epoch_ * config_.train.epochs; }
+  [[nodiscard]] bool stop_asked() const { return options_.stop != nullptr && options_.stop->load(); }
+  [[nodiscard]] bool at_max_steps() const { return options_.max_steps > 0 && state_.step >= options_.max_steps; }
+  [[nodiscard]] bool stopped_early() const;
+
+  // Results.
+  void emit(const TrainEvent& event);
+  void save();
+  [[nodiscard]] RunFiles::Weights weights() { return {setup_.graph, tensor_, buffer_}; }
+  [[nodiscard]] CheckpointInfo checkpoint_info() const;
+  [[nodiscard]] DoneEvent done_event(bool interrupted) const;
+  [[noreturn]] void fail_diverged(Diagnostic finding);
+  [[nodiscard]] Diagnostic divergence(double loss);
+
+  const Config& config_;
+  const TrainOptions& options_;
+  Reporter& reporter_;
+  DeviceMemory device_;
+  RunSetup setup_;
+  RunChoice choice_;
+  std::optional<StateFile> saved_;
+  std::unique_ptr<Backend> backend_;
+  Plan plan_;
+  std::unique_ptr<Network> network_;
+  TensorLookup tensor_;
+  std::unique_ptr<Loader> train_loader_, val_loader_;
+  std::vector<Diagnostic> notes_;  ///< of --init
+  std::unique_ptr<RunFiles> files_;
+  std::vector<float> buffer_;
+
+  TrainState state_;
+  std::int64_t steps_per_epoch_ = 0;
+  std::int64_t passes_batches_ = 0;  ///< batches in one pass over the data
+  std::int64_t saved_step_ = -1, saved_epoch_ = -1;
+  int program_ = -1;  ///< that ran last
+  std::int64_t steps_here_ = 0, samples_here_ = 0, step_allocations_ = 0;
+  double seconds_here_ = 0;
+  std::optional<Clock::time_point> step_event_, progress_event_;
+};
+
+}  // namespace snug
