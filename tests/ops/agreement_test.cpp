@@ -147,6 +147,14 @@ TEST(Agreement, copy) { expect_all(copy_cases()); }
 TEST(Agreement, losses) { expect_all(loss_cases()); }
 TEST(Agreement, updates) { expect_all(update_cases()); }
 
+/// Vector loops have a rest of every length.
+TEST(Agreement, every_number_of_channels) {
+  for (std::int64_t channels = 1; channels <= 33; ++channels) expect_all(cases_of_shape({2, 3, 4, channels}));
+}
+
+/// More than one thread's worth, and more than one chunk of a reduction.
+TEST(Agreement, large_images) { expect_all(cases_of_shape({3, 29, 37, 23})); }
+
 /// A mean far from zero must not swallow the variance: with both moments taken in f32 from sums of x and x² nothing of
 /// a variance of 1e-4 would be left beside a mean of 1e4.
 TEST(Agreement, batchnorm_keeps_a_small_variance_beside_a_large_mean) {

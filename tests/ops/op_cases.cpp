@@ -1,7 +1,9 @@
 #include "ops/op_cases.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <string>
 
 #include "snug/config.h"
@@ -234,7 +236,7 @@ GradientCase batchnorm_inference_case(const Shape& x, const BatchNormAttributes&
 
 std::vector<GradientCase> batchnorm_cases() {
   std::vector<GradientCase> cases;
-  const std::vector<Shape> shapes{{2, 3, 5, 1}, {3, 4, 4, 7}, {5, 3, 3, 16}, {4, 5, 7, 33}, {2, 1, 1, 3}};
+  const std::vector<Shape> shapes{{2, 3, 5, 1}, {3, 4, 4, 7}, {5, 3, 3, 16}, {4, 5, 7, 33}, {3, 1, 1, 3}};
   for (const Shape& shape : shapes) {
     cases.push_back(batchnorm_case(shape, {}));
     cases.push_back(batchnorm_inference_case(shape, {}));
@@ -261,52 +263,61 @@ Values away_from_kinks(const Shape& shape, std::uint64_t seed) {
   return values;
 }
 
+constexpr std::array kFunctions{ActivationFunction::relu, ActivationFunction::relu6, ActivationFunction::leaky_relu,
+                                ActivationFunction::silu, ActivationFunction::gelu,  ActivationFunction::sigmoid,
+                                ActivationFunction::tanh};
+
 bool output_suffices(ActivationFunction function) {
   return function != ActivationFunction::silu && function != ActivationFunction::gelu;
 }
 
 }  // namespace
 
+namespace {
+
+GradientCase activation_case(ActivationFunction function, const Shape& x) {
+  const ActivationAttributes attributes{function};
+  const StepCase forward{.name = name_of("activation " + std::to_string(static_cast<int>(function)), x),
+                         .op = Op::activation_forward,
+                         .attributes = attributes,
+                         .args = {in(x, away_from_kinks(x, 1)), out(x)}};
+  GradientCase gradient_case{.forward = forward, .output = 1, .backward = {}};
+  for (const Saved chosen : {Saved::input, Saved::output}) {
+    if (chosen == Saved::output && !output_suffices(function)) continue;
+    BackwardCase b =
+        backward(chosen == Saved::input ? "backward of x" : "backward of y", Op::activation_backward, attributes,
+                 {in(x, random_values(x, 2)), out(x), saved(forward, chosen == Saved::input ? 0 : 1)}, 0, {{1, 0}});
+    b.step.chosen = chosen;
+    gradient_case.backward.push_back(b);
+  }
+  return gradient_case;
+}
+
+GradientCase softmax_case(const Shape& x) {
+  const StepCase forward{.name = name_of("softmax", x),
+                         .op = Op::softmax_forward,
+                         .attributes = NoAttributes{},
+                         .args = {in(x, random_values(x, 1, -3, 3)), out(x)}};
+  return {.forward = forward,
+          .output = 1,
+          .backward = {backward("backward", Op::softmax_backward, NoAttributes{},
+                                {in(x, random_values(x, 2)), saved(forward, 1), out(x)}, 0, {{2, 0}})}};
+}
+
+}  // namespace
+
 std::vector<GradientCase> activation_cases() {
   std::vector<GradientCase> cases;
-  constexpr std::array kFunctions{ActivationFunction::relu, ActivationFunction::relu6, ActivationFunction::leaky_relu,
-                                  ActivationFunction::silu, ActivationFunction::gelu,  ActivationFunction::sigmoid,
-                                  ActivationFunction::tanh};
   for (const ActivationFunction function : kFunctions) {
     for (const Shape& x : {Shape{2, 3, 5, 7}, Shape{3, 37}, Shape{1, 4, 4, 16}}) {
-      const ActivationAttributes attributes{function};
-      const StepCase forward{.name = name_of("activation " + std::to_string(static_cast<int>(function)), x),
-                             .op = Op::activation_forward,
-                             .attributes = attributes,
-                             .args = {in(x, away_from_kinks(x, 1)), out(x)}};
-      GradientCase gradient_case{.forward = forward, .output = 1, .backward = {}};
-      for (const Saved chosen : {Saved::input, Saved::output}) {
-        if (chosen == Saved::output && !output_suffices(function)) continue;
-        BackwardCase b =
-            backward(chosen == Saved::input ? "backward of x" : "backward of y", Op::activation_backward, attributes,
-                     {in(x, random_values(x, 2)), out(x), saved(forward, chosen == Saved::input ? 0 : 1)}, 0, {{1, 0}});
-        b.step.chosen = chosen;
-        gradient_case.backward.push_back(b);
-      }
-      cases.push_back(gradient_case);
+      cases.push_back(activation_case(function, x));
     }
   }
   return cases;
 }
 
 std::vector<GradientCase> softmax_cases() {
-  std::vector<GradientCase> cases;
-  for (const Shape& x : {Shape{3, 10}, Shape{5, 2}, Shape{2, 33}, Shape{2, 3, 4, 5}}) {
-    const StepCase forward{.name = name_of("softmax", x),
-                           .op = Op::softmax_forward,
-                           .attributes = NoAttributes{},
-                           .args = {in(x, random_values(x, 1, -3, 3)), out(x)}};
-    cases.push_back({.forward = forward,
-                     .output = 1,
-                     .backward = {backward("backward", Op::softmax_backward, NoAttributes{},
-                                           {in(x, random_values(x, 2)), saved(forward, 1), out(x)}, 0, {{2, 0}})}});
-  }
-  return cases;
+  return {softmax_case({3, 10}), softmax_case({5, 2}), softmax_case({2, 33}), softmax_case({2, 3, 4, 5})};
 }
 
 // ---- pools ----------------------------------------------------------------------------------------------------
@@ -321,11 +332,12 @@ struct PoolCase {
 /// Different numbers, so that every maximum is one by a margin.
 Values shuffled(const Shape& shape, std::uint64_t seed) {
   const Values keys = random_values(shape, seed);
-  Values values;
-  for (const double key : keys) {
-    double rank = 0;
-    for (const double other : keys) rank += other < key ? 1 : 0;
-    values.push_back((rank - static_cast<double>(keys.size()) / 2) / 64);
+  std::vector<std::size_t> order(keys.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return keys[i]; });
+  Values values(keys.size());
+  for (std::size_t rank = 0; rank < order.size(); ++rank) {
+    values[order[rank]] = (static_cast<double>(rank) - static_cast<double>(keys.size()) / 2) / 64;
   }
   return values;
 }
@@ -399,66 +411,86 @@ std::vector<GradientCase> pool_cases() {
 
 // ---- elementwise ----------------------------------------------------------------------------------------------
 
+namespace {
+
+GradientCase scale_case(const Shape& x) {
+  const Shape s{x[0], 1, 1, x[3]};
+  const StepCase forward{.name = name_of("scale channels", x),
+                         .op = Op::scale_channels,
+                         .attributes = NoAttributes{},
+                         .args = {in(x, random_values(x, 1)), in(s, random_values(s, 2)), out(x)}};
+  return {.forward = forward,
+          .output = 2,
+          .backward = {backward("backward", Op::scale_channels_backward, NoAttributes{},
+                                {in(x, random_values(x, 3)), saved(forward, 0), saved(forward, 1), out(x), out(s)}, 0,
+                                {{3, 0}, {4, 1}})}};
+}
+
+/// The gradient of a sum is dy itself, without a step.
+GradientCase add_case(const Shape& x) {
+  return {.forward = {.name = name_of("add", x),
+                      .op = Op::add,
+                      .attributes = NoAttributes{},
+                      .args = {in(x, random_values(x, 1)), in(x, random_values(x, 2)), out(x)}},
+          .output = 2,
+          .backward = {}};
+}
+
+GradientCase dropout_case(const Shape& x, const DropoutAttributes& attributes, double step) {
+  const Arg control = in({Control::count}, {0.1, step, 1}, Kind::wide);
+  const StepCase forward{.name = name_of("dropout", x),
+                         .op = Op::dropout_forward,
+                         .attributes = attributes,
+                         .args = {in(x, random_values(x, 1, 0.5, 2)), control, out(x)}};
+  return {.forward = forward,
+          .output = 2,
+          .backward = {backward("backward", Op::dropout_backward, attributes,
+                                {in(x, random_values(x, 2, 0.5, 2)), control, out(x)}, 0, {{2, 0}})}};
+}
+
+}  // namespace
+
 std::vector<GradientCase> elementwise_cases() {
   std::vector<GradientCase> cases;
   for (const Shape& x : {Shape{2, 3, 5, 7}, Shape{1, 4, 4, 32}, Shape{3, 1, 2, 1}}) {
-    const Shape s{x[0], 1, 1, x[3]};
-    const StepCase forward{.name = name_of("scale channels", x),
-                           .op = Op::scale_channels,
-                           .attributes = NoAttributes{},
-                           .args = {in(x, random_values(x, 1)), in(s, random_values(s, 2)), out(x)}};
-    cases.push_back(
-        {.forward = forward,
-         .output = 2,
-         .backward = {backward("backward", Op::scale_channels_backward, NoAttributes{},
-                               {in(x, random_values(x, 3)), saved(forward, 0), saved(forward, 1), out(x), out(s)}, 0,
-                               {{3, 0}, {4, 1}})}});
-    // The gradient of a sum is dy itself, without a step.
-    cases.push_back({.forward = {.name = name_of("add", x),
-                                 .op = Op::add,
-                                 .attributes = NoAttributes{},
-                                 .args = {in(x, random_values(x, 1)), in(x, random_values(x, 2)), out(x)}},
-                     .output = 2,
-                     .backward = {}});
+    cases.push_back(scale_case(x));
+    cases.push_back(add_case(x));
   }
   return cases;
 }
 
 std::vector<GradientCase> dropout_cases() {
-  struct DropoutCase {
-    Shape x;
-    DropoutAttributes attributes;
-    double step = 0;
-  };
-  const std::vector<DropoutCase> table{
-      {{3, 5, 7, 3}, {.rate = 0.5, .seed = 1, .layer = 2}},
-      {{4, 33}, {.rate = 0.1, .seed = 7, .layer = 11}, 3},
-      {{2, 3, 3, 5}, {.rate = 0.9, .seed = 1, .layer = 2, .sample_offset = 5}, 100000},
-      {{17, 2, 2, 3}, {.rate = 0.5, .seed = 3, .layer = 4, .per_sample = true}, 1},
-      {{1, 1}, {.rate = 0.0, .seed = 3, .layer = 4}},
-  };
-  std::vector<GradientCase> cases;
-  for (const DropoutCase& c : table) {
-    const Arg control = in({Control::count}, {0.1, c.step, 1}, Kind::wide);
-    const StepCase forward{.name = name_of("dropout", c.x),
-                           .op = Op::dropout_forward,
-                           .attributes = c.attributes,
-                           .args = {in(c.x, random_values(c.x, 1, 0.5, 2)), control, out(c.x)}};
-    cases.push_back({.forward = forward,
-                     .output = 2,
-                     .backward = {backward("backward", Op::dropout_backward, c.attributes,
-                                           {in(c.x, random_values(c.x, 2, 0.5, 2)), control, out(c.x)}, 0, {{2, 0}})}});
-  }
-  return cases;
+  return {dropout_case({3, 5, 7, 3}, {.rate = 0.5, .seed = 1, .layer = 2}, 0),
+          dropout_case({4, 33}, {.rate = 0.1, .seed = 7, .layer = 11}, 3),
+          dropout_case({2, 3, 3, 5}, {.rate = 0.9, .seed = 1, .layer = 2, .sample_offset = 5}, 100000),
+          dropout_case({17, 2, 2, 3}, {.rate = 0.5, .seed = 3, .layer = 4, .per_sample = true}, 1),
+          dropout_case({1, 1}, {.rate = 0.0, .seed = 3, .layer = 4}, 0)};
 }
 
-std::vector<GradientCase> all_gradient_cases() {
-  std::vector<GradientCase> all;
-  for (const auto& cases : {conv_cases(), dense_cases(), batchnorm_cases(), activation_cases(), softmax_cases(),
-                            pool_cases(), elementwise_cases(), dropout_cases()}) {
-    all.insert(all.end(), cases.begin(), cases.end());
-  }
-  return all;
+std::vector<GradientCase> cases_of_shape(const Shape& x) {
+  const std::int64_t c = x.back();
+  const PoolCase pool{.input = x, .kernel = {3, 2}, .stride = {2, 1}, .pad_begin = {1, 0}, .pad_end = {1, 1}};
+  const ConvCase conv{.input = x, .filters = 5, .kernel = {3, 3}, .pad_begin = {1, 1}, .pad_end = {1, 1}, .bias = true};
+  ConvCase depthwise = conv;
+  depthwise.filters = depthwise.groups = c;
+  ConvCase widening = conv;
+  widening.input[3] = 3;
+  widening.filters = c;
+  return {conv_case(conv),
+          conv_case(depthwise),
+          conv_case(widening),
+          batchnorm_case(x, {}),
+          batchnorm_inference_case(x, {.accumulate = true}),
+          activation_case(ActivationFunction::relu, x),
+          activation_case(ActivationFunction::gelu, x),
+          softmax_case(x),
+          maxpool_case(pool),
+          avgpool_case(pool),
+          adaptive_case(x, {x[0], 1, 1, c}),
+          adaptive_case(x, {x[0], 2, 2, c}),
+          scale_case(x),
+          add_case(x),
+          dropout_case(x, {.rate = 0.3, .seed = 1, .layer = 2}, 5)};
 }
 
 }  // namespace snug::ops_test

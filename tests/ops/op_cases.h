@@ -17,7 +17,8 @@ namespace snug::ops_test {
 [[nodiscard]] std::vector<GradientCase> pool_cases();
 [[nodiscard]] std::vector<GradientCase> elementwise_cases();
 [[nodiscard]] std::vector<GradientCase> dropout_cases();
-[[nodiscard]] std::vector<GradientCase> all_gradient_cases();
+/// Every op that takes an image, on this one.
+[[nodiscard]] std::vector<GradientCase> cases_of_shape(const Shape& image);
 
 // Single steps.
 [[nodiscard]] std::vector<StepCase> input_cases();

@@ -156,6 +156,7 @@ std::vector<StepCase> loss_cases() {
       {.op = Op::softmax_crossentropy, .samples = 6, .width = 3, .class_weights = true},
       {.op = Op::softmax_crossentropy, .samples = 6, .width = 5, .label_smoothing = 0.2, .class_weights = true},
       {.op = Op::softmax_crossentropy, .samples = 3, .width = 7, .mean_over = 8},
+      {.op = Op::softmax_crossentropy, .samples = 41, .width = 1000, .label_smoothing = 0.1},
       {.op = Op::softmax_crossentropy_rows, .samples = 5, .width = 7},
       {.op = Op::softmax_crossentropy_rows, .samples = 4, .width = 10, .label_smoothing = 0.1},
       {.op = Op::softmax_crossentropy_rows, .samples = 6, .width = 4, .class_weights = true},
@@ -260,16 +261,19 @@ std::vector<StepCase> update_cases() {
       {.name = "ema", .op = Op::ema_update, .attributes = {.ema_decay = 0.999}},
       {.name = "ema, skipped", .op = Op::ema_update, .attributes = {.ema_decay = 0.5}, .not_finite = 1},
   };
-  const Segments one{{0, 1}}, gaps{{0, 5}, {16, 33}, {64, 1}, {80, 16}}, whole{{0, 257}};
+  const Segments one{{0, 1}}, gaps{{0, 5}, {16, 33}, {64, 1}, {80, 16}}, whole{{0, 257}},
+      large{{0, 20000}, {20032, 20001}};
   std::vector<StepCase> cases;
   for (const UpdateCase& c : table) {
     cases.push_back(update_case(c, one, 1));
     cases.push_back(update_case(c, gaps, 100));
     cases.push_back(update_case(c, whole, 257));
+    cases.push_back(update_case(c, large, 40033));
   }
   cases.push_back(norm_case("gradient norm", gaps, 100, false));
   cases.push_back(norm_case("gradient norm, added", gaps, 100, true));
   cases.push_back(norm_case("gradient norm", whole, 257, false));
+  cases.push_back(norm_case("gradient norm", large, 40033, false));
   cases.push_back(norm_case("gradient norm with inf", gaps, 100, false, std::numeric_limits<double>::infinity()));
   cases.push_back(norm_case("gradient norm with nan", whole, 257, true, kNan));
   return cases;

@@ -70,8 +70,8 @@ void crossentropy_sample(const LossCall& loss, Index n, double weight, Index lab
   }
   count_sample(loss, weight, value);
   const Index rank = rank_of(z, n, label);
-  if (rank == 0) loss.stats(TrainStats::correct) += 1;
-  if (rank < 5) loss.stats(TrainStats::correct_top5) += 1;
+  if (std::isfinite(value) && rank == 0) loss.stats(TrainStats::correct) += 1;
+  if (std::isfinite(value) && rank < 5) loss.stats(TrainStats::correct_top5) += 1;
   if (!loss.attributes.gradient) return;
   for (Index k = 0; k < loss.width(); ++k) {
     const double probability = std::exp(z(n, k) - log_sum);
