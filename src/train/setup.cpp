@@ -98,12 +98,16 @@ LoweringOptions lowering_options(const Config& config, const RunSetup& setup, st
 
 RunSetup make_setup(const Config& config) {
   std::vector<Diagnostic> findings;
-  RunSetup setup;
-  setup.graph = build_graph(config.model, findings);
+  Graph graph = build_graph(config.model, findings);
   if (has_errors(findings)) throw Error(std::move(findings));
+  return make_setup(config, std::move(graph), open_data(config.data, config.model.input, config.train.seed));
+}
+
+RunSetup make_setup(const Config& config, Graph graph, Splits splits) {
+  std::vector<Diagnostic> findings;
+  RunSetup setup{.splits = std::move(splits), .graph = std::move(graph)};
   setup.outputs = setup.graph[final_layer(setup.graph, config.train.loss).logits].output.elements();
   setup.row_width = label_row_width(config.train.loss, setup.outputs);
-  setup.splits = open_data(config.data, config.model.input, config.train.seed);
   check_splits(config, setup, findings);
   check_class_weights(config, setup.outputs, findings);
   check_monitor(config, setup.splits.val != nullptr, findings);
@@ -210,7 +214,7 @@ std::int64_t largest_parameter(const Graph& graph) {
 }
 
 Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& device, Backend& backend,
-              std::int64_t batch) {
+              std::int64_t batch, std::optional<std::int64_t> arena_budget_bytes) {
   const auto samples = [](const auto& split) { return split == nullptr ? std::int64_t{0} : split->info().samples; };
   PlanRequest request{.lowering = setup.lowering,
                       .batch = config.train.batch,
@@ -218,6 +222,7 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
                       .val_samples = samples(setup.splits.val),
                       .drop_last = config.data.drop_last,
                       .budget = config.memory.budget,
+                      .arena_budget_bytes = arena_budget_bytes,
                       .checkpoint_bytes = checkpoint_bytes(config, setup.graph)};
   if (batch > 0) request.batch = {.kind = BatchChoice::Kind::number, .number = batch};
   const bool fixed = request.batch.kind == BatchChoice::Kind::number;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "data/dataset.h"
@@ -9,6 +10,7 @@
 #include "graph/graph.h"
 #include "planner/planner.h"
 #include "snug/config.h"
+#include "snug/trainer.h"
 #include "train/checkpoint.h"
 
 namespace snug {
@@ -25,6 +27,11 @@ struct RunSetup {
 /// Opens the data, builds the graph, holds them against each other and against the loss. Throws Error with every
 /// finding.
 [[nodiscard]] RunSetup make_setup(const Config& config);
+/// The same with what is open already. `graph` must be free of findings.
+[[nodiscard]] RunSetup make_setup(const Config& config, Graph graph, Splits splits);
+
+/// `train` for a run whose data is open and checked.
+DoneEvent train(const Config& config, const TrainOptions& options, Reporter& reporter, RunSetup setup);
 
 /// What the labels of a split contradict: the loss, or the number of the network's outputs. Appends to `findings`.
 void check_labels(const Dataset& data, const Config& config, std::int64_t outputs, std::vector<Diagnostic>& findings);
@@ -38,9 +45,9 @@ void check_images(const Dataset& data, const Config& config, bool training, std:
 [[nodiscard]] LoaderOptions eval_loader_options(const Config& config, std::int64_t batch, std::int64_t row_width);
 
 /// Plans the batch of the config, or `batch` when it is not 0 (a run that goes on keeps its batch). Host memory is that
-/// of the batch that comes out.
+/// of the batch that comes out. `arena_budget_bytes`: a bound of the arenas alone, besides memory.budget.
 [[nodiscard]] Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& device, Backend& backend,
-                            std::int64_t batch = 0);
+                            std::int64_t batch = 0, std::optional<std::int64_t> arena_budget_bytes = {});
 /// Data sets, prefetch rings, checkpoint buffer. Mapped files count as long as they fit in half of `free_bytes`:
 /// beyond, they stream, and the system takes their pages back.
 [[nodiscard]] std::int64_t host_bytes(const Config& config, const RunSetup& setup, std::int64_t batch,

@@ -4,7 +4,11 @@
 namespace snug {
 
 DoneEvent train(const Config& config, const TrainOptions& options, Reporter& reporter) {
-  return Training(config, options, reporter).run();
+  return Training(config, options, reporter, {}).run();
+}
+
+DoneEvent train(const Config& config, const TrainOptions& options, Reporter& reporter, RunSetup setup) {
+  return Training(config, options, reporter, std::move(setup)).run();
 }
 
 }  // namespace snug

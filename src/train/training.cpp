@@ -14,10 +14,10 @@
 
 namespace snug {
 
-Training::Training(const Config& config, const TrainOptions& options, Reporter& reporter)
+Training::Training(const Config& config, const TrainOptions& options, Reporter& reporter, std::optional<RunSetup> setup)
     : config_(config), options_(options), reporter_(reporter), device_(cpu_memory()) {
   choice_ = choose_run_folder(options.out, options.resume, config.name);
-  setup_ = make_setup(config);
+  setup_ = setup ? std::move(*setup) : make_setup(config);
   read_state();
   make_plan();
   make_loaders();

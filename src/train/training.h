@@ -17,7 +17,8 @@ namespace snug {
 class Training {
  public:
   /// Opens, plans and takes the memory. Throws Error for what stands in the way; nothing is written yet.
-  Training(const Config& config, const TrainOptions& options, Reporter& reporter);
+  /// `setup`: when it is known already.
+  Training(const Config& config, const TrainOptions& options, Reporter& reporter, std::optional<RunSetup> setup);
   DoneEvent run();
 
  private:
