@@ -32,7 +32,6 @@ struct Pool {
   std::size_t base = 0;  // below it lie blocks that outlived their step
   std::int64_t live = 0;
   std::int64_t outlived = 0;
-  alignas(64) std::byte bytes[kPoolBytes];
 };
 
 class Lock {
@@ -48,8 +47,9 @@ class Lock {
   Pool& pool_;
 };
 
-// Zero-initialised: pages that no thread uses take no memory. Outlives every block in it.
+// Zero-initialised: pages that no thread uses take no memory. They outlive every block in them.
 constinit Pool pools[kPools];
+alignas(64) std::byte pool_bytes[kPools][kPoolBytes];
 constinit std::atomic<int> pools_taken{0};
 constinit std::atomic<int> runs{0};  // StepPools alive, on any thread
 constinit std::atomic<std::int64_t> worker_allocations{0};
@@ -72,27 +72,29 @@ Pool* own_pool() {
   return self.pool < kPools ? &pools[self.pool] : nullptr;
 }
 
+std::byte* bytes_of(const Pool& pool) { return pool_bytes[&pool - pools]; }
+
 void* take(Pool& pool, std::size_t size, std::size_t alignment) {
   const Lock lock(pool);
   const std::size_t block = (pool.top + kHeaderBytes + alignment - 1) / alignment * alignment;
   if (alignment > 64 || size > kPoolBytes || block + size > kPoolBytes) return nullptr;
   const std::size_t top = (block + size + kHeaderBytes - 1) / kHeaderBytes * kHeaderBytes;
-  new (pool.bytes + block - kHeaderBytes) Header{pool.top, top};
+  new (bytes_of(pool) + block - kHeaderBytes) Header{pool.top, top};
   pool.top = top;
   ++pool.live;
-  return pool.bytes + block;
+  return bytes_of(pool) + block;
 }
 
 /// The pool in which `address` lies, or null.
 Pool* pool_of(const void* address) {
   const auto at = reinterpret_cast<std::uintptr_t>(address);
-  const auto begin = reinterpret_cast<std::uintptr_t>(&pools[0]);
-  return at >= begin && at < begin + sizeof pools ? &pools[(at - begin) / sizeof(Pool)] : nullptr;
+  const auto begin = reinterpret_cast<std::uintptr_t>(&pool_bytes[0][0]);
+  return at >= begin && at < begin + sizeof pool_bytes ? &pools[(at - begin) / kPoolBytes] : nullptr;
 }
 
 void give_back(Pool& pool, std::byte* block) {
   const Lock lock(pool);
-  const auto offset = static_cast<std::size_t>(block - pool.bytes);
+  const auto offset = static_cast<std::size_t>(block - bytes_of(pool));
   if (offset < pool.base) {
     --pool.outlived;
   } else {
