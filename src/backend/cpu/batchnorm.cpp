@@ -78,6 +78,15 @@ void move_towards(float& running, double value, double momentum) {
   running = static_cast<float>((1 - momentum) * static_cast<double>(running) + momentum * value);
 }
 
+/// body(channel) for every channel, in blocks of whole cache lines.
+template <class Body>
+void parallel_channels(const CpuContext& context, const Rows& r, const Body& body) {
+  constexpr std::int64_t kBlock = 64;
+  parallel_for(threads_for(context, r), (r.channels + kBlock - 1) / kBlock, [&](std::int64_t i) {
+    for (std::int64_t c = i * kBlock; c < std::min(r.channels, (i + 1) * kBlock); ++c) body(c);
+  });
+}
+
 /// Workspace of the forward steps.
 struct ForwardLayout {
   WorkspaceLayout layout;
@@ -116,7 +125,7 @@ PreparedStep prepare_batchnorm_forward(const CpuContext& context, const StepView
                                           means + i * r.channels, squares + i * r.channels);
     });
     const auto rows = static_cast<double>(r.rows);
-    for (std::int64_t c = 0; c < r.channels; ++c) {
+    parallel_channels(context, r, [&](std::int64_t c) {
       const Moments m = join(r, c, means, squares);
       const double variance = m.squares / rows;
       mean[c] = center[c] = static_cast<float>(m.mean);
@@ -125,7 +134,7 @@ PreparedStep prepare_batchnorm_forward(const CpuContext& context, const StepView
       shift[c] = beta[c];
       move_towards(running_mean[c], m.mean, attributes.momentum);
       move_towards(running_var[c], r.rows > 1 ? m.squares / (rows - 1) : variance, attributes.momentum);
-    }
+    });
     for (float* wide : {center, scale, shift}) widen(wide, r);
     normalize_rows(context, r, operand(a, 5), x, center, scale, shift);
   };
@@ -239,7 +248,7 @@ PreparedStep prepare_batchnorm_backward(const CpuContext& context, const StepVie
     std::copy_n(from_output ? beta : mean, plan->r.channels, center);
     sum_chunks(*plan, arguments);
     const auto rows = static_cast<double>(plan->r.rows);
-    for (std::int64_t i = 0; i < plan->r.channels; ++i) {
+    parallel_channels(plan->context, plan->r, [&](std::int64_t i) {
       const double g = static_cast<double>(gamma[i]);
       // (z − center) · factor is the normalised value. From the output of a channel with gamma 0 it cannot be had.
       const double inverse_gamma = g != 0 ? 1 / g : 0;
@@ -249,7 +258,7 @@ PreparedStep prepare_batchnorm_backward(const CpuContext& context, const StepVie
       a[i] = static_cast<float>(scale);
       b[i] = static_cast<float>(-scale * factor * sums.dgamma / rows);
       c[i] = static_cast<float>(-scale * sums.dbeta / rows);
-    }
+    });
     write_gradient(*plan, arguments);
   };
   return {.algorithm = "batchnorm:own", .workspace_bytes = layout.bytes(), .run = run};
@@ -269,11 +278,11 @@ PreparedStep prepare_batchnorm_inference_backward(const CpuContext& context, con
     std::fill_n(scratch(arguments, plan->b), plan->r.channels, 0.0F);
     std::fill_n(scratch(arguments, plan->c), plan->r.channels, 0.0F);
     sum_chunks(*plan, arguments);
-    for (std::int64_t i = 0; i < plan->r.channels; ++i) {
+    parallel_channels(plan->context, plan->r, [&](std::int64_t i) {
       const double inverse_std = 1 / std::sqrt(static_cast<double>(variance[i]) + plan->attributes.epsilon);
       join_sums(*plan, arguments, i, inverse_std);
       a[i] = static_cast<float>(static_cast<double>(gamma[i]) * inverse_std);
-    }
+    });
     write_gradient(*plan, arguments);
   };
   return {.algorithm = "batchnorm:own", .workspace_bytes = layout.bytes(), .run = run};

@@ -58,19 +58,41 @@ PreparedStep prepare_maxpool_forward(const CpuContext& context, const StepView& 
           }};
 }
 
+namespace {
+
+/// By input place along one axis: the outputs whose windows reach over it.
+std::vector<Range> readers(const PoolGeometry& g, std::size_t axis, std::int64_t in_extent, std::int64_t out_extent) {
+  std::vector<Range> ranges;
+  const std::int64_t stride = g.stride[axis];
+  const std::int64_t reach = g.dilation[axis] * (g.kernel[axis] - 1);
+  for (std::int64_t in = 0; in < in_extent; ++in) {
+    const std::int64_t last = in + g.pad[axis];
+    const std::int64_t first = std::max<std::int64_t>(0, last - reach);
+    const std::int64_t end = std::min(out_extent, last / stride + 1);
+    ranges.push_back({std::min(end, (first + stride - 1) / stride), end});
+  }
+  return ranges;
+}
+
+}  // namespace
+
 PreparedStep prepare_maxpool_backward(const CpuContext& context, const StepView& step) {
   step.expect({DType::f32, DType::u8, DType::f32});
   const PoolGeometry g = max_geometry(step, step.shape(2), step.shape(0));
   const std::int64_t images = step.shape(0)[0];
   const int threads = threads_for(context, step.elements(2));
   return {.algorithm = "maxpool:own",
-          .run = [kernel = context.kernels->pool.max_backward, threads, g, images](const StepArguments& a) {
+          .run = [kernel = context.kernels->pool.max_backward, threads, g, images,
+                  rows = readers(g, 0, g.in_height, g.out_height),
+                  columns = readers(g, 1, g.in_width, g.out_width)](const StepArguments& a) {
             const float* dy = operand(a, 0);
             const auto* index = operand<std::uint8_t>(a, 1);
             float* dx = operand(a, 2);
             parallel_for(threads, images * g.in_height, [&](std::int64_t i) {
               const std::int64_t at = i / g.in_height * g.out_height * g.out_width * g.channels;
-              kernel(g, i % g.in_height, dy + at, index + at, dx + i * g.in_width * g.channels);
+              const std::int64_t row = i % g.in_height;
+              kernel(g, row, rows[static_cast<std::size_t>(row)], columns.data(), dy + at, index + at,
+                     dx + i * g.in_width * g.channels);
             });
           }};
 }

@@ -54,9 +54,9 @@ struct PoolKernels {
   /// One output row of one image. NaN wins; a window without a pixel gives -infinity.
   void (*max_forward)(const PoolGeometry& geometry, std::int64_t out_row, const float* x, float* y,
                       std::uint8_t* index);
-  /// One input row of one image.
-  void (*max_backward)(const PoolGeometry& geometry, std::int64_t in_row, const float* dy, const std::uint8_t* index,
-                       float* dx);
+  /// One input row of one image: `rows` and `columns[i]` are the outputs whose windows may reach this row and column i.
+  void (*max_backward)(const PoolGeometry& geometry, std::int64_t in_row, Range rows, const Range* columns,
+                       const float* dy, const std::uint8_t* index, float* dx);
   /// One output row: averages x over rows × columns[j].
   void (*average_forward)(float* y, const float* x, std::int64_t channels, std::int64_t in_width, Range rows,
                           const Range* columns, std::int64_t out_width);

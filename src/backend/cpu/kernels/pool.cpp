@@ -5,12 +5,11 @@ namespace snug::cpu::SNUG_ISA {
 
 namespace {
 
-constexpr int kMaxTaps = 256;  // of one axis; the index has one byte
-
 /// The taps of an output's window that lie inside the image, along one axis.
 Range inside(const PoolGeometry& g, int axis, std::int64_t out, std::int64_t extent) {
   const std::int64_t first = out * g.stride[axis] - g.pad[axis];
   const std::int64_t step = g.dilation[axis];
+  if (first >= 0 && first + step * (g.kernel[axis] - 1) < extent) return {0, g.kernel[axis]};  // spares divisions
   const std::int64_t begin = first >= 0 ? 0 : (-first + step - 1) / step;
   const std::int64_t end = first >= extent ? 0 : (extent - first + step - 1) / step;
   return {begin, end < g.kernel[axis] ? end : g.kernel[axis]};
@@ -51,40 +50,30 @@ void max_forward(const PoolGeometry& g, std::int64_t out_row, const float* x, fl
   }
 }
 
-/// The outputs (and their taps) that read one input place, along one axis.
-struct Readers {
-  std::int64_t output[kMaxTaps];
-  std::int64_t tap[kMaxTaps];
-  int count = 0;
-};
-
-void find_readers(Readers& readers, const PoolGeometry& g, int axis, std::int64_t in, std::int64_t out_extent) {
-  readers.count = 0;
-  for (std::int64_t tap = 0; tap < g.kernel[axis]; ++tap) {
-    const std::int64_t first = in + g.pad[axis] - tap * g.dilation[axis];
-    if (first < 0 || first % g.stride[axis] != 0 || first / g.stride[axis] >= out_extent) continue;
-    readers.output[readers.count] = first / g.stride[axis];
-    readers.tap[readers.count++] = tap;
-  }
+/// The tap of output `out` that reads input `in` along one axis, or -1 where dilation leaves it out.
+[[gnu::always_inline]] inline std::int64_t tap_of(const PoolGeometry& g, int axis, std::int64_t in, std::int64_t out) {
+  const std::int64_t distance = in + g.pad[axis] - out * g.stride[axis];
+  if (g.dilation[axis] == 1) return distance;
+  return distance % g.dilation[axis] == 0 ? distance / g.dilation[axis] : -1;
 }
 
-void max_backward(const PoolGeometry& g, std::int64_t in_row, const float* dy, const std::uint8_t* index, float* dx) {
-  Readers rows;
-  Readers columns;
-  find_readers(rows, g, 0, in_row, g.out_height);
+void max_backward(const PoolGeometry& g, std::int64_t in_row, Range rows, const Range* columns, const float* dy,
+                  const std::uint8_t* index, float* dx) {
   for (std::int64_t in = 0; in < g.in_width; ++in) {
-    find_readers(columns, g, 1, in, g.out_width);
+    const Range span = columns[in];
     for_lanes(g.channels, [&](std::int64_t channel, auto v) {
       using V = decltype(v);
       using I = typename Lanes<V>::Int;
       V sum{};
-      for (int r = 0; r < rows.count; ++r) {
-        for (int c = 0; c < columns.count; ++c) {
-          const std::int64_t at = (rows.output[r] * g.out_width + columns.output[c]) * g.channels + channel;
+      for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+        const std::int64_t row_tap = tap_of(g, 0, in_row, r);
+        for (std::int64_t c = span.begin; c < span.end; ++c) {
+          const std::int64_t column_tap = tap_of(g, 1, in, c);
+          if (row_tap < 0 || column_tap < 0) continue;
+          const std::int64_t at = (r * g.out_width + c) * g.channels + channel;
           const I place = load_bytes(index + at, static_cast<I*>(nullptr));
-          const I wanted = I{} + static_cast<std::int32_t>(rows.tap[r] * g.kernel[1] + columns.tap[c]);
           const V gradient = load<V>(dy + at);
-          sum += place == wanted ? gradient : V{};
+          sum += place == I{} + static_cast<std::int32_t>(row_tap * g.kernel[1] + column_tap) ? gradient : V{};
         }
       }
       store<V>(dx + in * g.channels + channel, sum);

@@ -3,12 +3,15 @@
 // other headers: the linker keeps one copy of such code, and it could be the one for a newer processor.
 #pragma once
 
+#include <immintrin.h>
+
 #include <cstdint>
 
 namespace snug::cpu::SNUG_ISA {
 
 #if defined(__AVX512F__)
 inline constexpr int kLanes = 16;
+inline constexpr __mmask16 kAll = 0xFFFF;  // unmasked forms trip GCC's check for uninitialised values
 #elif defined(__AVX2__)
 inline constexpr int kLanes = 8;
 #else
@@ -17,7 +20,6 @@ inline constexpr int kLanes = 4;
 
 using Vector [[gnu::vector_size(kLanes * 4)]] = float;
 using IntVector [[gnu::vector_size(kLanes * 4)]] = std::int32_t;
-using ByteVector [[gnu::vector_size(kLanes)]] = std::uint8_t;
 
 /// The same kernel body serves vectors and, for the last channels, single floats.
 template <class V>
@@ -47,15 +49,30 @@ template <class V>
 [[gnu::always_inline]] inline V broadcast(float value) {
   return value - V{};
 }
+// Widening and narrowing by intrinsics: GCC 12 makes __builtin_convertvector element by element.
 [[gnu::always_inline]] inline IntVector load_bytes(const std::uint8_t* from, IntVector*) {
-  ByteVector v;
-  __builtin_memcpy(&v, from, sizeof v);
-  return __builtin_convertvector(v, IntVector);
+#if defined(__AVX512F__)
+  return reinterpret_cast<IntVector>(
+      _mm512_maskz_cvtepu8_epi32(kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+#elif defined(__AVX2__)
+  return reinterpret_cast<IntVector>(_mm256_cvtepu8_epi32(_mm_loadu_si64(from)));
+#else
+  return reinterpret_cast<IntVector>(_mm_cvtepu8_epi32(_mm_loadu_si32(from)));
+#endif
 }
 [[gnu::always_inline]] inline std::int32_t load_bytes(const std::uint8_t* from, std::int32_t*) { return *from; }
 [[gnu::always_inline]] inline void store_bytes(std::uint8_t* to, IntVector v) {
-  const ByteVector bytes = __builtin_convertvector(v, ByteVector);
+#if defined(__AVX512F__)
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_maskz_cvtepi32_epi8(kAll, reinterpret_cast<__m512i>(v)));
+#elif defined(__AVX2__)
+  const auto wide = reinterpret_cast<__m256i>(v);
+  const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+  _mm_storeu_si64(to, _mm_packus_epi16(words, words));
+#else
+  const __m128i words = _mm_packus_epi32(reinterpret_cast<__m128i>(v), reinterpret_cast<__m128i>(v));
+  const int bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
   __builtin_memcpy(to, &bytes, sizeof bytes);
+#endif
 }
 [[gnu::always_inline]] inline void store_bytes(std::uint8_t* to, std::int32_t v) { *to = static_cast<std::uint8_t>(v); }
 
