@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/ensure.h"
+#include "base/text.h"
 #include "train/metrics.h"
 #include "train/safetensors.h"
 #include "train/safetensors_header.h"
@@ -236,6 +237,17 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
     plan = plan_training(setup.graph, request, device, backend);
   }
   return plan;
+}
+
+Diagnostic does_not_fit(const Config& config, const PlanReport& report) {
+  const std::string batch =
+      report.batch > 1 ? fmt::format("train.batch = {}", report.batch / 2) : "memory.budget = \"100%\"";
+  return {.code = "M611",
+          .where = to_string(config.where("memory.budget")),
+          .what = fmt::format("batch {} needs {}, the budget is {}: {} too much", report.batch,
+                              format_bytes(report.total_bytes + report.host_bytes), format_bytes(report.budget_bytes),
+                              format_bytes(report.short_by_bytes)),
+          .fix = report.remedies.empty() ? batch : report.remedies.front().change};
 }
 
 Config checkpoint_config(const CheckpointInfo& info, const std::filesystem::path& path) {

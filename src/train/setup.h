@@ -48,6 +48,8 @@ void check_images(const Dataset& data, const Config& config, bool training, std:
 /// of the batch that comes out. `arena_budget_bytes`: a bound of the arenas alone, besides memory.budget.
 [[nodiscard]] Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& device, Backend& backend,
                             std::int64_t batch = 0, std::optional<std::int64_t> arena_budget_bytes = {});
+/// The finding on a plan that does not fit.
+[[nodiscard]] Diagnostic does_not_fit(const Config& config, const PlanReport& report);
 /// Data sets, prefetch rings, checkpoint buffer. Mapped files count as long as they fit in half of `free_bytes`:
 /// beyond, they stream, and the system takes their pages back.
 [[nodiscard]] std::int64_t host_bytes(const Config& config, const RunSetup& setup, std::int64_t batch,

@@ -39,14 +39,7 @@ void Training::make_plan() {
   const PlanReport& report = plan_.report;
   if (report.fits) return;
   reporter_.on_event(PlanEvent{report});
-  const std::string batch =
-      report.batch > 1 ? fmt::format("train.batch = {}", report.batch / 2) : "memory.budget = \"100%\"";
-  throw Error(Diagnostic{.code = "M611",
-                         .where = to_string(config_.where("memory.budget")),
-                         .what = fmt::format("batch {} needs {}, the budget is {}: {} too much", report.batch,
-                                             format_bytes(report.total_bytes + report.host_bytes),
-                                             format_bytes(report.budget_bytes), format_bytes(report.short_by_bytes)),
-                         .fix = report.remedies.empty() ? batch : report.remedies.front().change});
+  throw Error(does_not_fit(config_, report));
 }
 
 void Training::make_loaders() {
