@@ -54,7 +54,7 @@ Graph GraphBuilder::build() {
     findings_.push_back(finding("A110", where, "the model has no layers", "layers = [ { dense = 10 } ]"));
     return std::move(graph_);
   }
-  expand_list(model_.layers, NodeId(0), {});
+  graph_.complete = expand_list(model_.layers, NodeId(0), {}).has_value();
   graph_.output = NodeId(static_cast<std::int64_t>(graph_.nodes.size()) - 1);
   name_nodes_apart();
   return std::move(graph_);

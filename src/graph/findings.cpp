@@ -41,10 +41,14 @@ std::string elide(std::string_view text, std::size_t limit) {
   return fmt::format("{}…{}", first, last);
 }
 
-Diagnostic finding(std::string code, const Position& where, std::string_view what, std::string fix) {
+Diagnostic finding(std::string code, const Position& where, std::string_view what, std::string fix, Severity severity) {
+  return finding_at(std::move(code), to_string(where), what, std::move(fix), severity);
+}
+
+Diagnostic finding_at(std::string code, std::string where, std::string_view what, std::string fix, Severity severity) {
   return {.code = std::move(code),
-          .severity = Severity::error,
-          .where = to_string(where),
+          .severity = severity,
+          .where = std::move(where),
           .what = elide(what, kMaxText),
           .fix = std::move(fix)};
 }

@@ -28,7 +28,8 @@ struct Graph {
   std::array<std::int64_t, 3> input{};
   std::vector<Node> nodes;  ///< in an order in which inputs come first; nodes[0] is the input
   std::vector<Layer> layers;
-  NodeId output;  ///< the last node
+  NodeId output;          ///< the last node
+  bool complete = false;  ///< no layer was at fault
   [[nodiscard]] const Node& operator[](NodeId id) const { return nodes[id.index()]; }
 };
 

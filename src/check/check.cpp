@@ -1,0 +1,61 @@
+#include "check/check.h"
+
+#include <algorithm>
+#include <string_view>
+#include <tuple>
+
+#include "base/text.h"
+#include "check/families.h"
+
+namespace snug {
+
+namespace {
+
+/// "file:line:column" or "file[record]" taken apart; what is missing is 0.
+struct Place {
+  std::string_view file;
+  std::int64_t first = 0, second = 0;
+  friend auto operator<=>(const Place&, const Place&) = default;
+};
+
+Place place_of(std::string_view where) {
+  if (where.ends_with(']')) {
+    const std::size_t bracket = where.rfind('[');
+    if (bracket == std::string_view::npos) return {where};
+    const auto record = parse_integer(where.substr(bracket + 1, where.size() - bracket - 2));
+    return record ? Place{where.substr(0, bracket), *record} : Place{where};
+  }
+  const std::size_t column = where.rfind(':');
+  if (column == std::string_view::npos || column == 0) return {where};
+  const std::size_t line = where.rfind(':', column - 1);
+  if (line == std::string_view::npos) return {where};
+  const auto first = parse_integer(where.substr(line + 1, column - line - 1));
+  const auto second = parse_integer(where.substr(column + 1));
+  return first && second ? Place{where.substr(0, line), *first, *second} : Place{where};
+}
+
+}  // namespace
+
+void order_by_place(std::vector<Diagnostic>& findings) {
+  std::ranges::stable_sort(findings, {}, [](const Diagnostic& finding) { return place_of(finding.where); });
+}
+
+std::vector<Diagnostic> check_config(const Config& config, const Graph& graph) {
+  Findings findings;
+  check_support(config, findings);
+  check_loss(config, graph, findings);
+  check_training(config, graph, findings);
+  order_by_place(findings);
+  return findings;
+}
+
+std::vector<Diagnostic> check_data(const Config& config, const Splits& splits, const Graph& graph) {
+  Findings findings;
+  check_pixels(config, splits, findings);
+  check_labels_of(config, splits, graph, findings);
+  check_samples(config, splits, findings);
+  order_by_place(findings);
+  return findings;
+}
+
+}  // namespace snug

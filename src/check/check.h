@@ -1,0 +1,25 @@
+// What is wrong, or may not be meant, in a config and its data, before anything runs.
+#pragma once
+
+#include <vector>
+
+#include "data/dataset.h"
+#include "graph/graph.h"
+#include "snug/config.h"
+
+namespace snug {
+
+/// Findings that need no data: the last layer against the loss (F), training settings (T), and what this version does
+/// not do yet (C; sources, augmentations and the like are refused by open_data itself). `graph` may have been cut short
+/// by findings of its own: what follows from it is then left out. Ordered by place.
+[[nodiscard]] std::vector<Diagnostic> check_config(const Config& config, const Graph& graph);
+
+/// Findings on opened data: images against model.input, values (D), labels against loss and outputs (L, F), the
+/// number of samples against the batch (T). Float images beyond the first gigabyte are not looked at, which a note
+/// says. Ordered by place.
+[[nodiscard]] std::vector<Diagnostic> check_data(const Config& config, const Splits& splits, const Graph& graph);
+
+/// Sorts by file, then line and column, or the record's number; equal places keep their order.
+void order_by_place(std::vector<Diagnostic>& findings);
+
+}  // namespace snug

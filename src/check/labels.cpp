@@ -1,0 +1,238 @@
+// L: labels against the loss and the network's outputs.
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "check/families.h"
+
+namespace snug {
+
+namespace {
+
+constexpr std::string_view kAsIntegers = "np.save(\"y.npy\", y.astype(np.int64))";
+
+struct Sample {
+  const Dataset* data = nullptr;
+  std::int64_t number = 0;
+  [[nodiscard]] std::string where() const { return data->label_where(number); }
+};
+
+/// Class numbers of all splits: how often each, and where it is met first.
+struct Classes {
+  struct Class {
+    std::int64_t count = 0;
+    Sample first;
+  };
+  std::map<std::int64_t, Class> classes;
+  [[nodiscard]] std::int64_t least() const { return classes.begin()->first; }
+  [[nodiscard]] std::int64_t most() const { return classes.rbegin()->first; }
+  [[nodiscard]] bool contiguous() const { return most() - least() + 1 == std::ssize(classes); }
+};
+
+void count_classes(const Dataset& data, Classes& into) {
+  for (std::int64_t sample = 0; sample < data.info().samples; ++sample) {
+    Classes::Class& entry = into.classes[data.label(sample)];
+    if (entry.count++ == 0) entry.first = {&data, sample};
+  }
+}
+
+/// Whether the numbers from `limit` on are classes like the others, and not a few stray values.
+bool are_classes(const Classes& labels, std::int64_t limit) {
+  if (labels.least() != 0 || !labels.contiguous()) return false;
+  std::int64_t inside = 0;
+  std::int64_t outside = 0;
+  for (const auto& [number, entry] : labels.classes) (number < limit ? inside : outside) += entry.count;
+  // At least half as frequent as the others are on average.
+  return 2 * outside * limit >= inside * (labels.most() + 1 - limit);
+}
+
+void negative_label(const Config& config, const Classes& labels, Findings& findings) {
+  const auto& [number, entry] = *labels.classes.begin();
+  const bool marker = labels.classes.size() > 1 && std::next(labels.classes.begin())->first >= 0;
+  findings.push_back(finding_at(
+      "L202", entry.first.where(),
+      fmt::format("label {} is negative ({} of them); class numbers start at 0", number, format_count(entry.count)),
+      marker ? fmt::format("ignore_label = {}", number - config.data.label_offset)
+             : fmt::format("label_offset = {}", config.data.label_offset - number)));
+}
+
+/// Class numbers from 0 to outputs − 1: range, counting from 1, too many classes for the outputs.
+void check_range(const Config& config, const Ending& ending, const Classes& labels, Findings& findings) {
+  if (labels.least() < 0) return negative_label(config, labels, findings);
+  const std::int64_t most = labels.most();
+  if (most < ending.outputs) {
+    if (labels.least() == 0 && labels.contiguous()) {
+      if (auto found = outputs_finding(config, ending, most + 1)) findings.push_back(*std::move(found));
+    }
+    return;
+  }
+  const auto first_outside = labels.classes.lower_bound(ending.outputs);
+  if (labels.least() > 0 && most - labels.least() + 1 == ending.outputs) {
+    findings.push_back(finding_at("L203", labels.classes.rbegin()->second.first.where(),
+                                  fmt::format("labels are {} to {} for {} outputs: class numbers start at 0",
+                                              labels.least(), most, ending.outputs),
+                                  fmt::format("label_offset = {}", config.data.label_offset - labels.least())));
+    return;
+  }
+  if (are_classes(labels, ending.outputs)) {
+    findings.push_back(*outputs_finding(config, ending, most + 1));
+    return;
+  }
+  findings.push_back(finding_at(
+      "L202", first_outside->second.first.where(),
+      fmt::format("label {} is outside 0 to {}, the classes of {} outputs", first_outside->first, ending.outputs - 1,
+                  ending.outputs),
+      fmt::format("ignore_label = {}   # or correct the label", first_outside->first - config.data.label_offset)));
+}
+
+/// Class numbers where the loss is not about class numbers. False when the range need not be looked at any more.
+bool check_numbers_against_loss(const Config& config, const Ending& ending, const Classes& labels, Findings& findings) {
+  const Position loss = config.where("train.loss");
+  const std::string sparse = "loss = \"sparse_categorical_crossentropy\"";
+  switch (config.train.loss) {
+    case Loss::sparse_categorical_crossentropy: return ending.outputs > 1;  // one output is told by check_config
+    case Loss::categorical_crossentropy:
+      if (ending.outputs == 1) return false;
+      findings.push_back(finding("L201", loss,
+                                 fmt::format("categorical_crossentropy needs rows of {} values, the labels are class "
+                                             "numbers ({} to {})",
+                                             ending.outputs, labels.least(), labels.most()),
+                                 sparse));
+      return false;
+    case Loss::binary_crossentropy:
+      if (ending.outputs == 2) {
+        findings.push_back(finding("F107", ending.where,
+                                   "binary_crossentropy with class numbers has 1 output, the network 2",
+                                   sparse + "   # or { dense = 1, activation = \"sigmoid\" }"));
+      } else if (ending.outputs > 2) {
+        findings.push_back(
+            finding("L201", loss,
+                    fmt::format("binary_crossentropy needs rows of {} zeros and ones, the labels are class "
+                                "numbers",
+                                ending.outputs),
+                    sparse));
+      }
+      return ending.outputs == 1;
+    case Loss::mse: return true;
+  }
+  return true;
+}
+
+/// One output: the class numbers are 0 and 1.
+void check_single_output(const Config& config, const Ending& ending, const Classes& labels, Findings& findings) {
+  if (labels.least() < 0) return negative_label(config, labels, findings);
+  if (labels.most() <= 1) return;
+  if (config.train.loss == Loss::mse) {
+    findings.push_back(
+        finding_at("L201", labels.classes.rbegin()->second.first.where(),
+                   fmt::format("label {} is a class number; mse with 1 output needs float targets", labels.most()),
+                   "np.save(\"y.npy\", y.astype(np.float32))"));
+  } else if (labels.least() == 1 && labels.most() == 2) {
+    findings.push_back(finding_at("L203", labels.classes.rbegin()->second.first.where(),
+                                  "labels are 1 and 2 for 1 output: they must be 0 and 1",
+                                  fmt::format("label_offset = {}", config.data.label_offset - 1)));
+  } else {
+    findings.push_back(finding(
+        "F104", ending.where,
+        fmt::format("binary_crossentropy with 1 output tells 2 classes apart, the labels go to {}", labels.most()),
+        fmt::format("{}   # and loss = \"sparse_categorical_crossentropy\"",
+                    outputs_line(config, ending, labels.most() + 1))));
+  }
+}
+
+void check_numbers(const Config& config, const std::vector<const Dataset*>& splits, const std::optional<Ending>& ending,
+                   Findings& findings) {
+  Classes labels;
+  count_classes(*splits.front(), labels);
+  if (labels.classes.size() == 1 && splits.front()->info().samples > 1) {
+    findings.push_back(finding_at("L204", splits.front()->label_where(0),
+                                  fmt::format("all {} labels of data.train are {}: there is nothing to tell apart",
+                                              format_count(splits.front()->info().samples), labels.least()),
+                                  "labels = \"FILE\"   # the labels that belong to the images"));
+    return;
+  }
+  for (std::size_t i = 1; i < splits.size(); ++i) {
+    if (splits[i]->info().labels == LabelKind::numbers) count_classes(*splits[i], labels);
+  }
+  if (!ending || ending->outputs == 0 || labels.classes.empty()) return;
+  if (!check_numbers_against_loss(config, *ending, labels, findings)) return;
+  if (ending->outputs == 1) return check_single_output(config, *ending, labels, findings);
+  const bool told = known_classes(config.data.train) && is_crossentropy(config.train.loss);
+  if (!told || labels.least() < 0) check_range(config, *ending, labels, findings);
+}
+
+/// The first row that the loss cannot mean, told with its numbers.
+void check_row_values(const Config& config, const Dataset& data, Findings& findings) {
+  constexpr double kSlack = 1e-3;  // of a sum of rounded shares
+  const Loss loss = config.train.loss;
+  std::vector<float> row(static_cast<std::size_t>(data.info().label_width));
+  for (std::int64_t sample = 0; sample < data.info().samples; ++sample) {
+    data.read_row(sample, row.data());
+    double sum = 0;
+    for (const float value : row) sum += static_cast<double>(value);
+    const auto [least, most] = std::ranges::minmax(row);
+    if (!(static_cast<double>(least) >= -kSlack && static_cast<double>(most) <= 1 + kSlack)) {
+      findings.push_back(finding_at("L205", data.label_where(sample),
+                                    fmt::format("label row {} goes from {} to {}; {} needs values from 0 to 1",
+                                                format_count(sample), least, most, to_string(loss)),
+                                    "np.save(\"y.npy\", np.clip(y, 0, 1))"));
+      return;
+    }
+    if (loss != Loss::categorical_crossentropy || std::abs(sum - 1) <= kSlack) continue;
+    const bool several = sum > 1 + kSlack && std::ranges::all_of(row, [](float v) { return v == 0 || v == 1; });
+    findings.push_back(finding_at(
+        "L205", data.label_where(sample),
+        fmt::format("label row {} sums to {:.6g}; categorical_crossentropy needs rows that sum to 1",
+                    format_count(sample), sum),
+        several ? "loss = \"binary_crossentropy\"" : "np.save(\"y.npy\", y / y.sum(axis=1, keepdims=True))"));
+    return;
+  }
+}
+
+void check_rows(const Config& config, const std::vector<const Dataset*>& splits, const std::optional<Ending>& ending,
+                Findings& findings) {
+  const std::int64_t width = splits.front()->info().label_width;
+  const Loss loss = config.train.loss;
+  if (loss == Loss::sparse_categorical_crossentropy || (loss == Loss::categorical_crossentropy && width == 1)) {
+    findings.push_back(
+        finding("L201", config.where("train.loss"),
+                width == 1 ? fmt::format("{} is about classes, the labels are floats", to_string(loss))
+                           : fmt::format("{} needs class numbers, the labels are rows of {}", to_string(loss), width),
+                width == 1 ? std::string(kAsIntegers) : "loss = \"categorical_crossentropy\""));
+    return;
+  }
+  const bool single = loss == Loss::categorical_crossentropy && ending && ending->outputs == 1;  // check_config tells
+  if (ending && ending->outputs > 0 && ending->outputs != width && !single) {
+    findings.push_back(
+        finding_at("L206", splits.front()->label_where(0),
+                   fmt::format("labels are rows of {} values, the network has {} outputs", width, ending->outputs),
+                   outputs_line(config, *ending, width)));
+    return;
+  }
+  if (loss == Loss::mse) return;
+  for (const Dataset* data : splits) {
+    if (data->info().labels == LabelKind::rows && data->info().label_width == width)
+      check_row_values(config, *data, findings);
+  }
+}
+
+}  // namespace
+
+void check_labels_of(const Config& config, const Splits& splits, const Graph& graph, Findings& findings) {
+  std::vector<const Dataset*> list;
+  for (const auto* data : {splits.train.get(), splits.val.get(), splits.test.get()}) {
+    if (data != nullptr && data->info().samples > 0) list.push_back(data);
+  }
+  if (splits.train == nullptr || splits.train->info().samples == 0) return;
+  const auto ending = ending_of(graph, config.train.loss);
+  if (list.front()->info().labels == LabelKind::numbers) {
+    check_numbers(config, list, ending, findings);
+  } else {
+    check_rows(config, list, ending, findings);
+  }
+}
+
+}  // namespace snug

@@ -1,0 +1,34 @@
+// C: what a config can say and this version does not do. What open_data refuses by itself is not repeated here.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "check/families.h"
+
+namespace snug {
+
+namespace {
+
+void unsupported(const Config& config, std::string_view key, std::string_view value, std::string fix,
+                 Findings& findings) {
+  findings.push_back(finding("C201", config.where(key),
+                             fmt::format("{} = {} is not supported by this version", key, value), std::move(fix)));
+}
+
+}  // namespace
+
+void check_support(const Config& config, Findings& findings) {
+  if (config.data.cache == CacheMode::device) {
+    unsupported(config, "data.cache", "\"device\"", "cache = \"ram\"", findings);
+  }
+  if (config.train.histograms) unsupported(config, "train.histograms", "true", "histograms = false", findings);
+  if (config.memory.strategy_auto) return;
+  for (const std::string& name : config.memory.strategy) {
+    if (name == "inplace") continue;
+    unsupported(config, "memory.strategy", fmt::format("[\"{}\"]", name), "strategy = [\"inplace\"]   # or \"auto\"",
+                findings);
+    return;  // one line puts the whole list right
+  }
+}
+
+}  // namespace snug
