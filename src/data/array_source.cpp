@@ -200,7 +200,7 @@ bool check_labels(const Array& labels, const Array& images, Findings& findings) 
                                     fmt::format("np.save(\"{}\", y.reshape(len(y), -1))", labels.file.path)));
     return false;
   }
-  if (extents[0] != images.extents[0]) {
+  if (extents[0] != images.extents[0] && images.extents[0] != 0) {  // no images at all is told already
     findings.push_back(data_finding(FileUse::labels, DataFault::count_mismatch, labels.file.path,
                                     fmt::format("{} has {} labels, {} has {} images", name, format_count(extents[0]),
                                                 brief_name(images.file.path), format_count(images.extents[0])),

@@ -36,7 +36,7 @@ std::optional<Element> element_of(std::byte code) {
 }
 
 Diagnostic not_idx(const FileBytes& file, FileUse use, std::span<const std::byte> start) {
-  const std::string kind = describe_content(start);
+  const std::string kind = describe_content(is_gzip(file.bytes) ? start : file.bytes);
   std::string found = "nothing";
   if (start.size() >= kMagicBytes) {
     found = fmt::format("{:02x} {:02x} {:02x} {:02x}", start[0], start[1], start[2], start[3]);

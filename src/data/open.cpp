@@ -47,8 +47,10 @@ SourcePointer open_cifar(const DataSource& source, Findings& findings) {
                                     "the source names 0 files; CIFAR data has at least one",
                                     "files = [\"data_batch_1.bin\"]"));
   }
-  if (files.empty() || files.size() < source.files.size()) return nullptr;
-  return make_cifar_source(std::move(files), source.format == DataFormat::cifar100 ? 100 : 10, findings);
+  const bool all = !files.empty() && files.size() == source.files.size();
+  // The sizes of those that are there are told even when another is missing.
+  auto data = make_cifar_source(std::move(files), source.format == DataFormat::cifar100 ? 100 : 10, findings);
+  return all ? data : nullptr;
 }
 
 /// `split` numbers the sequences of synthetic pictures: a validation split never shows the training's.
