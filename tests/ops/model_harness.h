@@ -1,0 +1,79 @@
+// Whole training and evaluation steps of small networks, on any backend, through planner and runtime.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+#include "lowering/lowering.h"
+#include "ops/op_harness.h"
+#include "planner/planner.h"
+#include "runtime/runtime.h"
+
+namespace snug::ops_test {
+
+/// A network and how it is trained.
+struct NetCase {
+  std::string name;
+  std::string layers;  ///< as in a config, without the brackets
+  std::array<std::int64_t, 3> input{6, 6, 2};
+  std::int64_t batch = 4, parts = 1;
+  TrainConfig train{};
+  std::vector<std::string> frozen{};
+};
+
+/// The cases of the tests: every kind of layer and connection; every loss; every optimizer.
+[[nodiscard]] std::vector<NetCase> layer_nets();
+[[nodiscard]] std::vector<NetCase> loss_nets();
+[[nodiscard]] std::vector<NetCase> optimizer_nets();
+[[nodiscard]] std::vector<NetCase> all_nets();
+
+[[nodiscard]] Graph graph_of(const NetCase& net);
+
+struct TrainingOptions {
+  DType dtype = DType::f64;
+  bool reuse_memory = true;
+};
+
+/// A training and an evaluation program in shared arenas, with parameters, images and labels filled in: the same
+/// numbers, exact in f32, on every backend.
+class Training {
+ public:
+  Training(const NetCase& net, Backend& backend, const TrainingOptions& options = {});
+
+  /// One training step; `step` counts from 0.
+  void step(double rate, std::int64_t step);
+  void evaluate();
+  /// Other images and labels.
+  void fill_batch(std::uint64_t seed);
+  /// The loss of the last step.
+  [[nodiscard]] double loss();
+
+  [[nodiscard]] Values values(const std::string& tensor);
+  void set(const std::string& tensor, const Values& values);
+  /// Names of the parameters that are trained, without running statistics.
+  [[nodiscard]] std::vector<std::string> trained() const;
+  /// The bytes of everything that stays: parameters, statistics, optimizer state; with the step's statistics and the
+  /// outputs of the last evaluation. By tensor name.
+  [[nodiscard]] std::map<std::string, std::vector<std::byte>> lasting_bytes();
+  /// The same as numbers.
+  [[nodiscard]] std::map<std::string, Values> lasting_values();
+  [[nodiscard]] const Plan& plan() const { return plan_; }
+
+ private:
+  void fill_parameters();
+  void fill_labels(std::uint64_t seed);
+  [[nodiscard]] std::vector<std::string> lasting_names() const;
+
+  NetCase net_;
+  Graph graph_;
+  std::vector<bool> frozen_;
+  Plan plan_;
+  std::unique_ptr<Runtime> runtime_;
+};
+
+}  // namespace snug::ops_test

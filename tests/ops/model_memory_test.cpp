@@ -1,0 +1,84 @@
+// Whole training runs on the CPU backend: shared memory changes no bit, and single precision stays near double.
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "ops/model_harness.h"
+
+namespace snug::ops_test {
+namespace {
+
+constexpr int kThreads = 2;
+constexpr int kSteps = 3;
+
+/// Three training steps on different batches, then an evaluation.
+void run(Training& training, double rate) {
+  for (int step = 0; step < kSteps; ++step) {
+    training.fill_batch(static_cast<std::uint64_t>(step) + 1);
+    training.step(rate, step);
+  }
+  training.evaluate();
+}
+
+/// A lifetime that is too short would let a tensor be overwritten in shared memory, or be NaN in memory of its own.
+void expect_same_bits(const NetCase& net, Backend& backend, DType dtype) {
+  SCOPED_TRACE(net.name);
+  Training shared(net, backend, {.dtype = dtype, .reuse_memory = true});
+  Training apart(net, backend, {.dtype = dtype, .reuse_memory = false});
+  run(shared, net.train.optimizer.lr);
+  run(apart, net.train.optimizer.lr);
+  const auto expected = apart.lasting_bytes();
+  ASSERT_FALSE(expected.empty());
+  for (const auto& [name, bytes] : shared.lasting_bytes()) EXPECT_EQ(bytes, expected.at(name)) << name;
+  for (const auto& [name, values] : shared.lasting_values()) {
+    for (const double value : values) ASSERT_TRUE(std::isfinite(value)) << name;
+  }
+}
+
+TEST(ModelMemory, reuse_changes_no_bit_on_the_cpu) {
+  const auto cpu = make_cpu_backend({.threads = kThreads});
+  for (const NetCase& net : all_nets()) expect_same_bits(net, *cpu, DType::f32);
+}
+
+TEST(ModelMemory, reuse_changes_no_bit_on_the_reference) {
+  const auto reference = make_reference_backend();
+  for (const NetCase& net : all_nets()) expect_same_bits(net, *reference, DType::f64);
+}
+
+/// The programs do share memory: otherwise the comparison above would prove nothing.
+TEST(ModelMemory, transient_storages_share_bytes) {
+  const auto cpu = make_cpu_backend({.threads = kThreads});
+  for (const NetCase& net : optimizer_nets()) {
+    const Training training(net, *cpu, {.dtype = DType::f32});
+    std::int64_t sum = 0;
+    for (const Storage& storage : training.plan().programs[0].program.storages) {
+      if (storage.arena == Arena::transient) sum += storage.size_bytes;
+    }
+    EXPECT_LT(training.plan().transient_bytes, sum) << net.name;
+  }
+}
+
+/// Relative to a tensor's largest element, after three steps. One rounding is 6e-8; batch normalization of few values
+/// and three updates multiply it by some hundreds.
+constexpr double kTolerance = 1e-4;
+
+TEST(ModelAgreement, single_precision_stays_near_double) {
+  const auto cpu = make_cpu_backend({.threads = kThreads});
+  const auto reference = make_reference_backend();
+  for (const NetCase& net : all_nets()) {
+    SCOPED_TRACE(net.name);
+    Training single(net, *cpu, {.dtype = DType::f32});
+    Training exact(net, *reference, {.dtype = DType::f64});
+    run(single, net.train.optimizer.lr);
+    run(exact, net.train.optimizer.lr);
+    const auto expected = exact.lasting_values();
+    for (const auto& [name, values] : single.lasting_values()) {
+      if (name.find('.') == std::string::npos || expected.contains(name)) {
+        expect_close(values, expected.at(name), kTolerance, name);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace snug::ops_test
