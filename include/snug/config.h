@@ -42,46 +42,57 @@ struct DataSource {
   std::string synthetic;           ///< "shapes"
   std::int64_t count = 0;          ///< synthetic: number of images
 };
+[[nodiscard]] bool operator==(const DataSource& a, const DataSource& b);
 
 enum class Normalization { by_type, none, unit, per_channel, mean_std };  ///< by_type: integers unit, floats none
 struct Normalize {
   Normalization kind = Normalization::by_type;
   std::vector<double> mean;  ///< of mean_std: on 0..1 data, one value or one per channel
   std::vector<double> std;
+  friend bool operator==(const Normalize&, const Normalize&) = default;
 };
 
 struct RandomCrop {
   std::int64_t size = 0, pad = 0;
   bool reflect = false;
+  friend bool operator==(const RandomCrop&, const RandomCrop&) = default;
 };
 struct RandomResizedCrop {
   std::int64_t size = 0;
+  friend bool operator==(const RandomResizedCrop&, const RandomResizedCrop&) = default;
 };
 struct Flip {
   double probability = 0;
   bool vertical = false;
+  friend bool operator==(const Flip&, const Flip&) = default;
 };
 struct Rotate {
   double degrees = 0;
+  friend bool operator==(const Rotate&, const Rotate&) = default;
 };
 struct ColorJitter {
   double brightness = 0, contrast = 0, saturation = 0, hue = 0;
+  friend bool operator==(const ColorJitter&, const ColorJitter&) = default;
 };
 struct RandAugment {
   std::int64_t count = 0;
   double magnitude = 0;
+  friend bool operator==(const RandAugment&, const RandAugment&) = default;
 };
 struct Erase {
   double probability = 0;
+  friend bool operator==(const Erase&, const Erase&) = default;
 };
 struct Mix {
   double alpha = 0;
   bool cut = false;
+  friend bool operator==(const Mix&, const Mix&) = default;
 };  ///< mixup, or cutmix when `cut`
 struct Augmentation {
   Position where;
   std::variant<RandomCrop, RandomResizedCrop, Flip, Rotate, ColorJitter, RandAugment, Erase, Mix> what;
 };
+[[nodiscard]] bool operator==(const Augmentation& a, const Augmentation& b);
 
 enum class ArrayLayout { nhwc, nchw };
 enum class CacheMode { automatic, ram, stream, device };
@@ -103,6 +114,7 @@ struct DataConfig {
   bool drop_last = false;
   Balance balance = Balance::none;
   std::int64_t workers = 0;  ///< 0: chosen by the loader
+  friend bool operator==(const DataConfig&, const DataConfig&) = default;
 };
 
 // ---- [model] --------------------------------------------------------------------------------------------------
@@ -114,10 +126,13 @@ struct Padding {
   enum class Kind { valid, same, number };
   Kind kind = Kind::valid;
   std::array<std::int64_t, 2> pixels{0, 0};  ///< of number: rows, columns, on both sides
+  friend bool operator==(const Padding&, const Padding&) = default;
 };
 
 struct LayerConfig;
 using LayerList = std::vector<LayerConfig>;
+/// Equal values; places do not count, here and in the whole Config.
+[[nodiscard]] bool operator==(const LayerConfig& a, const LayerConfig& b);
 using Extent2 = std::array<std::int64_t, 2>;  ///< rows, columns
 
 /// `conv` and `depthwise`.
@@ -131,48 +146,63 @@ struct ConvLayer {
   std::optional<bool> bias;  ///< default: no norm
   bool norm = false;
   Activation activation = Activation::identity;
+  friend bool operator==(const ConvLayer&, const ConvLayer&) = default;
 };
 struct DenseLayer {
   std::int64_t units = 0;
   bool bias = true;
   Activation activation = Activation::identity;
+  friend bool operator==(const DenseLayer&, const DenseLayer&) = default;
 };
 struct PoolLayer {
   bool average = false;
   Extent2 size{2, 2}, stride{2, 2};
   Padding padding;
   bool ceil = false;
+  friend bool operator==(const PoolLayer&, const PoolLayer&) = default;
 };
-struct GlobalAveragePoolLayer {};
+struct GlobalAveragePoolLayer {
+  friend bool operator==(const GlobalAveragePoolLayer&, const GlobalAveragePoolLayer&) = default;
+};
 struct AdaptiveAveragePoolLayer {
   Extent2 size{1, 1};
+  friend bool operator==(const AdaptiveAveragePoolLayer&, const AdaptiveAveragePoolLayer&) = default;
 };
-struct FlattenLayer {};
+struct FlattenLayer {
+  friend bool operator==(const FlattenLayer&, const FlattenLayer&) = default;
+};
 struct DropoutLayer {
   double rate = 0;
+  friend bool operator==(const DropoutLayer&, const DropoutLayer&) = default;
 };
 struct BatchNormLayer {
   Activation activation = Activation::identity;
+  friend bool operator==(const BatchNormLayer&, const BatchNormLayer&) = default;
 };
 struct ActivationLayer {
   Activation activation = Activation::identity;
+  friend bool operator==(const ActivationLayer&, const ActivationLayer&) = default;
 };
 struct ResidualLayer {
   LayerList body, shortcut;  ///< an empty shortcut is identity
   Activation activation = Activation::identity;
   double stochastic_depth = 0;                  ///< drop probability, or of the first turn of a repeat
   std::optional<double> stochastic_depth_last;  ///< of the last turn; turns between are interpolated linearly
+  friend bool operator==(const ResidualLayer&, const ResidualLayer&) = default;
 };
 struct BranchesLayer {
   std::vector<LayerList> branches;
+  friend bool operator==(const BranchesLayer&, const BranchesLayer&) = default;
 };
 struct BlockLayer {
   LayerList layers;
   std::int64_t repeat = 0;
+  friend bool operator==(const BlockLayer&, const BlockLayer&) = default;
 };  ///< repeat 0: a group
 struct SqueezeExciteLayer {
   std::int64_t reduced = 0;
   Activation activation = Activation::relu;
+  friend bool operator==(const SqueezeExciteLayer&, const SqueezeExciteLayer&) = default;
 };
 
 /// The naming keys of the contract's section "Names"; what is not given is the place's number.
@@ -180,6 +210,7 @@ struct LayerNames {
   std::optional<std::string> name, body_name, shortcut_name, turn, norm_name, reduce_name, expand_name;
   std::vector<std::string> branch_names;
   std::int64_t first = 0;
+  friend bool operator==(const LayerNames&, const LayerNames&) = default;
 };
 
 struct LayerConfig {
@@ -199,6 +230,7 @@ struct ModelConfig {
   double bn_momentum = 0.1;
   LayerList layers;
 };
+[[nodiscard]] bool operator==(const ModelConfig& a, const ModelConfig& b);  ///< `file` does not count
 
 // ---- [train] --------------------------------------------------------------------------------------------------
 
@@ -213,6 +245,7 @@ struct OptimizerConfig {
   bool nesterov = false;
   double weight_decay = 0;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  ///< adam, adamw
+  friend bool operator==(const OptimizerConfig&, const OptimizerConfig&) = default;
 };
 
 enum class ScheduleKind { constant, step, cosine, onecycle };
@@ -221,6 +254,7 @@ struct ScheduleConfig {
   double warmup_epochs = 0;
   double every_epochs = 1, factor = 0.1;     ///< step
   double max_lr = 0, warmup_fraction = 0.3;  ///< onecycle; max_lr 0: the optimizer's lr
+  friend bool operator==(const ScheduleConfig&, const ScheduleConfig&) = default;
 };
 
 enum class Precision { fp32, tf32, bf16, fp16 };
@@ -230,11 +264,13 @@ enum class InitializerKind { he_normal, he_uniform, glorot_uniform, glorot_norma
 struct Initializer {
   InitializerKind kind = InitializerKind::he_normal;
   double std = 0.02;
+  friend bool operator==(const Initializer&, const Initializer&) = default;
 };
 
 struct EarlyStopping {
   std::string monitor = "val_accuracy";
   std::int64_t patience = 5;
+  friend bool operator==(const EarlyStopping&, const EarlyStopping&) = default;
 };
 
 /// A batch size: a number, or what to look for.
@@ -242,6 +278,7 @@ struct BatchChoice {
   enum class Kind { number, automatic, maximum };
   Kind kind = Kind::automatic;
   std::int64_t number = 0;
+  friend bool operator==(const BatchChoice&, const BatchChoice&) = default;
 };
 
 struct TrainConfig {
@@ -266,6 +303,7 @@ struct TrainConfig {
   Initializer initializer;
   bool decay_norm_and_bias = false;
   double lr_reference_batch = 0;  ///< 0: the rate is taken as it stands
+  friend bool operator==(const TrainConfig&, const TrainConfig&) = default;
 };
 
 // ---- [memory] -------------------------------------------------------------------------------------------------
@@ -274,6 +312,7 @@ struct TrainConfig {
 struct Budget {
   double fraction = 0.9;
   std::optional<std::int64_t> bytes;
+  friend bool operator==(const Budget&, const Budget&) = default;
 };
 
 struct MemoryConfig {
@@ -281,6 +320,7 @@ struct MemoryConfig {
   bool strategy_auto = true;
   std::vector<std::string> strategy;            ///< what may be used, when not auto
   std::optional<std::int64_t> workspace_bytes;  ///< bounds every step's scratch
+  friend bool operator==(const MemoryConfig&, const MemoryConfig&) = default;
 };
 
 // ---- the whole ------------------------------------------------------------------------------------------------
@@ -298,6 +338,8 @@ struct Config {
   /// The place of `key` ("train.optimizer.lr"), else of the nearest table above it, else the file.
   [[nodiscard]] Position where(std::string_view key) const;
 };
+
+[[nodiscard]] bool operator==(const Config& a, const Config& b);
 
 struct ConfigOptions {
   std::vector<std::pair<std::string, std::string>> set;  ///< --set KEY=VALUE, in order

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -91,14 +92,22 @@ const Scope& scope(std::string_view name) {
 
 Words layer_kinds() { return kKinds; }
 
-std::vector<const Key*> keys_of(std::string_view scope) {
-  std::vector<const Key*> out;
-  for (const std::span<const Key> part : {data_keys(), layer_keys(), train_keys()}) {
-    for (const Key& key : part) {
-      if (key.in(scope)) out.push_back(&key);
+std::span<const Key* const> keys_of(std::string_view scope) {
+  // Made once: every table that is read asks for its keys.
+  static const auto kByScope = [] {
+    std::map<std::string_view, std::vector<const Key*>> out;
+    for (const Scope& entry : kScopes) {
+      for (const std::span<const Key> part : {data_keys(), layer_keys(), train_keys()}) {
+        for (const Key& key : part) {
+          if (key.in(entry.name)) out[entry.name].push_back(&key);
+        }
+      }
     }
-  }
-  return out;
+    return out;
+  }();
+  const auto found = kByScope.find(scope);
+  ensure(found != kByScope.end(), "a scope of the table of keys");
+  return found->second;
 }
 
 const Key* find_key(std::string_view scope, std::string_view name) {

@@ -82,7 +82,7 @@ struct Scope {
 /// The kinds of layer: "conv", …, each a scope of its own.
 [[nodiscard]] Words layer_kinds();
 
-[[nodiscard]] std::vector<const Key*> keys_of(std::string_view scope);
+[[nodiscard]] std::span<const Key* const> keys_of(std::string_view scope);
 [[nodiscard]] const Key* find_key(std::string_view scope, std::string_view name);
 [[nodiscard]] std::vector<std::string> key_names(std::string_view scope);
 

@@ -352,7 +352,7 @@ constexpr std::array kKeys{
         .example = "1"},
     Key{.scopes = "block",
         .name = "turn",
-        .forms = kText,
+        .forms = kAnyText,
         .fallback = R"("{}")",
         .meaning = "A turn's part of the path; `{}` is its number.",
         .example = R"("denselayer{}")"},

@@ -13,9 +13,9 @@ namespace {
 
 /// A key that the chosen method does not use is a warning: it may be left over from another choice.
 void warn_unused(const TableReader& reader, std::string_view key, std::string_view method) {
-  const Member* member = reader.table().find(key);
-  if (member == nullptr) return;
-  reader.findings().warning("T012", member->where,
+  // Of a faulty key or name enough has been said.
+  if (reader.find(key) == nullptr || (reader.has("name") && reader.find("name") == nullptr)) return;
+  reader.findings().warning("T012", reader.table().find(key)->where,
                             fmt::format("{} has no effect with \"{}\"", reader.path_of(key), method),
                             fmt::format("leave out {}", key));
 }

@@ -13,8 +13,7 @@ namespace fs = std::filesystem;
 
 bool is_file(const fs::path& path) {
   std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  return fs::exists(status) && !fs::is_directory(status);
+  return fs::is_regular_file(path, error);
 }
 
 /// The folders in which `name` may stand.

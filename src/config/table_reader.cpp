@@ -66,7 +66,8 @@ class Checker {
     const std::string range = describe_range(key_.range);
     findings_.error(std::string(1, key_.family) + "004", value.where,
                     fmt::format("{} is {}; expected {}", short_path(path), number,
-                                range.empty() ? "a finite number" : "a number " + range),
+                                range.empty() ? "a finite number"
+                                              : (takes(kNumber | kNumbers) ? "a number " : "an integer ") + range),
                     fix(value));
     return false;
   }

@@ -368,8 +368,7 @@ std::string memory_lines(const MemoryConfig& memory) {
 
 std::string whole(const Config& run) {
   std::string out = fmt::format("name = {}\n", string_text(run.name));
-  // A bare model has no data, and stays one.
-  if (run.data.train) out += fmt::format("\n[data]\n{}", data_lines(run.data));
+  out += fmt::format("\n[data]\n{}", data_lines(run.data));
   out += fmt::format("\n[model]\n{}", model_lines(run.model));
   out += fmt::format("\n[train]\n{}", train_lines(run.train));
   return out + fmt::format("\n[memory]\n{}", memory_lines(run.memory));
