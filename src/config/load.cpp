@@ -156,7 +156,7 @@ void read_root(const Value& root, const fs::path& data_folder, bool model_only, 
 }
 
 Config build(std::optional<Value> root, const fs::path& file, const ConfigOptions& options, Findings& findings) {
-  Config out{.name = file.stem().string(), .file = file.string()};
+  Config out{.name = file.has_stem() ? file.stem().string() : "run", .file = file.string()};
   if (root) {
     apply_overrides(options.set, *root, findings);
     include_model_file(*root, file.parent_path(), findings);
