@@ -1,0 +1,346 @@
+// Findings that need no data: every one with its near miss.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "check/cases.h"
+
+namespace snug::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+struct ConfigCase {
+  std::string name;
+  Text faulty;
+  std::string code;
+  Severity severity = Severity::error;
+  std::string key;               // whose place is given; empty: a layer's
+  std::ptrdiff_t from_last = 0;  // which layer: 0 is the last
+  std::string what, fix;         // parts of the text
+  Text near_miss;                // sound
+};
+void PrintTo(const ConfigCase& c, std::ostream* out) { *out << c.name; }
+
+class ConfigFault : public testing::TestWithParam<ConfigCase> {};
+
+TEST_P(ConfigFault, IsOneFinding) {
+  const ConfigCase& c = GetParam();
+  const Checked checked = check(c.faulty);
+  ASSERT_THAT(checked.graph_findings, IsEmpty());
+  ASSERT_EQ(checked.findings.size(), 1U) << testing::PrintToString(checked.findings.size());
+  const Diagnostic& found = checked.findings[0];
+  EXPECT_EQ(found.code, c.code);
+  EXPECT_EQ(found.severity, c.severity);
+  EXPECT_EQ(found.where, to_string(c.key.empty() ? (checked.graph.layers.end() - 1 - c.from_last)->where
+                                                 : checked.config.where(c.key)));
+  EXPECT_THAT(found.what, HasSubstr(c.what));
+  EXPECT_LE(found.what.size(), 160U);
+  EXPECT_THAT(found.fix, HasSubstr(c.fix));
+}
+
+TEST_P(ConfigFault, IsNotSeenInTheNearMiss) { EXPECT_THAT(check(GetParam().near_miss).findings, IsEmpty()); }
+
+const std::string kPool = "{ global_avgpool = true }, ";
+Text ending(std::string layers, std::string loss) {
+  return {.layers = kPool + std::move(layers), .train = "loss = \"" + std::move(loss) + "\""};
+}
+Text arrays(Text text) {
+  text.data = "train = { images = \"x.npy\", labels = \"y.npy\" }";
+  return text;
+}
+Text train(std::string lines) { return {.train = std::move(lines)}; }
+
+const std::string kSparse = "sparse_categorical_crossentropy";
+const std::string kRows = "categorical_crossentropy";
+const std::string kBinary = "binary_crossentropy";
+
+INSTANTIATE_TEST_SUITE_P(
+    LastLayer, ConfigFault,
+    testing::Values(
+        ConfigCase{.name = "a map for the loss",
+                   .faulty = {.layers = "{ conv = 10, kernel = 1 }"},
+                   .code = "F101",
+                   .what = "the network ends in 16×16×10",
+                   .fix = "global_avgpool",
+                   .near_miss = {.layers = "{ conv = 10, kernel = 1 }, { global_avgpool = true }"}},
+        ConfigCase{.name = "sigmoid with crossentropy",
+                   .faulty = ending("{ dense = 10, activation = \"sigmoid\" }", kSparse),
+                   .code = "F102",
+                   .what = "ends in sigmoid, but sparse_categorical_crossentropy is a loss for softmax",
+                   .fix = "activation = \"softmax\"",
+                   .near_miss = ending("{ dense = 10, activation = \"softmax\" }", kSparse)},
+        ConfigCase{.name = "softmax with binary crossentropy",
+                   .faulty = arrays(ending("{ dense = 3, activation = \"softmax\" }", kBinary)),
+                   .code = "F102",
+                   .what = "ends in softmax, but binary_crossentropy is a loss for sigmoid",
+                   .fix = "activation = \"sigmoid\"",
+                   .near_miss = arrays(ending("{ dense = 3, activation = \"sigmoid\" }", kBinary))},
+        ConfigCase{
+            .name = "softmax twice",
+            .faulty = ending("{ dense = 10, activation = \"softmax\" }, { activation = \"softmax\" }", kRows),
+            .code = "F103",
+            .from_last = 1,
+            .what = "softmax is applied twice",
+            .fix = "leave out one activation = \"softmax\"",
+            .near_miss = ending("{ dense = 9, activation = \"softmax\" }, { dense = 10, activation = \"softmax\" }",
+                                kRows)},
+        ConfigCase{
+            .name = "softmax that the loss does not see",
+            .faulty = {.layers = "{ conv = 10, kernel = 1, activation = \"softmax\" }, { global_avgpool = true }"},
+            .code = "F103",
+            .from_last = 1,
+            .what = "softmax is applied twice",
+            .fix = "leave out",
+            .near_miss = {.layers = "{ conv = 10, kernel = 1, activation = \"softmax\" }, { global_avgpool = "
+                                    "true }, { dense = 10 }"}},
+        ConfigCase{
+            .name = "sigmoid twice",
+            .faulty = arrays(ending("{ dense = 1, activation = \"sigmoid\" }, { activation = \"sigmoid\" }", kBinary)),
+            .code = "F103",
+            .from_last = 1,
+            .what = "sigmoid is applied twice",
+            .fix = "leave out",
+            .near_miss = arrays(ending("{ dense = 1 }, { activation = \"sigmoid\" }", kBinary))},
+        ConfigCase{.name = "too few outputs",
+                   .faulty = ending("{ dense = 9 }", kSparse),
+                   .code = "F104",
+                   .what = "the network has 9 outputs, the data has 10 classes",
+                   .fix = "{ dense = 10 }",
+                   .near_miss = ending("{ dense = 10 }", kSparse)},
+        ConfigCase{.name = "too many outputs",
+                   .faulty = ending("{ dense = 1000 }", kSparse),
+                   .code = "F104",
+                   .severity = Severity::warning,
+                   .what = "the network has 1,000 outputs, the data has 10 classes",
+                   .fix = "{ dense = 10 }",
+                   .near_miss = arrays(ending("{ dense = 1000 }", kSparse))},
+        ConfigCase{.name = "classes of a model file",
+                   .faulty = {.layers = kPool + "{ dense = \"classes\" }", .model = "classes = 100"},
+                   .code = "F104",
+                   .severity = Severity::warning,
+                   .what = "100 outputs",
+                   .fix = "classes = 10",
+                   .near_miss = {.layers = kPool + "{ dense = \"classes\" }", .model = "classes = 10"}},
+        ConfigCase{.name = "one output with crossentropy",
+                   .faulty = ending("{ dense = 1, activation = \"softmax\" }", kSparse),
+                   .code = "F105",
+                   .what = "compares classes, and the network has 1 output",
+                   .fix = "loss = \"binary_crossentropy\"",
+                   .near_miss = ending("{ dense = 1, activation = \"sigmoid\" }", kBinary)},
+        ConfigCase{.name = "an activation that hinders",
+                   .faulty = ending("{ dense = 10, activation = \"relu\" }", kSparse),
+                   .code = "F106",
+                   .severity = Severity::warning,
+                   .what = "ends in an activation",
+                   .fix = "leave out",
+                   .near_miss = ending("{ dense = 10, activation = \"relu\" }", "mse")}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Training, ConfigFault,
+    testing::Values(
+        ConfigCase{.name = "warm-up longer than the run",
+                   .faulty = train("epochs = 3\nschedule = { name = \"cosine\", warmup_epochs = 3 }"),
+                   .code = "T101",
+                   .key = "train.schedule.warmup_epochs",
+                   .what = "warmup_epochs = 3 of 3 epochs",
+                   .fix = "warmup_epochs = 0.3",
+                   .near_miss = train("epochs = 3\nschedule = { name = \"cosine\", warmup_epochs = 2.9 }")},
+        ConfigCase{.name = "fp16",
+                   .faulty = train("precision = \"fp16\""),
+                   .code = "T102",
+                   .key = "train.precision",
+                   .what = "fp16",
+                   .fix = "precision = \"fp32\"",
+                   .near_miss = train("precision = \"fp32\"")},
+        ConfigCase{.name = "bf16",
+                   .faulty = train("precision = \"bf16\""),
+                   .code = "T102",
+                   .key = "train.precision",
+                   .what = "bf16",
+                   .fix = "precision = \"fp32\"",
+                   .near_miss = {}},
+        ConfigCase{.name = "tf32",
+                   .faulty = train("precision = \"tf32\""),
+                   .code = "T103",
+                   .severity = Severity::note,
+                   .key = "train.precision",
+                   .what = "runs as fp32",
+                   .fix = "precision = \"fp32\"",
+                   .near_miss = {}},
+        ConfigCase{.name = "accumulate that does not divide",
+                   .faulty = train("batch = 64\naccumulate = 5"),
+                   .code = "T104",
+                   .severity = Severity::warning,
+                   .key = "train.accumulate",
+                   .what = "accumulate = 5 does not divide batch = 64",
+                   .fix = "accumulate = 4",
+                   .near_miss = train("batch = 65\naccumulate = 5")},
+        ConfigCase{.name = "patience beyond the run",
+                   .faulty = train("epochs = 8\nearly_stopping = { patience = 8 }"),
+                   .code = "T105",
+                   .severity = Severity::warning,
+                   .key = "train.early_stopping.patience",
+                   .what = "patience = 8 in 8 epochs",
+                   .fix = "patience = 2",
+                   .near_miss = train("epochs = 8\nearly_stopping = { patience = 7 }")},
+        ConfigCase{.name = "early stopping without validation",
+                   .faulty = {.train = "epochs = 8\nearly_stopping = { monitor = \"val_loss\", patience = 2 }",
+                              .data = "train = { synthetic = \"shapes\", count = 100 }"},
+                   .code = "T106",
+                   .key = "train.early_stopping.monitor",
+                   .what = "watches val_loss",
+                   .fix = "val_split = 0.1",
+                   .near_miss = {.train = "epochs = 8\nearly_stopping = { monitor = \"val_loss\", patience = 2 }",
+                                 .data = "train = { synthetic = \"shapes\", count = 100 }\nval_split = 0.1"}},
+        ConfigCase{.name = "class weights of another number",
+                   .faulty = train("class_weights = [1.0, 2.0]"),
+                   .code = "T107",
+                   .key = "train.class_weights",
+                   .what = "class_weights has 2 numbers, the network 10 outputs",
+                   .fix = "class_weights = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]",
+                   .near_miss = train("class_weights = [1, 2, 1, 1, 1, 1, 1, 1, 1, 0]")},
+        ConfigCase{.name = "class weights without classes",
+                   .faulty = {.layers = kPool + "{ dense = 2 }", .train = "loss = \"mse\"\nclass_weights = [1.0, 2.0]"},
+                   .code = "T107",
+                   .key = "train.class_weights",
+                   .what = "mse has none",
+                   .fix = "class_weights = []",
+                   .near_miss = {.layers = kPool + "{ dense = 2 }", .train = "loss = \"mse\""}},
+        ConfigCase{.name = "freeze names nothing",
+                   .faulty = {.layers = "{ conv = 4, kernel = 3, name = \"stem\" }, " + kPool + "{ dense = 10 }",
+                              .train = "freeze = [\"stm\"]"},
+                   .code = "T120",
+                   .key = "train.freeze",
+                   .what = "'stm'",
+                   .fix = "freeze = [\"stem\"]",
+                   .near_miss = {.layers = "{ conv = 4, kernel = 3, name = \"stem\" }, " + kPool + "{ dense = 10 }",
+                                 .train = "freeze = [\"stem\"]"}},
+        ConfigCase{
+            .name = "all frozen",
+            .faulty = {.layers = kPool + "{ dense = 10, name = \"fc\" }", .train = "freeze = [\"fc\"]"},
+            .code = "T109",
+            .key = "train.freeze",
+            .what = "nothing is trained",
+            .fix = "backbone",
+            .near_miss = {.layers = kPool + "{ dense = 10, name = \"fc\" }", .train = "freeze = [\"backbone\"]"}},
+        ConfigCase{.name = "smoothing without classes",
+                   .faulty = {.layers = kPool + "{ dense = 2 }", .train = "loss = \"mse\"\nlabel_smoothing = 0.1"},
+                   .code = "T110",
+                   .severity = Severity::warning,
+                   .key = "train.label_smoothing",
+                   .what = "no effect with mse",
+                   .fix = "label_smoothing = 0.0",
+                   .near_miss = train("label_smoothing = 0.1")},
+        ConfigCase{
+            .name = "BatchNorm of one value",
+            .faulty = {.layers = kPool + "{ batchnorm = true }, { dense = 10 }", .train = "batch = 4\naccumulate = 4"},
+            .code = "A201",
+            .from_last = 1,
+            .what = "one value per channel",
+            .fix = "batch = 16",
+            .near_miss = {.layers = "{ batchnorm = true }, " + kPool + "{ dense = 10 }", .train = "batch = 1"}}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Support, ConfigFault,
+    testing::Values(ConfigCase{.name = "cache on the device",
+                               .faulty = {.data = Text{}.data + "\ncache = \"device\""},
+                               .code = "C201",
+                               .key = "data.cache",
+                               .what = "data.cache = \"device\" is not supported by this version",
+                               .fix = "cache = \"ram\"",
+                               .near_miss = {.data = Text{}.data + "\ncache = \"ram\""}},
+                    ConfigCase{.name = "histograms",
+                               .faulty = train("histograms = true"),
+                               .code = "C201",
+                               .key = "train.histograms",
+                               .what = "train.histograms = true is not supported by this version",
+                               .fix = "histograms = false",
+                               .near_miss = train("histograms = false")},
+                    ConfigCase{.name = "strategies",
+                               .faulty = {.memory = "strategy = [\"inplace\", \"recompute\", \"offload\"]"},
+                               .code = "C201",
+                               .key = "memory.strategy",
+                               .what = "memory.strategy = [\"recompute\"] is not supported",
+                               .fix = "strategy = [\"inplace\"]",
+                               .near_miss = {.memory = "strategy = [\"inplace\"]"}},
+                    ConfigCase{.name = "micro-batches",
+                               .faulty = {.memory = "strategy = [\"microbatch\"]"},
+                               .code = "C201",
+                               .key = "memory.strategy",
+                               .what = "[\"microbatch\"] is not supported",
+                               .fix = "strategy",
+                               .near_miss = {.memory = "strategy = []"}}));
+
+// ---- no false alarms ------------------------------------------------------------------------------------------
+
+TEST(ShippedConfigs, HaveNoFinding) {
+  for (const char* file : {"configs/quickstart.toml", "configs/mnist.toml", "configs/cifar10.toml"}) {
+    const Config config = load_config(file);
+    EXPECT_THAT(config.warnings, IsEmpty()) << file;
+    std::vector<Diagnostic> findings;
+    const Graph graph = build_graph(config.model, findings);
+    EXPECT_THAT(findings, IsEmpty()) << file;
+    EXPECT_THAT(check_config(config, graph), IsEmpty()) << file;
+  }
+}
+
+TEST(ShippedModels, HaveNoFinding) {
+  for (const char* file : {"lenet", "resnet9", "resnet18", "resnet18-cifar"}) {
+    const Config config = load_config(std::string("configs/models/") + file + ".toml", {.model_only = true});
+    std::vector<Diagnostic> findings;
+    const Graph graph = build_graph(config.model, findings);
+    EXPECT_THAT(check_config(config, graph), IsEmpty()) << file;
+  }
+}
+
+TEST(SoundNetworks, HaveNoFinding) {
+  const std::vector<Text> sound{
+      {},
+      ending("{ dense = 10 }, { activation = \"softmax\" }", kSparse),
+      ending("{ dense = 4, activation = \"sigmoid\" }, { dense = 10 }", kSparse),
+      ending("{ dense = 4, activation = \"softmax\" }, { dropout = 0.1 }, { dense = 10 }", kSparse),
+      arrays(ending("{ dense = 4, activation = \"sigmoid\" }", kBinary)),
+      arrays(ending("{ dense = 2 }", kBinary)),  // two labels that may both be set
+      arrays(ending("{ dense = 1, activation = \"tanh\" }", "mse")),
+      arrays(ending("{ dense = 3, activation = \"softmax\" }", "mse")),
+      {.layers = "{ squeeze_excite = 1 }, " + kPool + "{ dense = 10 }"},
+      {.layers =
+           "{ conv = 10, kernel = 1, activation = \"relu\" }, { global_avgpool = true }"},  // as published nets do
+      train("epochs = 5\nschedule = { name = \"onecycle\", max_lr = 0.1 }"),
+      train("batch = \"max\"\naccumulate = 3"),
+      train("batch = 1"),
+      {.memory = "strategy = \"auto\"\nbudget = \"1GiB\""},
+  };
+  for (const Text& text : sound) {
+    const Checked checked = check(text);
+    EXPECT_THAT(checked.findings, IsEmpty()) << to_toml(text) << "\n" << to_string(checked.findings.at(0));
+  }
+}
+
+TEST(CutGraphs, GiveNoFindingsThatFollow) {
+  const Checked checked = check({.layers = "{ conv = 8, kernel = 99 }, { dense = 7, activation = \"sigmoid\" }"});
+  EXPECT_EQ(checked.graph_findings.size(), 1U);
+  EXPECT_THAT(checked.findings, IsEmpty());
+}
+
+TEST(Order, IsThatOfThePlaces) {
+  std::vector<Diagnostic> findings;
+  for (const char* where :
+       {"x.npy[10]", "b.toml:2:9", "x.npy[9]", "b.toml:10:1", "b.toml:2:10", "a.toml", "b.toml:2:9"}) {
+    findings.push_back({.code = "D" + std::to_string(findings.size()), .where = where});
+  }
+  order_by_place(findings);
+  std::vector<std::string> codes;
+  for (const Diagnostic& finding : findings) codes.push_back(finding.code);
+  EXPECT_THAT(codes, testing::ElementsAre("D5", "D1", "D6", "D4", "D3", "D2", "D0"));
+
+  const Checked checked =
+      check({.train = "precision = \"fp16\"\nhistograms = true", .memory = "strategy = [\"split\"]"});
+  ASSERT_EQ(checked.findings.size(), 3U);
+  EXPECT_EQ(checked.findings[0].code, "T102");
+  EXPECT_THAT(checked.findings[2].what, HasSubstr("memory.strategy"));
+}
+
+}  // namespace
+}  // namespace snug::test
