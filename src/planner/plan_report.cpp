@@ -177,6 +177,11 @@ void describe_layers(const Program& program, std::vector<PlanLayer>& layers) {
 
 }  // namespace
 
+std::int64_t total_bytes(const Plan& plan, const DeviceMemory& device) {
+  return device.driver_bytes + device.library_bytes + pages(plan.persistent_bytes) + pages(plan.transient_bytes) +
+         pages(plan.input_bytes);
+}
+
 void describe(Plan& plan, const DeviceMemory& device) {
   PlanReport& report = plan.report;
   const std::vector<const Program*> programs = pointers(plan);
@@ -191,8 +196,7 @@ void describe(Plan& plan, const DeviceMemory& device) {
   for (const SharedStorage& storage : share_by_name(programs, Arena::input).storages) {
     report.breakdown.input += storage.size_bytes;
   }
-  report.total_bytes = device.driver_bytes + device.library_bytes + pages(plan.persistent_bytes) +
-                       pages(plan.transient_bytes) + pages(plan.input_bytes);
+  report.total_bytes = total_bytes(plan, device);
   report.breakdown.padding = report.total_bytes - report.breakdown.total();
   ensure(report.breakdown.padding >= 0, "the parts of a plan are not more than the whole");
 

@@ -29,9 +29,10 @@ struct DeviceMemory {
 struct PlanRequest {
   LoweringOptions lowering;  ///< batch and parts are the planner's to set
   BatchChoice batch;
-  std::int64_t train_samples = 0;  ///< 0: unknown; bounds batch and gives the last partial batch
+  std::int64_t train_samples = 0;  ///< 0: unknown; gives the last partial batch
   std::int64_t val_samples = 0;
   bool drop_last = false;
+  std::int64_t batch_limit = 0;  ///< bounds batch = "max" and max_batch; 0: train_samples, or 65,535 when unknown
   Budget budget;
   std::optional<std::int64_t> arena_budget_bytes;  ///< of persistent + transient + input alone
   std::int64_t host_bytes = 0;                     ///< data set, prefetch ring, checkpoint buffer

@@ -1,0 +1,129 @@
+#include "planner/candidate.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/ensure.h"
+#include "planner/assemble.h"
+#include "planner/plan_report.h"
+
+namespace snug {
+namespace {
+
+/// Options of every program of a run, and which is which.
+struct ProgramSet {
+  std::vector<LoweringOptions> options;
+  int train = -1, train_last = -1, eval = -1, eval_last = -1;
+};
+
+ProgramSet programs_of(const PlanRequest& request, const Candidate& candidate) {
+  ProgramSet set;
+  const auto add = [&](bool training, std::int64_t batch, std::int64_t parts) {
+    LoweringOptions options = request.lowering;
+    options.training = training;
+    options.with_loss = true;
+    options.use_average = !training && request.lowering.train.ema > 0;
+    options.batch = batch;
+    options.parts = std::min(parts, batch);
+    set.options.push_back(std::move(options));
+    return static_cast<int>(set.options.size()) - 1;
+  };
+  set.train = add(true, candidate.batch, candidate.parts);
+  const std::int64_t last = request.train_samples % candidate.batch;
+  if (last > 0 && !request.drop_last) set.train_last = add(true, last, candidate.parts);
+  if (request.val_samples > 0) {
+    const std::int64_t batch = std::min(micro_batch(candidate), request.val_samples);
+    set.eval = add(false, batch, 1);
+    if (request.val_samples % batch > 0) set.eval_last = add(false, request.val_samples % batch, 1);
+  }
+  return set;
+}
+
+void describe_graph(const Graph& graph, std::int64_t batch, std::vector<PlanLayer>& rows) {
+  ensure(rows.size() == graph.layers.size(), "a program has the layers of its graph");
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows[i].output = {batch};
+    for (const std::int64_t extent : graph.layers[i].output.extents()) rows[i].output.push_back(extent);
+  }
+  for (const Node& node : graph.nodes) {
+    if (!node.layer.valid()) continue;
+    rows[node.layer.index()].parameters += parameter_count(node);
+    rows[node.layer.index()].flops += forward_flops(graph, node) * batch;
+  }
+}
+
+}  // namespace
+
+std::int64_t micro_batch(const Candidate& candidate) {
+  return (candidate.batch + candidate.parts - 1) / candidate.parts;
+}
+
+Limits limits_of(const PlanRequest& request, const DeviceMemory& device) {
+  Limits limits{.arena_bytes = request.arena_budget_bytes.value_or(std::numeric_limits<std::int64_t>::max())};
+  if (request.budget.bytes) {
+    limits.total_bytes = *request.budget.bytes;
+    if (device.total_bytes > 0) limits.total_bytes = std::min(limits.total_bytes, device.total_bytes);
+    return limits;
+  }
+  // What is in use already is not free, yet it is counted. On the CPU the host's own buffers come out of the same
+  // memory.
+  const std::int64_t in_use = device.driver_in_use ? device.driver_bytes + device.library_bytes : 0;
+  const std::int64_t host = device.driver_in_use ? request.host_bytes : 0;
+  const auto free = static_cast<double>(std::max<std::int64_t>(0, device.free_bytes - host));
+  limits.total_bytes = static_cast<std::int64_t>(request.budget.fraction * free) + in_use;
+  return limits;
+}
+
+Candidates::Candidates(const Graph& graph, const PlanRequest& request, const DeviceMemory& device, Backend& backend)
+    : graph_(graph), request_(request), device_(device), backend_(backend), limits_(limits_of(request, device)) {}
+
+Plan Candidates::assemble_all(const Candidate& candidate) {
+  const ProgramSet set = programs_of(request_, candidate);
+  std::vector<Program> programs;
+  for (const LoweringOptions& options : set.options) programs.push_back(lower(graph_, options));
+  Plan plan = assemble(std::move(programs), backend_);
+  plan.train = set.train;
+  plan.train_last = set.train_last;
+  plan.eval = set.eval;
+  plan.eval_last = set.eval_last;
+  return plan;
+}
+
+Plan Candidates::plan(const Candidate& candidate) {
+  Plan plan = assemble_all(candidate);
+  describe(plan, device_);
+  plan.report.batch = candidate.batch;
+  plan.report.accumulation = candidate.parts;
+  plan.report.micro_batch = micro_batch(candidate);
+  describe_graph(graph_, candidate.batch, plan.report.layers);
+  if (candidate.parts > 1) plan.report.strategy.emplace_back("microbatch");
+  plan.report.budget_bytes = limits_.total_bytes;
+  plan.report.host_bytes = request_.host_bytes;
+  plan.report.checkpoint_bytes = request_.checkpoint_bytes;
+  plan.report.short_by_bytes = short_by(plan);
+  plan.report.fits = plan.report.short_by_bytes == 0;
+  return plan;
+}
+
+std::int64_t Candidates::short_by(const Plan& plan) const {
+  const std::int64_t arenas = plan.persistent_bytes + plan.transient_bytes + plan.input_bytes;
+  return std::max({std::int64_t{0}, total_bytes(plan, device_) - limits_.total_bytes, arenas - limits_.arena_bytes});
+}
+
+/// The tensors of the training program alone are a bound that costs no prepared step.
+bool Candidates::surely_too_large(const Candidate& candidate) const {
+  const Program train = lower(graph_, programs_of(request_, candidate).options.front());
+  const Program* const one[] = {&train};
+  const std::int64_t arenas = arena_lower_bound(one);
+  return arenas > limits_.arena_bytes || device_.driver_bytes + device_.library_bytes + arenas > limits_.total_bytes;
+}
+
+bool Candidates::fits(const Candidate& candidate) {
+  const auto known = answers_.find(candidate);
+  if (known != answers_.end()) return known->second;
+  const bool fit = !surely_too_large(candidate) && short_by(assemble_all(candidate)) == 0;
+  answers_.emplace(candidate, fit);
+  return fit;
+}
+
+}  // namespace snug

@@ -1,0 +1,115 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/ensure.h"
+#include "planner/candidate.h"
+
+namespace snug {
+namespace {
+
+constexpr std::int64_t kBatchLimit = 65'535;   // where the search for the largest batch ends when samples are unknown
+constexpr std::int64_t kAutomaticBatch = 128;  // beyond it a CPU gains nothing more
+constexpr std::int64_t kMostParts = 64;        // of a batch, in remedies: more would be slow beyond use
+
+/// The largest number in [1, limit] that fits, or 0: in steps of four from 32, then by halves. What is asked depends on
+/// the earlier answers alone, so a larger budget, under which everything fits that fitted before, never finds less.
+template <class Fits>
+std::int64_t largest(std::int64_t limit, Fits fits) {
+  std::int64_t good = 0;
+  std::int64_t bad = limit + 1;
+  for (std::int64_t next = std::min<std::int64_t>(32, limit); good < limit; next = std::min(next * 4, limit)) {
+    if (!fits(next)) {
+      bad = next;
+      break;
+    }
+    good = next;
+  }
+  while (bad - good > 1) {
+    const std::int64_t middle = good + (bad - good) / 2;
+    (fits(middle) ? good : bad) = middle;
+  }
+  return good;
+}
+
+/// Micro-batches change what batch statistics see; everything else is as for the whole batch.
+bool may_split(const Graph& graph, const TrainConfig& train) {
+  const bool has_norm = std::ranges::any_of(graph.nodes, [](const Node& node) { return node.op == NodeOp::batchnorm; });
+  return !has_norm || train.freeze_stats;
+}
+
+/// The fewest parts, more than the candidate's own, with which its batch fits; 0 when none are found.
+std::int64_t fewest_parts(Candidates& candidates, const Candidate& candidate) {
+  const std::int64_t most = std::min(candidate.batch, kMostParts);
+  const auto fits = [&](std::int64_t parts) { return candidates.fits({candidate.batch, parts}); };
+  std::int64_t bad = candidate.parts;
+  std::int64_t good = std::min(2 * bad, most);
+  while (good > bad && !fits(good)) {
+    bad = good;
+    good = std::min(2 * good, most);
+  }
+  if (good <= bad) return 0;
+  while (good - bad > 1) {
+    const std::int64_t middle = bad + (good - bad) / 2;
+    (fits(middle) ? good : bad) = middle;
+  }
+  return good;
+}
+
+std::vector<PlanRemedy> find_remedies(Candidates& candidates, const Graph& graph, const PlanRequest& request,
+                                      const Candidate& candidate) {
+  std::vector<PlanRemedy> remedies;
+  const auto add = [&](const Candidate& smaller, std::string change) {
+    remedies.push_back({.change = std::move(change), .total_bytes = candidates.plan(smaller).report.total_bytes});
+  };
+  if (may_split(graph, request.lowering.train)) {
+    const std::int64_t parts = fewest_parts(candidates, candidate);
+    if (parts > 0) add({candidate.batch, parts}, fmt::format("train.accumulate = {}", parts));
+  }
+  const auto with_parts = [&](std::int64_t batch) { return Candidate{batch, std::min(candidate.parts, batch)}; };
+  const std::int64_t batch =
+      largest(candidate.batch - 1, [&](std::int64_t smaller) { return candidates.fits(with_parts(smaller)); });
+  if (batch > 0) add(with_parts(batch), fmt::format("train.batch = {}", batch));
+  return remedies;
+}
+
+/// The batch to plan: as asked, or found. 1 when nothing fits.
+Candidate choose(Candidates& candidates, const PlanRequest& request, std::int64_t limit) {
+  const auto with_parts = [&](std::int64_t batch) {
+    return Candidate{batch, std::clamp<std::int64_t>(request.lowering.train.accumulate, 1, batch)};
+  };
+  const auto fits = [&](std::int64_t batch) { return candidates.fits(with_parts(batch)); };
+  switch (request.batch.kind) {
+    case BatchChoice::Kind::number: return with_parts(request.batch.number);
+    case BatchChoice::Kind::maximum: return with_parts(std::max<std::int64_t>(1, largest(limit, fits)));
+    case BatchChoice::Kind::automatic:
+      // Until a cost model can tell what is fastest: the largest that fits, up to where larger ones gain nothing.
+      return with_parts(std::max<std::int64_t>(1, largest(std::min(limit, kAutomaticBatch), fits)));
+  }
+  return {};
+}
+
+}  // namespace
+
+Plan plan_training(const Graph& graph, const PlanRequest& request, const DeviceMemory& device, Backend& backend) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
+  ensure(request.batch.kind != BatchChoice::Kind::number || request.batch.number > 0, "a batch has samples");
+  std::int64_t limit = request.batch_limit;
+  if (limit <= 0) limit = request.train_samples > 0 ? request.train_samples : kBatchLimit;
+
+  Candidates candidates(graph, request, device, backend);
+  const Candidate chosen = choose(candidates, request, limit);
+  Plan plan = candidates.plan(chosen);
+  plan.report.max_batch = largest(limit, [&](std::int64_t batch) { return candidates.fits({batch, 1}); });
+  if (!plan.report.fits) {
+    plan.report.remedies = find_remedies(candidates, graph, request, chosen);
+    plan.programs.clear();
+    plan.train = plan.train_last = plan.eval = plan.eval_last = -1;
+  }
+  plan.report.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  return plan;
+}
+
+}  // namespace snug
