@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "base/text.h"
 #include "config/sections.h"
 #include "config/table_reader.h"
 
@@ -199,7 +198,7 @@ void report_no_kind(const Value& table, const std::string& path, Findings& findi
   const Words kinds = layer_kinds();
   const std::vector<std::string> candidates(kinds.begin(), kinds.end());
   for (const Member& member : table.members) {
-    const auto near = nearest(member.key, candidates);
+    const auto near = nearest_word(member.key, candidates);
     if (!near || candidates.end() != std::ranges::find(candidates, member.key)) continue;
     findings.error(
         "C007", member.where,

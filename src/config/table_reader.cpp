@@ -106,7 +106,7 @@ class Checker {
 
   bool wrong_choice(const Value& value, Words words) {
     const std::vector<std::string> candidates(words.begin(), words.end());
-    const auto near = nearest(value.text, candidates);
+    const auto near = nearest_word(value.text, candidates);
     const std::string known =
         near ? fmt::format("did you mean \"{}\"?", *near) : fmt::format("known: {}", fmt::join(words, ", "));
     findings_.error("C005", value.where,
@@ -189,6 +189,12 @@ const Key* find_elsewhere(std::string_view name) {
 
 }  // namespace
 
+std::optional<std::string> nearest_word(std::string_view word, std::span<const std::string> candidates) {
+  std::string lower(word);
+  std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
+  return nearest(lower, candidates);
+}
+
 std::string line_for(const Position& where, std::string_view path, std::string_view toml_value) {
   if (where.line == 0) {
     const bool plain = toml_value.find_first_of(" \"'[]{},") == std::string_view::npos;
@@ -226,7 +232,7 @@ void TableReader::report_unknown(const Member& member) const {
   const std::string place = path_.empty() ? std::string("at the top level") : "in " + short_path(path_);
   std::string what = fmt::format("unknown key {} {}", in_quotes(member.key), place);
   std::string fix;
-  if (const auto near = nearest(member.key, names)) {
+  if (const auto near = nearest_word(member.key, names)) {
     what += fmt::format("; did you mean \"{}\"?", *near);
     // An option may have made tables on its way: its whole key is put right.
     std::string path = path_of(*near);

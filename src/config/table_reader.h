@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,9 @@ namespace snug::config {
 
 /// Whether `value` is what `key` takes; otherwise there is a finding. `path` is the dotted key for messages.
 bool check_value(const Key& key, const Value& value, const std::string& path, Findings& findings);
+
+/// "Did you mean": as base/text.h's `nearest`, but "ReLU" is near "relu".
+[[nodiscard]] std::optional<std::string> nearest_word(std::string_view word, std::span<const std::string> candidates);
 
 /// A line that would be right for `path` at `where`: "epochs = 5", or "--set train.epochs=5".
 [[nodiscard]] std::string line_for(const Position& where, std::string_view path, std::string_view toml_value);

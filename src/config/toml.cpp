@@ -11,8 +11,9 @@ namespace snug::config {
 
 namespace {
 
-// Tables destroy themselves recursively; the library bounds nested values, but not the length of dotted keys.
-constexpr int kDeepestKey = 64;
+// Tables destroy themselves recursively. The library bounds nested values (256), but not the parts of a dotted key:
+// their product is what the stack has to hold.
+constexpr int kDeepestKey = 8;
 
 struct Converter {
   std::string file;

@@ -124,6 +124,7 @@ const std::vector<BadCase> kBadCases{
     {"train", "decay_norm_and_bias", "0", 'C', "integer 0"},
     {"train", "lr_reference_batch", "-256", 'T', "-256"},
     {"optimizer", "name", "\"sdg\"", 'C', "\"sgd\""},
+    {"optimizer", "name", "\"AdamW\"", 'C', "\"adamw\""},
     {"optimizer", "lr", "0", 'T', "0"},
     {"optimizer", "lr", "\"0.1\"", 'C', "\"0.1\""},
     {"optimizer", "lr", "-0.1", 'T', "-0.1"},

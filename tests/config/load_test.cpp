@@ -193,6 +193,7 @@ TEST(Config, UnknownKeysNameTheNearest) {
            {"[trian]\nepochs = 5\n", "did you mean \"train\"", "train"},
            {"[train]\nlr = 0.3\n", "belongs in train.optimizer", "lr = 0.05"},
            {"[train]\nbogus_thing = 1\n", "\"bogus_thing\" in train", "known here: loss"},
+           {"[train]\nEpochs = 3\n", "did you mean \"epochs\"", "epochs = 3"},
            {"[memory]\nbuget = \"50%\"\n", "did you mean \"budget\"", "budget = \"50%\""},
            {"[data]\nagument = []\ntrain = { folder = \"x\" }\n", "did you mean \"augment\"", "augment = []"},
        }) {
@@ -253,10 +254,15 @@ TEST_F(LoadTest, FilesThatAreNoConfigs) {
   for (int i = 0; i < 300; ++i) deep += "[";
   std::string dotted = "a";
   for (int i = 0; i < 100'000; ++i) dotted += ".a";
+  std::string mixed = "x = ";
+  for (int i = 0; i < 250; ++i) mixed += "{ a.a.a.a.a.a.a.a = ";
+  mixed += "1";
+  for (int i = 0; i < 250; ++i) mixed += " }";
   struct Case {
     std::string name, text, what;
   };
   for (const Case& c : std::vector<Case>{
+           {"mixed.toml", mixed, "unknown key"},
            {"empty.toml", "", "no [data]"},
            {"blank.toml", " \n\n# nothing\n", "no [data]"},
            {"binary.toml",
