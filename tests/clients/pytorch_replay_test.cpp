@@ -144,8 +144,8 @@ std::vector<std::string> case_names() {
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, PyTorchReplay, testing::ValuesIn(case_names()), [](const auto& info) {
-  std::string name = info.param;
+INSTANTIATE_TEST_SUITE_P(All, PyTorchReplay, testing::ValuesIn(case_names()), [](const testing::TestParamInfo<std::string>& test) {
+  std::string name = test.param;
   for (char& letter : name) {
     if (!std::isalnum(static_cast<unsigned char>(letter))) letter = '_';
   }
