@@ -56,7 +56,8 @@ struct Splits {
 /// `input` is model.input: the size of synthetic images, and what every image must have after `layout`; all zero: any.
 [[nodiscard]] Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& input, std::uint64_t seed);
 /// One source whole (no val_split), with label_offset and ignore_label done. NumPy and IDX images without `labels` open
-/// too: class 0, no class names. Synthetic pictures are those of data.train.
+/// too: class 0, no class names. `source` is usually a member of `config`: val and test have synthetic pictures of
+/// their own; any other source shows those of data.train.
 [[nodiscard]] std::shared_ptr<const Dataset> open_source(const DataSource& source, const DataConfig& config,
                                                          const std::array<std::int64_t, 3>& input, std::uint64_t seed);
 

@@ -4,9 +4,9 @@ namespace snug {
 
 namespace {
 
-std::vector<ClassCount> count_classes(const Dataset& data) {
+std::vector<LabelCount> count_classes(const Dataset& data) {
   const DatasetInfo& info = data.info();
-  std::vector<ClassCount> classes;
+  std::vector<LabelCount> classes;
   for (const std::string& name : info.classes) classes.push_back({name, 0});
   if (classes.empty()) return classes;
   std::vector<float> row(static_cast<std::size_t>(info.label_width));

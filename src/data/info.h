@@ -9,7 +9,7 @@
 
 namespace snug {
 
-struct ClassCount {
+struct LabelCount {
   std::string name;
   std::int64_t count = 0;
 };
@@ -19,7 +19,7 @@ struct DataSummary {
   Shape image;                      ///< [h, w, c]
   std::string dtype;                ///< as stored: "uint8"
   PixelStatistics pixels;           ///< of the raw values
-  std::vector<ClassCount> classes;  ///< samples of each class; of rows, those with more than ½ in the class's column;
+  std::vector<LabelCount> classes;  ///< samples of each class; of rows, those with more than ½ in the class's column;
                                     ///< empty without labels and for one real number a sample
 };
 

@@ -193,13 +193,20 @@ void check_labelled(const DataSource& source, std::string_view name, Findings& f
                                   fmt::format("data.{} has images and no labels", name), "labels = \"FILE\""));
 }
 
+/// Which sequence of synthetic pictures a source shows. Two splits are often written alike, so that only the place in
+/// the config tells them apart.
+std::uint64_t split_of(const DataSource& source, const DataConfig& config) {
+  if (config.val && &source == &*config.val) return 1;
+  return config.test && &source == &*config.test ? 2 : 0;
+}
+
 }  // namespace
 
 std::shared_ptr<const Dataset> open_source(const DataSource& source, const DataConfig& config,
                                            const std::array<std::int64_t, 3>& input, std::uint64_t seed) {
   Findings findings;
   check_supported(config, findings);
-  auto data = open_one(source, config, input, seed, 0, findings);
+  auto data = open_one(source, config, input, seed, split_of(source, config), findings);
   if (!findings.empty()) throw Error(std::move(findings));
   return data;
 }
@@ -208,15 +215,15 @@ Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& in
   Findings findings;
   Splits splits;
   check_supported(config, findings);
-  const auto open = [&](const std::optional<DataSource>& source, std::string_view name, std::uint64_t split) {
+  const auto open = [&](const std::optional<DataSource>& source, std::string_view name) {
     SourcePointer data;
     if (!source) return data;
     check_labelled(*source, name, findings);
-    return open_one(*source, config, input, seed, split, findings);
+    return open_one(*source, config, input, seed, split_of(*source, config), findings);
   };
-  splits.train = open(config.train, "train", 0);
-  splits.val = open(config.val, "val", 1);
-  splits.test = open(config.test, "test", 2);
+  splits.train = open(config.train, "train");
+  splits.val = open(config.val, "val");
+  splits.test = open(config.test, "test");
   if (splits.train) {
     check_augmentations(config.augment, splits.train->info().image, findings);
     if (splits.val) check_agree(*splits.train, *splits.val, "val", findings);

@@ -26,7 +26,7 @@ TEST(Mnist, IsReadAsPublished) {
   EXPECT_EQ(summary.pixels.min, 0);
   EXPECT_EQ(summary.pixels.max, 255);
   std::vector<std::int64_t> counts;
-  for (const ClassCount& one : summary.classes) counts.push_back(one.count);
+  for (const LabelCount& one : summary.classes) counts.push_back(one.count);
   EXPECT_EQ(counts, (std::vector<std::int64_t>{5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949}));
   const std::vector<std::int64_t> first{5, 0, 4, 1, 9, 2, 1, 3, 1, 4};
   for (std::size_t i = 0; i < first.size(); ++i) EXPECT_EQ(data->label(static_cast<std::int64_t>(i)), first[i]);

@@ -89,10 +89,24 @@ TEST(Shapes, OfValidationAreNotThoseOfTraining) {
   for (std::int64_t i = 0; i < 50; ++i) EXPECT_NE(pixels_of(*splits.train, i), pixels_of(*splits.val, i));
 }
 
+TEST(Shapes, OfASplitAreTheSameHoweverItIsOpened) {
+  DataConfig config;
+  config.train = shapes_source(20);
+  config.val = shapes_source(20);
+  config.test = shapes_source(20);
+  const Splits splits = open_data(config, {16, 16, 3}, 1);
+  for (const auto& [source, split] : {std::pair(&*config.train, splits.train), std::pair(&*config.val, splits.val),
+                                      std::pair(&*config.test, splits.test)}) {
+    const auto alone = open_source(*source, config, {16, 16, 3}, 1);
+    for (std::int64_t i = 0; i < 20; ++i) EXPECT_EQ(pixels_of(*alone, i), pixels_of(*split, i));
+  }
+  EXPECT_NE(pixels_of(*splits.val, 0), pixels_of(*splits.test, 0));
+}
+
 TEST(Shapes, AreBalancedAndNamed) {
   const DataSummary summary = summarize(*shapes(200, 10, {32, 32, 3}).train);
   ASSERT_EQ(summary.classes.size(), 10U);
-  for (const ClassCount& one : summary.classes) EXPECT_EQ(one.count, 20) << one.name;
+  for (const LabelCount& one : summary.classes) EXPECT_EQ(one.count, 20) << one.name;
   EXPECT_EQ(summary.classes[0].name, "disc");
   EXPECT_EQ(summary.dtype, "uint8");
   for (const double deviation : summary.pixels.std) EXPECT_GT(deviation, 30);
