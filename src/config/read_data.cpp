@@ -122,8 +122,9 @@ void read_normalize(const Value& value, const std::string& path, Normalize& out,
   out.kind = Normalization::mean_std;
   reader.read("mean", out.mean);
   reader.read("std", out.std);
-  const bool both = reader.require("mean") & reader.require("std");
-  if (!both || reader.find("mean") == nullptr || reader.find("std") == nullptr) return;
+  reader.require("mean");
+  reader.require("std");
+  if (reader.find("mean") == nullptr || reader.find("std") == nullptr) return;
   if (out.mean.size() != out.std.size()) {
     findings.error("C006", value.where,
                    fmt::format("{} has {} values of mean and {} of std", path, out.mean.size(), out.std.size()),
