@@ -409,6 +409,7 @@ Program lower(const Graph& graph, const LoweringOptions& options) {
   ensure_sound(program, "lowering");
   choose_saved(program);
   ensure_sound(program, "choosing what is saved");
+  if (!options.in_place) return program;
   alias_in_place(program);
   ensure_sound(program, "aliasing in place");
   return program;

@@ -21,6 +21,7 @@ struct LoweringOptions {
   double image_divisor = 1;       ///< of normalize_input
   std::vector<bool> frozen;       ///< by node; empty: none
   TrainConfig train;              ///< loss, optimizer, clipping, EMA, freezing of statistics, seed, …
+  bool in_place = true;           ///< steps may write over operands that die with them
 };
 
 /// Names of the tensors that host and program exchange (arena `input`).

@@ -19,13 +19,15 @@ namespace {
 
 constexpr int kTrain = 0, kEvaluate = 1;
 
-LoweringOptions lowering_options(const NetCase& net, DType dtype, const std::vector<bool>& frozen, bool training) {
+LoweringOptions lowering_options(const NetCase& net, const TrainingOptions& chosen, const std::vector<bool>& frozen,
+                                 bool training) {
   LoweringOptions options;
   options.batch = net.batch;
   options.parts = net.parts;
   options.training = training;
   options.use_average = !training && net.train.ema > 0;
-  options.dtype = dtype;
+  options.dtype = chosen.dtype;
+  options.in_place = chosen.in_place;
   options.image_divisor = 255;
   options.frozen = frozen;
   options.train = net.train;
@@ -85,7 +87,7 @@ Training::Training(const NetCase& net, Backend& backend, const TrainingOptions& 
     : net_(net), graph_(graph_of(net)), frozen_(frozen_of(net, graph_)) {
   std::vector<Program> programs;
   for (const bool training : {true, false}) {
-    programs.push_back(lower(graph_, lowering_options(net_, options.dtype, frozen_, training)));
+    programs.push_back(lower(graph_, lowering_options(net_, options, frozen_, training)));
     for (const std::string& problem : verify(programs.back())) ADD_FAILURE() << net.name << ": " << problem;
   }
   plan_ = plan_programs(std::move(programs), backend);

@@ -37,6 +37,7 @@ struct NetCase {
 struct TrainingOptions {
   DType dtype = DType::f64;
   bool reuse_memory = true;
+  bool in_place = true;
 };
 
 /// A training and an evaluation program in shared arenas, with parameters, images and labels filled in: the same
