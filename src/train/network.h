@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "data/loader.h"
 #include "planner/planner.h"
@@ -34,6 +35,8 @@ class Network {
   void load(const Batch& batch);
   void set_control(double learning_rate, std::int64_t step);
   void run(int program) { runtime_.run(program); }
+  /// The same; seconds of each step, by StepId.
+  [[nodiscard]] std::vector<double> run_timed(int program) { return runtime_.run_timed(program); }
   [[nodiscard]] std::optional<NotFinite> run_watched(int program) { return runtime_.run_watched(program); }
 
   [[nodiscard]] std::span<double> stats() { return stats_; }

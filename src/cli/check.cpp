@@ -1,0 +1,53 @@
+#include <fmt/format.h>
+
+#include "backend/backend.h"
+#include "check/check.h"
+#include "cli/checked.h"
+#include "cli/command.h"
+#include "cli/common.h"
+#include "report/findings.h"
+#include "report/terminal.h"
+
+namespace snug {
+
+namespace {
+
+/// The last stage: does the run fit?
+void check_memory(const Config& config, CheckedRun& checked, const Arguments& arguments) {
+  collect(checked.findings, [&] {
+    const RunSetup setup = take_setup(config, checked);
+    const auto backend = make_cpu_backend({.threads = thread_count(arguments)});
+    const Plan plan = plan_run(config, setup, cpu_memory(), *backend);
+    if (!plan.report.fits) checked.findings.push_back(does_not_fit(config, plan.report));
+  });
+}
+
+std::string text_of(const Arguments& arguments, const CheckedRun& checked) {
+  const std::string text = findings_text(checked.findings, use_colour(Stream::out));
+  return arguments.has("quiet") ? text : text + findings_count(checked.findings) + "\n";
+}
+
+int run(const Arguments& arguments) {
+  require_cpu(arguments, DeviceUse::plan);
+  const Config config = read_config(arguments.positional()[0], arguments);
+  CheckedRun checked = check_run(config, arguments);
+  if (!has_errors(checked.findings)) check_memory(config, checked, arguments);
+  order_by_place(checked.findings);
+  print_result(arguments, findings_json(checked.findings), text_of(arguments, checked));
+  return exit_code(checked.findings);
+}
+
+}  // namespace
+
+Command check_command() {
+  return {.name = "check",
+          .arguments = "CONFIG",
+          .summary = "everything that is wrong with a config, its data and its memory, before anything runs",
+          .example = "snug check configs/quickstart.toml",
+          .least_arguments = 1,
+          .most_arguments = 1,
+          .options = {kSetOption, kDataRootOption, kEpochsOption, kDeviceOption, kThreadsOption},
+          .run = run};
+}
+
+}  // namespace snug

@@ -1,0 +1,46 @@
+#include "cli/checked.h"
+
+#include <utility>
+
+#include "check/check.h"
+#include "cli/common.h"
+
+namespace snug {
+
+namespace {
+
+void append(std::vector<Diagnostic>& findings, std::vector<Diagnostic> more) {
+  findings.insert(findings.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+}  // namespace
+
+CheckedRun check_run(const Config& config, const Arguments& arguments) {
+  CheckedRun run;
+  run.graph = build_graph(config.model, run.findings);
+  append(run.findings, check_config(config, run.graph));
+  collect(run.findings, [&] { run.splits = open_data(config.data, config.model.input, config.train.seed); });
+  if (run.splits) append(run.findings, check_data(config, *run.splits, run.graph));
+  order_by_place(run.findings);
+  apply_strict(arguments, run.findings);
+  return run;
+}
+
+RunSetup take_setup(const Config& config, CheckedRun& checked) {
+  return make_setup(config, std::move(checked.graph), std::move(*checked.splits));
+}
+
+RunSetup setup_without_data(const Config& config, Graph graph, std::vector<Diagnostic>& findings) {
+  RunSetup setup{.splits = {}, .graph = std::move(graph)};
+  setup.outputs = setup.graph[final_layer(setup.graph, config.train.loss).logits].output.elements();
+  setup.row_width = label_row_width(config.train.loss, setup.outputs);
+  const auto channels = static_cast<std::size_t>(config.model.input[2]);
+  setup.scaling = {
+      .divisor = 255, .mean = std::vector<double>(channels, 0.0), .inverse_std = std::vector<double>(channels, 1.0)};
+  setup.lowering.image_divisor = setup.scaling.divisor;
+  setup.lowering.train = config.train;
+  setup.lowering.frozen = frozen_nodes(setup.graph, config.train.freeze, config.where("train.freeze"), findings);
+  return setup;
+}
+
+}  // namespace snug

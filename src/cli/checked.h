@@ -1,0 +1,39 @@
+// A config on its way to a run: stage by stage what is known of it, and everything that is wrong with it.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "cli/arguments.h"
+#include "graph/graph.h"
+#include "snug/config.h"
+#include "train/setup.h"
+
+namespace snug {
+
+struct CheckedRun {
+  Graph graph;
+  std::optional<Splits> splits;      ///< once the data are open
+  std::vector<Diagnostic> findings;  ///< of every stage, ordered by place; warnings are errors with --strict
+};
+
+/// Graph, config, data: each stage looks at what the stages before left whole, so that one run tells all.
+[[nodiscard]] CheckedRun check_run(const Config& config, const Arguments& arguments);
+
+/// The set-up of a run without errors; moves graph and data out of it.
+[[nodiscard]] RunSetup take_setup(const Config& config, CheckedRun& checked);
+
+/// For planning and timing where there are no data: 8-bit images of model.input's size, labels as the loss takes them.
+[[nodiscard]] RunSetup setup_without_data(const Config& config, Graph graph, std::vector<Diagnostic>& findings);
+
+/// Findings of what throws are appended to `findings`.
+template <class Function>
+void collect(std::vector<Diagnostic>& findings, Function&& function) {
+  try {
+    function();
+  } catch (const Error& error) {
+    findings.insert(findings.end(), error.findings().begin(), error.findings().end());
+  }
+}
+
+}  // namespace snug

@@ -1,0 +1,105 @@
+#include "cli/command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "report/table.h"
+#include "snug/diagnostic.h"
+
+namespace snug {
+
+namespace {
+
+/// Promised by name, but not in this version.
+constexpr std::array<std::string_view, 12> kLaterCommands{
+    "tune",     "export",       "init",         "runs",          "data convert", "data pack",
+    "bench op", "bench device", "bench loader", "bench compare", "data preview", "bench"};
+
+const std::array<Option, 4> kCommonOptions{{{"json", "", "print JSON for programs"},
+                                            {"quiet", "", "print results and faults alone"},
+                                            {"strict", "", "warnings are errors"},
+                                            {"help", "", "this text (also -h)"}}};
+
+std::vector<std::string> command_names() {
+  std::vector<std::string> names;
+  for (const Command& command : commands()) names.emplace_back(command.name);
+  names.emplace_back("help");
+  return names;
+}
+
+[[noreturn]] void throw_unknown(const std::string& written) {
+  const auto near = nearest(written, command_names());
+  throw Error({.code = "C906",
+               .where = written,
+               .what = fmt::format("there is no command '{}'", written),
+               .fix = near ? fmt::format("did you mean snug {}?", *near) : "snug --help lists the commands"});
+}
+
+}  // namespace
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> kCommands{check_command(),       plan_command(),       train_command(),
+                                              eval_command(),        predict_command(),    summary_command(),
+                                              data_info_command(),   data_synth_command(), devices_command(),
+                                              bench_model_command(), version_command()};
+  return kCommands;
+}
+
+FoundCommand find_command(std::span<const std::string> words) {
+  const std::string one = words[0];
+  const std::string two = words.size() > 1 ? one + " " + words[1] : one;
+  for (const Command& command : commands()) {
+    if (command.name == one) return {&command, 1};
+    if (command.name == two) return {&command, 2};
+  }
+  for (const std::string& name : {two, one}) {
+    if (std::ranges::find(kLaterCommands, name) == kLaterCommands.end() || name == "bench") continue;
+    throw Error({.code = "C907",
+                 .where = name,
+                 .what = fmt::format("`snug {}` is not in this version", name),
+                 .fix = "snug --help lists the commands of this version"});
+  }
+  const bool group = one == "data" || one == "bench";
+  throw_unknown(group ? two : one);
+}
+
+std::vector<Option> all_options(const Command& command) {
+  std::vector<Option> options = command.options;
+  options.insert(options.end(), kCommonOptions.begin(), kCommonOptions.end());
+  return options;
+}
+
+std::string overview_help() {
+  std::string text =
+      "Snug trains convolutional networks and plans every byte before it runs.\n\n"
+      "usage: snug COMMAND … [options]\n\n";
+  std::size_t width = 0;
+  for (const Command& command : commands()) width = std::max(width, command.name.size());
+  for (const Command& command : commands())
+    text += fmt::format("  {}  {}\n", pad_right(command.name, width), command.summary);
+  text += fmt::format("  {}  {}\n", pad_right("help", width), "this text, or that of a command: snug help train");
+  text +=
+      "\nexample: snug train configs/quickstart.toml\n"
+      "exit codes: 0 done, 1 internal error, 2 usage or config, 3 data or labels, 4 does not fit in memory,\n"
+      "            5 device, 6 training diverged, 130 interrupted\n";
+  return text;
+}
+
+std::string command_help(const Command& command) {
+  std::string text = fmt::format("{}\n\nusage: snug {}{}{} [options]\n\noptions:\n", command.summary, command.name,
+                                 command.arguments.empty() ? "" : " ", command.arguments);
+  std::vector<std::pair<std::string, std::string_view>> lines;
+  std::size_t width = 0;
+  for (const Option& option : all_options(command)) {
+    lines.emplace_back(fmt::format("--{}{}{}", option.name, option.value.empty() ? "" : " ", option.value),
+                       option.help);
+    width = std::max(width, lines.back().first.size());
+  }
+  for (const auto& [left, help] : lines) text += fmt::format("  {}  {}\n", pad_right(left, width), help);
+  return text + fmt::format("\nexample: {}\n", command.example);
+}
+
+}  // namespace snug

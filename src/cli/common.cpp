@@ -1,0 +1,144 @@
+#include "cli/common.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <exception>
+#include <new>
+#include <system_error>
+
+#include "base/text.h"
+#include "cli/profiles.h"
+#include "data/findings.h"
+#include "report/findings.h"
+#include "report/terminal.h"
+
+namespace snug {
+
+namespace {
+
+/// What the operating system refused, by whose fault it is.
+Diagnostic system_finding(const std::system_error& error) {
+  const int number = error.code().value();
+  const std::string what = error.what();
+  if (number == ENOSPC || number == EDQUOT)
+    return {
+        .code = "M901", .where = {}, .what = what, .fix = "free disk space, or choose another folder with --out DIR"};
+  if (number == ENOMEM)
+    return {.code = "M902", .where = {}, .what = what, .fix = "memory.budget = \"50%\", or a smaller train.batch"};
+  return {.code = "C909", .where = {}, .what = what, .fix = "check that the path exists and may be read and written"};
+}
+
+bool is_gpu_name(std::string_view name) {
+  if (name == "cuda") return true;
+  return name.starts_with("cuda:") && parse_integer(name.substr(5)).value_or(-1) >= 0;
+}
+
+[[noreturn]] void throw_profile(const ProfileEntry& profile, DeviceUse use) {
+  if (use == DeviceUse::train) {
+    throw Error({.code = "G903",
+                 .where = "--device " + profile.name,
+                 .what = fmt::format("{} ({}) is a profile: it can be planned for, not trained on", profile.name,
+                                     profile.device),
+                 .fix = "--device cpu"});
+  }
+  throw Error(
+      {.code = "G904",
+       .where = "--device " + profile.name,
+       .what = fmt::format("this version plans for the CPU alone, not yet for {} ({})", profile.name, profile.device),
+       .fix = "--device cpu"});
+}
+
+}  // namespace
+
+Config read_config(const std::string& path, const Arguments& arguments, bool model_only) {
+  ConfigOptions options{.set = arguments.settings(), .data_root = {}, .model_only = model_only};
+  if (const auto epochs = arguments.integer("epochs", 1))
+    options.set.emplace_back("train.epochs", std::to_string(*epochs));
+  if (const auto root = arguments.text("data-root")) options.data_root = *root;
+  return load_config(path, options);
+}
+
+int thread_count(const Arguments& arguments) {
+  constexpr std::int64_t kMostThreads = 4096;  // more than any machine has; keeps the number in an int
+  const std::int64_t threads = arguments.integer("threads", 1).value_or(0);
+  if (threads > kMostThreads) {
+    throw Error({.code = "C904",
+                 .where = "--threads",
+                 .what = fmt::format("--threads expects at most {}, got {}", kMostThreads, threads),
+                 .fix = "leave --threads out to use all cores"});
+  }
+  return static_cast<int>(threads);
+}
+
+void require_cpu(const Arguments& arguments, DeviceUse use) {
+  const std::string name = arguments.text("device").value_or("cpu");
+  if (name == "cpu") return;
+  if (is_gpu_name(name)) {
+    throw Error({.code = "G901",
+                 .where = "--device " + name,
+                 .what = "this build computes on the CPU alone: it has no CUDA backend",
+                 .fix = "--device cpu"});
+  }
+  const std::vector<ProfileEntry> profiles = device_profiles();
+  const auto profile = std::ranges::find(profiles, name, &ProfileEntry::name);
+  if (profile != profiles.end()) throw_profile(*profile, use);
+  std::vector<std::string> names{"cpu", "cuda"};
+  for (const ProfileEntry& entry : profiles) names.push_back(entry.name);
+  const auto near = nearest(name, names);
+  throw Error({.code = "C910",
+               .where = "--device " + name,
+               .what = fmt::format("there is no device and no profile '{}'", name),
+               .fix = near ? fmt::format("did you mean --device {}?", *near) : "snug devices lists them all"});
+}
+
+void print_result(const Arguments& arguments, const std::string& json, const std::string& text) {
+  write(Stream::out, arguments.has("json") ? json + "\n" : text);
+}
+
+void apply_strict(const Arguments& arguments, std::vector<Diagnostic>& findings) {
+  if (!arguments.has("strict")) return;
+  for (Diagnostic& finding : findings) {
+    if (finding.severity == Severity::warning) finding.severity = Severity::error;
+  }
+}
+
+void show_asides(const Arguments& arguments, std::vector<Diagnostic> findings) {
+  if (arguments.has("json")) return;
+  if (arguments.has("quiet")) std::erase_if(findings, [](const Diagnostic& f) { return f.severity == Severity::note; });
+  write(Stream::error, findings_text(findings, use_colour(Stream::error)));
+}
+
+namespace {
+
+std::vector<Diagnostic> findings_of_exception() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return error.findings();
+  } catch (const std::system_error& error) {
+    return {system_finding(error)};
+  } catch (const std::bad_alloc&) {
+    return {{.code = "M902",
+             .where = {},
+             .what = "the operating system gave no more memory",
+             .fix = "memory.budget = \"50%\", or a smaller train.batch"}};
+  } catch (const std::exception& error) {
+    return {{.code = "I901",
+             .where = {},
+             .what = fmt::format("internal error: {}", error.what()),
+             .fix = "this is a fault of snug: please report it with the command line and the config"}};
+  }
+}
+
+}  // namespace
+
+std::vector<Diagnostic> current_exception_findings() {
+  constexpr std::size_t kMostCharacters = 160;  // of `what`: promised; words of the user's may be longer
+  std::vector<Diagnostic> findings = findings_of_exception();
+  for (Diagnostic& finding : findings) finding.what = shorten(finding.what, kMostCharacters);
+  return findings;
+}
+
+}  // namespace snug

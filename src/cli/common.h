@@ -1,0 +1,46 @@
+// What several commands share: reading the config with the options that change it, devices, findings on their way out.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/arguments.h"
+#include "snug/config.h"
+#include "snug/diagnostic.h"
+
+namespace snug {
+
+// Options that several commands take.
+inline constexpr Option kSetOption{"set", "KEY=VALUE", "change a value of the config (repeatable): train.epochs=3"};
+inline constexpr Option kDataRootOption{"data-root", "DIR", "where the data lies, instead of beside the config"};
+inline constexpr Option kDeviceOption{"device", "D", "cpu, cuda, cuda:N, or a profile's name"};
+inline constexpr Option kThreadsOption{"threads", "N", "cores to use (all)"};
+inline constexpr Option kEpochsOption{"epochs", "N", "instead of the config's train.epochs"};
+
+/// The config that `path` names, with --set, --epochs and --data-root taken into account where the command has them.
+[[nodiscard]] Config read_config(const std::string& path, const Arguments& arguments, bool model_only = false);
+
+/// --threads, or 0 for all cores.
+[[nodiscard]] int thread_count(const Arguments& arguments);
+
+enum class DeviceUse { plan, train };
+/// Returns when --device (or its default) is the CPU; throws Error otherwise: G… for a GPU that this build or machine
+/// does not have and for a profile, C… with the nearest name for what is none.
+void require_cpu(const Arguments& arguments, DeviceUse use);
+
+/// Writes a command's result to standard output: JSON with its line end, or text for people.
+void print_result(const Arguments& arguments, const std::string& json, const std::string& text);
+
+/// --strict: warnings become errors.
+void apply_strict(const Arguments& arguments, std::vector<Diagnostic>& findings);
+
+/// Shows findings that do not stop the command: on standard error, so that results stay clean. Nothing with --json or
+/// --quiet.
+void show_asides(const Arguments& arguments, std::vector<Diagnostic> findings);
+
+/// What an exception says, as findings.
+[[nodiscard]] std::vector<Diagnostic> current_exception_findings();
+
+}  // namespace snug

@@ -1,0 +1,50 @@
+#include <fstream>
+#include <string>
+
+#include "cli/command.h"
+#include "cli/common.h"
+#include "cli/gpus.h"
+#include "cli/profiles.h"
+#include "planner/planner.h"
+#include "report/reports.h"
+
+namespace snug {
+
+namespace {
+
+std::string cpu_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (!line.starts_with("model name")) continue;
+    const std::size_t begin = line.find_first_not_of(" \t", line.find(':') + 1);
+    if (begin != std::string::npos) return line.substr(begin);
+  }
+  return "CPU";
+}
+
+int run(const Arguments& arguments) {
+  DevicesReport report;
+  const DeviceMemory memory = cpu_memory();
+  report.devices.push_back({.id = "cpu",
+                            .name = cpu_name(),
+                            .total_bytes = memory.total_bytes,
+                            .free_bytes = memory.free_bytes,
+                            .processes = {}});
+  for (DeviceEntry& gpu : list_gpus()) report.devices.push_back(std::move(gpu));
+  report.profiles = device_profiles();
+  print_result(arguments, to_json(report), to_text(report));
+  return 0;
+}
+
+}  // namespace
+
+Command devices_command() {
+  return {.name = "devices",
+          .arguments = "",
+          .summary = "the devices here, who uses their memory, and the profiles that can be planned for",
+          .example = "snug devices",
+          .options = {},
+          .run = run};
+}
+
+}  // namespace snug

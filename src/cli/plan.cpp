@@ -1,0 +1,113 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "backend/backend.h"
+#include "base/text.h"
+#include "check/check.h"
+#include "cli/checked.h"
+#include "cli/command.h"
+#include "cli/common.h"
+#include "report/reports.h"
+#include "train/event_json.h"
+
+namespace snug {
+
+namespace {
+
+[[noreturn]] void throw_option(const std::string& option, const std::string& text, std::string_view expected,
+                               std::string_view example) {
+  throw Error({.code = "C904",
+               .where = "--" + option,
+               .what = fmt::format("--{} expects {}, got '{}'", option, expected, text),
+               .fix = fmt::format("--{} {}", option, example)});
+}
+
+BatchChoice parse_batch(const std::string& text) {
+  if (text == "auto") return {.kind = BatchChoice::Kind::automatic, .number = 0};
+  if (text == "max") return {.kind = BatchChoice::Kind::maximum, .number = 0};
+  const auto number = parse_integer(text);
+  if (!number || *number < 1) throw_option("batch", text, "a whole number of at least 1, auto or max", "128");
+  return {.kind = BatchChoice::Kind::number, .number = *number};
+}
+
+Budget parse_budget(const std::string& text) {
+  if (text.ends_with('%')) {
+    const auto percent = parse_number(std::string_view(text).substr(0, text.size() - 1));
+    if (percent && *percent > 0 && *percent <= 100) return {.fraction = *percent / 100, .bytes = {}};
+  } else if (const auto bytes = parse_size_bytes(text); bytes && *bytes > 0) {
+    return {.fraction = 1, .bytes = bytes};
+  }
+  throw_option("budget", text, "a size or a share of the free memory", "20GiB");
+}
+
+std::optional<std::int64_t> parse_arena_budget(const Arguments& arguments) {
+  const auto text = arguments.text("arena-budget");
+  if (!text) return std::nullopt;
+  const auto bytes = parse_size_bytes(*text);
+  if (!bytes || *bytes == 0) throw_option("arena-budget", *text, "a size", "16GiB");
+  return bytes;
+}
+
+/// Whether data files that are not there are all that is wrong: then sizes are planned without them.
+bool only_data_missing(const CheckedRun& checked) {
+  if (checked.splits) return false;
+  return std::ranges::all_of(checked.findings, [](const Diagnostic& finding) {
+    return finding.severity != Severity::error || finding.code.starts_with('D');
+  });
+}
+
+RunSetup setup_for_plan(const Config& config, CheckedRun& checked) {
+  if (checked.splits && checked.splits->train != nullptr) return take_setup(config, checked);
+  return setup_without_data(config, std::move(checked.graph), checked.findings);
+}
+
+int run(const Arguments& arguments) {
+  require_cpu(arguments, DeviceUse::plan);
+  Config config = read_config(arguments.positional()[0], arguments, true);
+  if (const auto batch = arguments.text("batch")) config.train.batch = parse_batch(*batch);
+  if (const auto budget = arguments.text("budget")) config.memory.budget = parse_budget(*budget);
+  const auto arena_budget = parse_arena_budget(arguments);
+  const int threads = thread_count(arguments);
+
+  CheckedRun checked = check_run(config, arguments);
+  if (only_data_missing(checked)) {
+    std::erase_if(checked.findings, [](const Diagnostic& finding) { return finding.severity == Severity::error; });
+    checked.findings.push_back({.code = "D901",
+                                .severity = Severity::note,
+                                .where = to_string(config.where("data")),
+                                .what = "planned without the data: the number of images and host memory are unknown",
+                                .fix = "give their folder: --data-root DIR"});
+  }
+  if (has_errors(checked.findings)) throw Error(checked.findings);
+  const RunSetup setup = setup_for_plan(config, checked);
+  const auto backend = make_cpu_backend({.threads = threads});
+  const Plan plan = plan_run(config, setup, cpu_memory(), *backend, 0, arena_budget);
+  print_result(arguments, plan_json(plan.report), to_text(plan.report, config.name));
+  show_asides(arguments, checked.findings);
+  return plan.report.fits ? 0 : 4;
+}
+
+}  // namespace
+
+Command plan_command() {
+  return {.name = "plan",
+          .arguments = "CONFIG",
+          .summary = "the byte plan: totals, parts, the step at which memory peaks",
+          .example = "snug plan configs/quickstart.toml --batch 256",
+          .least_arguments = 1,
+          .most_arguments = 1,
+          .options = {{"batch", "N", "a number, auto or max, instead of the config's train.batch"},
+                      {"budget", "SIZE", "20GiB or 90% of the free memory, for everything counted"},
+                      {"arena-budget", "SIZE", "16GiB, for weights, activations and input alone"},
+                      kSetOption,
+                      kDataRootOption,
+                      kDeviceOption,
+                      kThreadsOption},
+          .run = run};
+}
+
+}  // namespace snug

@@ -1,0 +1,77 @@
+#include <fmt/format.h>
+
+#include <memory>
+#include <utility>
+
+#include "cli/checked.h"
+#include "cli/command.h"
+#include "cli/common.h"
+#include "cli/signals.h"
+#include "report/progress.h"
+#include "report/terminal.h"
+#include "snug/trainer.h"
+#include "train/run_folder.h"
+
+namespace snug {
+
+namespace {
+
+constexpr int kInterrupted = 130;  // as a shell reports a program that SIGINT ended
+
+TrainOptions train_options(const Arguments& arguments) {
+  TrainOptions options;
+  options.out = arguments.text("out").value_or("");
+  options.resume = arguments.has("resume");
+  if (const auto init = arguments.text("init")) options.init = *init;
+  options.max_steps = arguments.integer("max-steps", 1).value_or(0);
+  options.log_every = arguments.integer("log-every", 1).value_or(0);
+  options.threads = thread_count(arguments);
+  options.stop = &StopSignals::flag();
+  return options;
+}
+
+std::unique_ptr<Reporter> make_reporter(const Arguments& arguments, const Config& config) {
+  if (arguments.has("json")) return make_json_reporter([](std::string_view text) { write(Stream::out, text); });
+  if (arguments.has("quiet")) return make_quiet_reporter([](std::string_view text) { write(Stream::error, text); });
+  return make_console_reporter(console_options(config.train.epochs));
+}
+
+int run(const Arguments& arguments) {
+  require_cpu(arguments, DeviceUse::train);
+  const TrainOptions options = train_options(arguments);
+  const Config config = read_config(arguments.positional()[0], arguments);
+  const StopSignals signals;
+  const auto reporter = make_reporter(arguments, config);
+
+  CheckedRun checked = check_run(config, arguments);
+  collect(checked.findings, [&] { (void)choose_run_folder(options.out, options.resume, config.name); });
+  if (has_errors(checked.findings)) throw Error(checked.findings);
+  for (const Diagnostic& finding : checked.findings) reporter->on_event(FindingEvent{finding});
+
+  const DoneEvent done = train(config, options, *reporter, take_setup(config, checked));
+  return done.interrupted ? kInterrupted : 0;
+}
+
+}  // namespace
+
+Command train_command() {
+  return {.name = "train",
+          .arguments = "CONFIG",
+          .summary = "check, plan and train; writes a run folder",
+          .example = "snug train configs/quickstart.toml --epochs 3 --set train.optimizer.lr=0.1",
+          .least_arguments = 1,
+          .most_arguments = 1,
+          .options = {{"out", "DIR", "the run folder (runs/NAME-N)"},
+                      {"resume", "", "go on with the run in --out, else with the newest unfinished one"},
+                      {"init", "FILE", "begin with the weights of a .safetensors file"},
+                      kEpochsOption,
+                      {"max-steps", "N", "stop after N steps; the schedule stays that of the whole run"},
+                      {"log-every", "N", "with --json: a step event every N steps instead of once a second"},
+                      kSetOption,
+                      kDataRootOption,
+                      kDeviceOption,
+                      kThreadsOption},
+          .run = run};
+}
+
+}  // namespace snug

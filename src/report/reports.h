@@ -1,0 +1,115 @@
+// What commands report, where no other header has it: plain structs, their JSON (the contract's), their tables.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/info.h"
+#include "snug/plan.h"
+#include "snug/trainer.h"
+
+namespace snug {
+
+// ---- summary --------------------------------------------------------------------------------------------------
+
+struct SummaryLayer {
+  std::string name, type;
+  std::vector<std::int64_t> output;  ///< of one image, with the leading 1
+  std::int64_t parameters = 0, flops = 0;
+};
+struct SummaryReport {
+  std::string name;
+  std::array<std::int64_t, 3> input{};
+  std::int64_t parameters = 0, flops_forward = 0;
+  std::vector<SummaryLayer> layers;
+};
+
+// ---- devices --------------------------------------------------------------------------------------------------
+
+struct DeviceProcess {
+  std::int64_t pid = 0;
+  std::string name;
+  std::int64_t bytes = 0;
+};
+struct DeviceEntry {
+  std::string id, name;
+  std::int64_t total_bytes = 0, free_bytes = 0;
+  std::vector<DeviceProcess> processes;
+};
+struct ProfileEntry {
+  std::string name, device;
+  std::int64_t total_bytes = 0;
+  std::string compute_capability;
+};
+struct DevicesReport {
+  std::vector<DeviceEntry> devices;
+  std::vector<ProfileEntry> profiles;
+};
+
+// ---- data synth -----------------------------------------------------------------------------------------------
+
+struct WrittenData {
+  std::string folder, config;
+  std::int64_t train = 0, val = 0;
+  std::array<std::int64_t, 3> shape{};
+};
+
+// ---- bench model ----------------------------------------------------------------------------------------------
+
+struct BenchLayer {
+  std::string name;
+  double forward_ms = 0, backward_ms = 0;
+  std::int64_t flops = 0, bytes = 0;  ///< of forward and backward together
+};
+struct BenchReport {
+  std::string device, model, precision = "fp32";
+  std::int64_t batch = 0, steps = 0;
+  int threads = 0;
+  double images_per_second = 0, images_per_second_p5 = 0, images_per_second_p95 = 0;  ///< median of steps and spread
+  double ms_per_step = 0, ms_per_step_p5 = 0, ms_per_step_p95 = 0;
+  double flops_per_second = 0, flops_share = 0;  ///< share of what a matrix product reaches on this device
+  double bytes_per_second = 0, bytes_share = 0;  ///< share of what a copy reaches on this device
+  double update_ms = 0;                          ///< of a step: loss, norm and optimizer
+  std::int64_t planned_bytes = 0, measured_bytes = 0;
+  std::vector<BenchLayer> layers;
+};
+
+// ---- version --------------------------------------------------------------------------------------------------
+
+struct LibraryVersion {
+  std::string name, version;
+};
+struct VersionReport {
+  std::string version, compiler;
+  std::vector<LibraryVersion> libraries;
+  std::vector<std::string> architectures;  ///< "x86-64 avx512_core", later also "sm_90"
+};
+
+// ---- JSON: one line, without its end ----------------------------------------------------------------------------
+// Plans and train events: train/event_json.h. Findings: report/findings.h.
+
+[[nodiscard]] std::string to_json(const SummaryReport& report);
+[[nodiscard]] std::string to_json(const DevicesReport& report);
+[[nodiscard]] std::string to_json(const DataSummary& data);
+[[nodiscard]] std::string to_json(const WrittenData& written);
+[[nodiscard]] std::string to_json(const BenchReport& report);
+[[nodiscard]] std::string to_json(const VersionReport& report);
+[[nodiscard]] std::string to_json(const EvalResult& result);
+[[nodiscard]] std::string to_json(const Prediction& prediction);
+
+// ---- text for people, with its end --------------------------------------------------------------------------------
+
+[[nodiscard]] std::string to_text(const SummaryReport& report);
+[[nodiscard]] std::string to_text(const PlanReport& plan, std::string_view name);
+[[nodiscard]] std::string to_text(const DevicesReport& report);
+[[nodiscard]] std::string to_text(const DataSummary& data);
+[[nodiscard]] std::string to_text(const WrittenData& written);
+[[nodiscard]] std::string to_text(const BenchReport& report);
+[[nodiscard]] std::string to_text(const VersionReport& report);
+[[nodiscard]] std::string to_text(const EvalResult& result);
+[[nodiscard]] std::string to_text(const Prediction& prediction);
+
+}  // namespace snug

@@ -1,0 +1,240 @@
+// The same reports for people.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/text.h"
+#include "report/reports.h"
+#include "report/table.h"
+
+namespace snug {
+
+namespace {
+
+constexpr std::size_t kMostPeakTensors = 10;       // the rest is summed in one line
+constexpr std::size_t kMostConfusionClasses = 12;  // a wider matrix does not fit a terminal
+constexpr std::size_t kMostListedClasses = 100;
+
+std::string extents(const std::vector<std::int64_t>& shape) { return fmt::format("{}", fmt::join(shape, "×")); }
+
+std::string percent(double fraction) { return fmt::format("{:.2f} %", 100 * fraction); }
+
+std::string flops(double count) {
+  static constexpr std::array<std::pair<double, const char*>, 4> kUnits{
+      {{1e12, "TFLOP"}, {1e9, "GFLOP"}, {1e6, "MFLOP"}, {1e3, "kFLOP"}}};
+  for (const auto& [scale, unit] : kUnits) {
+    if (count >= scale) return fmt::format("{:.3g} {}", count / scale, unit);
+  }
+  return fmt::format("{:.0f} FLOP", count);
+}
+
+std::string breakdown_table(const PlanReport& plan) {
+  const PlanBreakdown& parts = plan.breakdown;
+  const std::array<std::pair<const char*, std::int64_t>, 10> rows{{{"driver", parts.driver},
+                                                                   {"library", parts.library},
+                                                                   {"weights", parts.weights},
+                                                                   {"optimizer", parts.optimizer},
+                                                                   {"statistics", parts.statistics},
+                                                                   {"activations", parts.activations},
+                                                                   {"gradients", parts.gradients},
+                                                                   {"workspace", parts.workspace},
+                                                                   {"input", parts.input},
+                                                                   {"padding", parts.padding}}};
+  const auto total = static_cast<double>(std::max<std::int64_t>(plan.total_bytes, 1));
+  Table table({"part", ">bytes", ">size", ">share"});
+  for (const auto& [name, bytes] : rows) {
+    table.add_row({name, format_count(bytes), format_bytes(bytes),
+                   fmt::format("{:.1f} %", 100 * static_cast<double>(bytes) / total)});
+  }
+  table.add_row({"total", format_count(plan.total_bytes), format_bytes(plan.total_bytes), ""});
+  return table.text();
+}
+
+std::string peak_text(const PlanReport& plan) {
+  const PlanPeak& peak = plan.peak;
+  std::string text = fmt::format("peak: step {}, {}{}: {} alive, in an arena of {}\n", peak.step, peak.phase,
+                                 peak.layer.empty() ? "" : " of layer " + peak.layer,
+                                 format_bytes(plan.lower_bound_bytes), format_bytes(plan.transient_arena_bytes));
+  if (peak.tensors.empty()) return text;
+  Table table({"tensor", "role", ">size"});
+  std::int64_t rest = 0;
+  for (std::size_t i = 0; i < peak.tensors.size(); ++i) {
+    const PlanTensor& tensor = peak.tensors[i];
+    if (i < kMostPeakTensors) {
+      table.add_row({tensor.name, tensor.role, format_bytes(tensor.bytes)});
+    } else {
+      rest += tensor.bytes;
+    }
+  }
+  if (peak.tensors.size() > kMostPeakTensors)
+    table.add_row({fmt::format("{} more", peak.tensors.size() - kMostPeakTensors), "", format_bytes(rest)});
+  return text + table.text();
+}
+
+std::string remedies_text(const PlanReport& plan) {
+  if (plan.remedies.empty()) return "";
+  std::string text = "what would fit (each was planned):\n";
+  for (const PlanRemedy& remedy : plan.remedies) {
+    std::string change = remedy.change;
+    std::ranges::replace(change, '\n', ';');
+    text += fmt::format("  {}   → {}, {:.2f}× the time\n", change, format_bytes(remedy.total_bytes),
+                        remedy.estimated_slowdown);
+  }
+  return text;
+}
+
+std::string confusion_text(const EvalResult& result) {
+  std::vector<std::string> titles{"true \\ predicted"};
+  for (const ClassMetrics& metrics : result.per_class) titles.push_back(">" + metrics.name);
+  Table table(std::move(titles));
+  for (std::size_t row = 0; row < result.confusion.size(); ++row) {
+    std::vector<std::string> cells{result.per_class[row].name};
+    for (const std::int64_t count : result.confusion[row]) cells.push_back(count == 0 ? "·" : std::to_string(count));
+    table.add_row(std::move(cells));
+  }
+  return table.text();
+}
+
+}  // namespace
+
+std::string to_text(const SummaryReport& report) {
+  Table table({"layer", "type", "output", ">parameters", ">FLOP", ">output bytes"});
+  for (const SummaryLayer& layer : report.layers) {
+    std::int64_t elements = 1;
+    for (const std::int64_t extent : layer.output) elements *= extent;
+    table.add_row({layer.name, layer.type, extents(layer.output), format_count(layer.parameters),
+                   format_count(layer.flops), format_bytes(elements * 4)});
+  }
+  return fmt::format("{}: input {}×{}×{}\n", report.name, report.input[0], report.input[1], report.input[2]) +
+         table.text() +
+         fmt::format("{} parameters ({}), {} forward for one image\n", format_count(report.parameters),
+                     format_bytes(report.parameters * 4), flops(static_cast<double>(report.flops_forward)));
+}
+
+std::string to_text(const PlanReport& plan, std::string_view name) {
+  std::string text = fmt::format("{} on {}: batch {}", name, plan.device, plan.batch);
+  if (plan.accumulation > 1) text += fmt::format(" in {} parts of {}", plan.accumulation, plan.micro_batch);
+  text += plan.fits ? " fits" : fmt::format(" does not fit: {} too much", format_bytes(plan.short_by_bytes));
+  text += fmt::format("\n{} of a budget of {} ({} in the device); the largest batch that fits is {}\n\n",
+                      format_bytes(plan.total_bytes), format_bytes(plan.budget_bytes), format_bytes(plan.device_bytes),
+                      format_count(plan.max_batch));
+  text += breakdown_table(plan) + "\n" + peak_text(plan) + "\n";
+  text += fmt::format("host memory {}, a checkpoint {}", format_bytes(plan.host_bytes),
+                      format_bytes(plan.checkpoint_bytes));
+  if (!plan.strategy.empty()) text += fmt::format(", strategy {}", fmt::join(plan.strategy, ", "));
+  if (plan.estimated_images_per_second > 0)
+    text += fmt::format(", about {} img/s", format_count(static_cast<std::int64_t>(plan.estimated_images_per_second)));
+  text += fmt::format("; planned in {:.2f} s\n", plan.seconds);
+  return text + remedies_text(plan);
+}
+
+std::string to_text(const DevicesReport& report) {
+  Table devices({"device", "name", ">memory", ">free"});
+  for (const DeviceEntry& device : report.devices)
+    devices.add_row({device.id, device.name, format_bytes(device.total_bytes), format_bytes(device.free_bytes)});
+  std::string text = devices.text(0);
+  for (const DeviceEntry& device : report.devices) {
+    for (const DeviceProcess& process : device.processes) {
+      text += fmt::format("  on {}: process {} ({}) holds {}\n", device.id, process.pid, process.name,
+                          format_bytes(process.bytes));
+    }
+  }
+  if (report.profiles.empty()) return text + "\nNo device profiles are installed.\n";
+  Table profiles({"profile", "device", ">memory", "compute capability"});
+  for (const ProfileEntry& profile : report.profiles)
+    profiles.add_row({profile.name, profile.device, format_bytes(profile.total_bytes), profile.compute_capability});
+  return text + "\n" + profiles.text(0);
+}
+
+std::string to_text(const DataSummary& data) {
+  std::string text = fmt::format("{} images of {}, {}, values {:g} to {:g}\n", format_count(data.samples),
+                                 to_string(data.image), data.dtype, data.pixels.min, data.pixels.max);
+  text += fmt::format("mean {:.4f}, standard deviation {:.4f} (per channel, raw values)\n",
+                      fmt::join(data.pixels.mean, " "), fmt::join(data.pixels.std, " "));
+  if (data.classes.empty()) return text;
+  Table table({"class", ">images", ">share"});
+  const auto all = static_cast<double>(std::max<std::int64_t>(data.samples, 1));
+  const std::size_t shown = std::min(data.classes.size(), kMostListedClasses);
+  for (std::size_t i = 0; i < shown; ++i) {
+    const LabelCount& entry = data.classes[i];
+    table.add_row({entry.name, format_count(entry.count), percent(static_cast<double>(entry.count) / all)});
+  }
+  text += table.text();
+  if (shown < data.classes.size()) text += fmt::format("  … and {} more classes\n", data.classes.size() - shown);
+  return text;
+}
+
+std::string to_text(const WrittenData& written) {
+  return fmt::format("{} training and {} validation images of {} in {}\ntrain on them: snug train {}\n",
+                     format_count(written.train), format_count(written.val), fmt::join(written.shape, "×"),
+                     written.folder, written.config);
+}
+
+std::string to_text(const BenchReport& report) {
+  std::string text = fmt::format(
+      "{} on {}, batch {}, {}, {} threads, {} steps\n"
+      "{:.0f} img/s (p5 {:.0f}, p95 {:.0f}); {:.2f} ms a step (p5 {:.2f}, p95 {:.2f})\n",
+      report.model, report.device, report.batch, report.precision, report.threads, report.steps,
+      report.images_per_second, report.images_per_second_p5, report.images_per_second_p95, report.ms_per_step,
+      report.ms_per_step_p5, report.ms_per_step_p95);
+  text += fmt::format("{}/s, {:.0f} % of what a matrix product reaches here; {}/s, {:.0f} % of a copy\n",
+                      flops(report.flops_per_second), 100 * report.flops_share,
+                      format_bytes(static_cast<std::int64_t>(report.bytes_per_second)), 100 * report.bytes_share);
+  text += fmt::format("memory: planned {}, measured {}\n", format_bytes(report.planned_bytes),
+                      format_bytes(report.measured_bytes));
+  Table table({"layer", ">forward ms", ">backward ms", ">GFLOP/s", ">GB/s"});
+  for (const BenchLayer& layer : report.layers) {
+    const double seconds = (layer.forward_ms + layer.backward_ms) * 1e-3;
+    const auto rate = [seconds](std::int64_t amount) {
+      return seconds > 0 ? fmt::format("{:.1f}", static_cast<double>(amount) / seconds * 1e-9) : std::string("–");
+    };
+    table.add_row({layer.name, fmt::format("{:.3f}", layer.forward_ms), fmt::format("{:.3f}", layer.backward_ms),
+                   rate(layer.flops), rate(layer.bytes)});
+  }
+  table.add_row({"loss and update", "", fmt::format("{:.3f}", report.update_ms), "", ""});
+  return text + table.text();
+}
+
+std::string to_text(const VersionReport& report) {
+  std::string text = fmt::format("snug {}\n", report.version);
+  Table table({"with", ""});
+  for (const LibraryVersion& library : report.libraries) table.add_row({library.name, library.version});
+  table.add_row({"compiler", report.compiler});
+  table.add_row({"architectures", fmt::format("{}", fmt::join(report.architectures, ", "))});
+  const std::string lines = table.text();
+  return text + lines.substr(lines.find('\n') + 1);
+}
+
+std::string to_text(const EvalResult& result) {
+  const bool classified = !result.per_class.empty() || result.accuracy > 0;
+  std::string text = fmt::format("{} images, loss {:.4f}", format_count(result.samples), result.loss);
+  if (classified)
+    text +=
+        fmt::format(", accuracy {}, among the first five {}", percent(result.accuracy), percent(result.top5_accuracy));
+  text += "\n";
+  if (result.per_class.empty()) return text;
+  Table table({"class", ">precision", ">recall", ">F1", ">images"});
+  const std::size_t shown = std::min(result.per_class.size(), kMostListedClasses);
+  for (std::size_t i = 0; i < shown; ++i) {
+    const ClassMetrics& metrics = result.per_class[i];
+    table.add_row({metrics.name, percent(metrics.precision), percent(metrics.recall), percent(metrics.f1),
+                   format_count(metrics.support)});
+  }
+  text += table.text();
+  if (shown < result.per_class.size())
+    text += fmt::format("  … and {} more classes (--json has them all)\n", result.per_class.size() - shown);
+  const bool square = result.confusion.size() == result.per_class.size();
+  if (square && result.per_class.size() <= kMostConfusionClasses) text += "\n" + confusion_text(result);
+  return text;
+}
+
+std::string to_text(const Prediction& prediction) {
+  std::string text = fmt::format("{}: {} ({})", prediction.file, prediction.label, percent(prediction.probability));
+  for (std::size_t i = 1; i < std::min<std::size_t>(prediction.top.size(), 3); ++i)
+    text += fmt::format(", {} {}", prediction.top[i].first, percent(prediction.top[i].second));
+  return text + "\n";
+}
+
+}  // namespace snug

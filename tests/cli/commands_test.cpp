@@ -1,0 +1,416 @@
+// Command lines as users write them: exit code, what is printed where, and the contract's fields.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cli/program.h"
+
+namespace snug {
+namespace {
+
+using Json = nlohmann::json;
+
+std::vector<Json> json_lines(const std::string& text) {
+  std::vector<Json> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(Json::parse(line));
+  return lines;
+}
+
+void expect_fields(const Json& object, const std::string& names) {
+  for (const std::string& name : split_words(names))
+    EXPECT_TRUE(object.contains(name)) << name << " in " << object.dump();
+}
+
+/// A folder with the small config, c.toml.
+class Commands : public ::testing::Test {
+ protected:
+  ProgramResult run(const std::string& line) {
+    std::vector<std::string> words = split_words(line);
+    for (std::string& word : words) {
+      if (const std::size_t at = word.find('@'); at != std::string::npos) word.replace(at, 1, folder_ / "");
+    }
+    return run_program(words, "cd " + folder_ / "");
+  }
+  Json run_json(const std::string& line, int code = 0) {
+    const ProgramResult result = run(line + " --json");
+    EXPECT_EQ(result.code, code) << line << "\n" << result.out << result.error;
+    EXPECT_EQ(result.error, "") << line;
+    return Json::parse(result.out, nullptr, false);
+  }
+
+  TemporaryFolder folder_;
+  std::string config_ = folder_.file("c.toml", small_config());
+};
+
+struct FaultCase {
+  std::string line;
+  int code;
+  char family;
+};
+
+TEST_F(Commands, FaultsHaveTheirCodeAndFamily) {
+  folder_.file("typo.toml", small_config() + "epoch = 3\n");
+  folder_.file("broken.toml", "name = \n");
+  folder_.file("shape.toml", R"(name = "s"
+[data]
+train = { synthetic = "shapes", count = 100 }
+[model]
+input = [8, 8, 3]
+layers = [ { conv = 4, kernel = 9 }, { global_avgpool = true }, { dense = 10 } ]
+)");
+  folder_.file("missing.toml", R"(name = "m"
+[data]
+train = { images = "nothing.npy", labels = "nothing-labels.npy" }
+[model]
+input = [8, 8, 3]
+layers = [ { flatten = true }, { dense = 10 } ]
+)");
+  const std::vector<FaultCase> cases{
+      {"trian @c.toml", 2, 'C'},
+      {"train", 2, 'C'},
+      {"train @c.toml @c.toml", 2, 'C'},
+      {"train @none.toml", 2, 'C'},
+      {"train @c.toml --bacth 3", 2, 'C'},
+      {"train @c.toml --epochs 3x", 2, 'C'},
+      {"train @c.toml --epochs 0", 2, 'C'},
+      {"train @c.toml --epochs 2 --epochs 3", 2, 'C'},
+      {"train @c.toml --epochs 2 --set train.epochs=3", 2, 'C'},
+      {"train @c.toml --set train.epoch=3", 2, 'C'},
+      {"train @c.toml --set train.epochs=many", 2, 'C'},
+      {"train @c.toml --device gpu0", 2, 'C'},
+      {"train @c.toml --device cuda", 5, 'G'},
+      {"train @c.toml --device cuda:3", 5, 'G'},
+      {"train @c.toml --out @", 2, 'C'},
+      {"train @typo.toml", 2, 'C'},
+      {"check @typo.toml", 2, 'C'},
+      {"check @broken.toml", 2, 'C'},
+      {"check @shape.toml", 2, 'A'},
+      {"check @missing.toml", 3, 'D'},
+      {"train @missing.toml", 3, 'D'},
+      {"check @c.toml --set train.optimizer.lr=-1", 2, 'C'},
+      {"plan @c.toml --batch 0", 2, 'C'},
+      {"plan @c.toml --batch many", 2, 'C'},
+      {"plan @c.toml --budget 20GX", 2, 'C'},
+      {"plan @c.toml --budget 150%", 2, 'C'},
+      {"eval @none", 2, 'C'},
+      {"eval @c.toml --split validation", 2, 'C'},
+      {"eval @c.toml --set train.epochs=3", 2, 'C'},
+      {"predict @none x.npy", 2, 'C'},
+      {"predict @none", 2, 'C'},
+      {"summary @none.toml", 2, 'C'},
+      {"data", 2, 'C'},
+      {"data inf @c.toml", 2, 'C'},
+      {"data synth", 2, 'C'},
+      {"data synth --out @", 2, 'C'},
+      {"data convert a b", 2, 'C'},
+      {"tune @c.toml", 2, 'C'},
+      {"export x", 2, 'C'},
+      {"init x", 2, 'C'},
+      {"runs", 2, 'C'},
+      {"bench", 2, 'C'},
+      {"bench op", 2, 'C'},
+      {"bench model @c.toml --steps 0", 2, 'C'},
+      {"version extra", 2, 'C'},
+      {"help nothing", 2, 'C'},
+  };
+  for (const FaultCase& fault : cases) {
+    const Json object = run_json(fault.line, fault.code);
+    ASSERT_TRUE(object.is_object()) << fault.line;
+    expect_fields(object, "findings errors warnings notes");
+    ASSERT_GE(object["errors"].get<int>(), 1) << fault.line;
+    for (const Json& finding : object["findings"]) {
+      expect_fields(finding, "code severity where what fix");
+      EXPECT_EQ(finding["code"].get<std::string>().front(), fault.family) << fault.line << finding.dump();
+      EXPECT_FALSE(finding["fix"].get<std::string>().empty()) << fault.line;
+      EXPECT_FALSE(finding["where"].get<std::string>().empty()) << fault.line;
+      EXPECT_LE(finding["what"].get<std::string>().size(), 160U) << fault.line;
+    }
+    const ProgramResult plain = run(fault.line);
+    EXPECT_EQ(plain.code, fault.code) << fault.line;
+    const std::string& told = plain.error.empty() ? plain.out : plain.error;
+    EXPECT_NE(told.find("error " + std::string(1, fault.family)), std::string::npos) << fault.line << told;
+    EXPECT_EQ(told.find('\x1b'), std::string::npos) << "colour outside a terminal";
+  }
+}
+
+TEST_F(Commands, LongWordsDoNotMakeLongMessages) {
+  const Json object = run_json("train @c.toml --" + std::string(500, 'x'), 2);
+  EXPECT_LE(object["findings"][0]["what"].get<std::string>().size(), 160U);
+}
+
+TEST_F(Commands, MistypedNamesGetTheNearest) {
+  EXPECT_NE(run("trian @c.toml").error.find("did you mean snug train?"), std::string::npos);
+  EXPECT_NE(run("data inf @c.toml").error.find("did you mean snug data info?"), std::string::npos);
+  EXPECT_NE(run("train @c.toml --device cup").error.find("did you mean --device cpu?"), std::string::npos);
+}
+
+TEST_F(Commands, EveryHelpHasAnExampleAndNamesItsOptions) {
+  const ProgramResult overview = run("--help");
+  EXPECT_EQ(overview.code, 0);
+  EXPECT_NE(overview.out.find("exit codes"), std::string::npos);
+  for (const std::string command : {"check", "plan", "train", "eval", "predict", "summary", "data info", "data synth",
+                                    "devices", "bench model", "version"}) {
+    EXPECT_NE(overview.out.find("  " + command + " "), std::string::npos) << command;
+    const ProgramResult help = run(command + " --help");
+    EXPECT_EQ(help.code, 0) << command;
+    EXPECT_NE(help.out.find("example: snug " + command), std::string::npos) << help.out;
+    EXPECT_NE(help.out.find("--json"), std::string::npos) << command;
+    EXPECT_EQ(run("help " + command).out, help.out);
+  }
+  EXPECT_EQ(run("").code, 2);
+}
+
+TEST_F(Commands, CheckOfACleanConfigFindsNothing) {
+  const Json object = run_json("check @c.toml");
+  EXPECT_EQ(object["errors"], 0) << object.dump();
+  EXPECT_EQ(object["warnings"], 0) << object.dump();
+  EXPECT_EQ(run("check @c.toml").code, 0);
+}
+
+TEST_F(Commands, CheckTellsFaultsOfSeveralStagesAtOnce) {
+  folder_.file("two.toml", R"(name = "two"
+[data]
+train = { images = "nothing.npy", labels = "nothing-labels.npy" }
+[model]
+input = [8, 8, 3]
+layers = [ { conv = 4, kernel = 9 }, { global_avgpool = true }, { dense = 10 } ]
+)");
+  const Json object = run_json("check @two.toml", 2);
+  std::string families;
+  for (const Json& finding : object["findings"]) families += finding["code"].get<std::string>().front();
+  EXPECT_NE(families.find('A'), std::string::npos) << object.dump();
+  EXPECT_NE(families.find('D'), std::string::npos) << object.dump();
+}
+
+TEST_F(Commands, Summary) {
+  const Json object = run_json("summary @c.toml");
+  expect_fields(object, "name input parameters flops_forward layers");
+  EXPECT_EQ(object["name"], "small");
+  EXPECT_EQ(object["input"], Json::parse("[16,16,3]"));
+  EXPECT_EQ(object["layers"].size(), 4U);
+  EXPECT_EQ(object["layers"][0]["output"], Json::parse("[1,16,16,8]"));
+  EXPECT_EQ(object["layers"][3]["output"], Json::parse("[1,10]"));
+  // conv 3·3·3·8, norm 8 + 8, dense 8·10 + 10
+  EXPECT_EQ(object["parameters"], 216 + 16 + 90);
+  EXPECT_EQ(object["flops_forward"], 2 * (16 * 16 * 8 * 27 + 80));
+  const ProgramResult program = run("summary @c.toml --program");
+  EXPECT_EQ(program.code, 0);
+  EXPECT_NE(program.out.find("conv_forward"), std::string::npos) << program.out;
+  EXPECT_NE(program.out.find("sgd_update"), std::string::npos);
+}
+
+TEST_F(Commands, PlanAddsUp) {
+  const Json plan = run_json("plan @c.toml");
+  expect_fields(plan,
+                "device device_bytes budget_bytes fits batch micro_batch accumulation max_batch total_bytes breakdown "
+                "persistent_arena_bytes transient_arena_bytes lower_bound_bytes peak host_bytes checkpoint_bytes "
+                "strategy estimated_images_per_second estimated_slowdown seconds layers");
+  EXPECT_EQ(plan["fits"], true);
+  EXPECT_EQ(plan["batch"], 32);
+  std::int64_t sum = 0;
+  for (const auto& part : plan["breakdown"].items()) sum += part.value().get<std::int64_t>();
+  EXPECT_EQ(sum, plan["total_bytes"].get<std::int64_t>());
+  std::int64_t alive = 0;
+  for (const Json& tensor : plan["peak"]["tensors"]) alive += tensor["bytes"].get<std::int64_t>();
+  EXPECT_EQ(alive, plan["lower_bound_bytes"].get<std::int64_t>());
+  EXPECT_NE(run("plan @c.toml").out.find("peak: step"), std::string::npos);
+}
+
+TEST_F(Commands, PlanOptionsWinOverTheConfig) {
+  EXPECT_EQ(run_json("plan @c.toml --batch 64")["batch"], 64);
+  const Json tight = run_json("plan @c.toml --arena-budget 4KiB", 4);
+  EXPECT_EQ(tight["fits"], false);
+  expect_fields(tight, "short_by_bytes remedies");
+  EXPECT_GT(tight["short_by_bytes"].get<std::int64_t>(), 0);
+  EXPECT_EQ(run_json("plan @c.toml --budget 1MiB", 4)["fits"], false);
+}
+
+TEST_F(Commands, PlanNeedsNoData) {
+  folder_.file("later.toml", R"(name = "later"
+[data]
+train = { images = "nothing.npy", labels = "nothing-labels.npy" }
+[model]
+input = [8, 8, 3]
+layers = [ { flatten = true }, { dense = 10 } ]
+[train]
+batch = 4
+)");
+  EXPECT_EQ(run_json("plan @later.toml")["batch"], 4);
+  folder_.file("model.toml", "[model]\ninput = [8, 8, 3]\nlayers = [ { flatten = true }, { dense = 10 } ]\n");
+  EXPECT_EQ(run_json("plan @model.toml --batch 4")["batch"], 4);
+  EXPECT_EQ(run_json("summary @model.toml")["parameters"], 8 * 8 * 3 * 10 + 10);
+}
+
+TEST_F(Commands, TrainEvalAndPredict) {
+  const ProgramResult trained = run("train @c.toml --out @run --json --log-every 1");
+  ASSERT_EQ(trained.code, 0) << trained.out << trained.error;
+  const std::vector<Json> events = json_lines(trained.out);
+  std::string kinds;
+  for (const Json& event : events) kinds += event["event"].get<std::string>().substr(0, 1);
+  EXPECT_EQ(kinds,
+            "pssssssse"
+            "ssssssse"
+            "d");
+  expect_fields(events[8], "epoch train_loss train_accuracy val_loss val_accuracy images_per_second lr");
+  const Json& done = events.back();
+  expect_fields(done, "epochs best_val_accuracy planned_peak_bytes measured_peak_bytes step_allocations checkpoint");
+  EXPECT_EQ(done["epochs"], 2);
+  EXPECT_EQ(done["step_allocations"], 0);
+  EXPECT_TRUE(std::filesystem::exists(done["checkpoint"].get<std::string>()));
+  for (const std::string file :
+       {"config.toml", "log.jsonl", "metrics.csv", "plan.json", "last.safetensors", "best.safetensors", "last.state"})
+    EXPECT_TRUE(std::filesystem::exists(folder_ / "run/" + file)) << file;
+
+  const Json evaluated = run_json("eval @run");
+  expect_fields(evaluated, "loss accuracy top5_accuracy samples confusion per_class");
+  EXPECT_EQ(evaluated["samples"], 60);
+  EXPECT_DOUBLE_EQ(evaluated["accuracy"].get<double>(), done["best_val_accuracy"].get<double>());
+  EXPECT_EQ(evaluated["confusion"].size(), 10U);
+  EXPECT_NE(run("eval @run --split train").out.find("200 images"), std::string::npos);
+
+  ASSERT_EQ(run("data synth --out @shapes --count 20 --val-count 10 --size 16").code, 0);
+  const ProgramResult predicted = run("predict @run @shapes/val-images.npy --json --logits @out.npy");
+  ASSERT_EQ(predicted.code, 0) << predicted.out << predicted.error;
+  const std::vector<Json> lines = json_lines(predicted.out);
+  ASSERT_EQ(lines.size(), 10U);
+  expect_fields(lines[0], "file class probability top");
+  EXPECT_EQ(lines[0]["top"].size(), 5U);
+  EXPECT_GT(std::filesystem::file_size(folder_ / "out.npy"), 10U * 10 * 4);
+
+  const ProgramResult partly = run("predict @run @none.npy @shapes/val-images.npy --json");
+  EXPECT_EQ(partly.code, 3) << partly.out;
+  EXPECT_EQ(json_lines(partly.out).size(), 11U) << "the rest goes on";
+}
+
+TEST_F(Commands, AnExistingRunIsNotOverwritten) {
+  ASSERT_EQ(run("train @c.toml --out @run --max-steps 2 --quiet").code, 0);
+  EXPECT_EQ(run("train @c.toml --out @run").code, 2);
+  const ProgramResult resumed = run("train @c.toml --out @run --resume");
+  EXPECT_EQ(resumed.code, 0) << resumed.error;
+  EXPECT_NE(resumed.out.find("done: 2 epochs"), std::string::npos) << resumed.out;
+}
+
+TEST_F(Commands, QuietTrainingSaysNothing) {
+  const ProgramResult result = run("train @c.toml --out @run --quiet --epochs 1");
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.out + result.error, "");
+}
+
+TEST_F(Commands, TrainingALogHasPlainLines) {
+  const ProgramResult result = run("train @c.toml --out @run");
+  EXPECT_EQ(result.out.find_first_of("\r\x1b"), std::string::npos);
+  EXPECT_NE(result.out.find("epoch 2/2"), std::string::npos) << result.out;
+}
+
+TEST_F(Commands, InterruptedRunsSaveAndEndWith130) {
+  for (const std::string signal : {"INT", "TERM"}) {
+    // The shell's own background job would ignore SIGINT; timeout passes the signal on to the program alone.
+    const std::string command = "cd " + folder_ / "" + "; timeout --preserve-status -s " + signal + " 1.5 " +
+                                SNUG_PROGRAM + " train c.toml --out " + signal +
+                                " --set train.epochs=100000 >out.txt 2>&1";
+    const int status = std::system(command.c_str());
+    EXPECT_EQ(WEXITSTATUS(status), 130) << signal;
+    EXPECT_TRUE(std::filesystem::exists(folder_ / signal + "/last.state")) << signal;
+  }
+}
+
+TEST_F(Commands, AReaderThatGoesAwayEndsNothing) {
+  const std::string command = "cd " + folder_ / "" + "; ( " + SNUG_PROGRAM +
+                              " train c.toml --out run; echo $? >code ) 2>error | head -c 1 >/dev/null";
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  std::ifstream code(folder_ / "code");
+  int value = -1;
+  code >> value;
+  EXPECT_EQ(value, 0);
+  EXPECT_EQ(std::filesystem::file_size(folder_ / "error"), 0U);
+}
+
+TEST_F(Commands, AFullOutputIsAFault) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  const int status = std::system((std::string(SNUG_PROGRAM) + " version >/dev/full 2>/dev/null").c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+}
+
+TEST_F(Commands, Devices) {
+  const Json object = run_json("devices");
+  expect_fields(object, "devices profiles");
+  ASSERT_GE(object["devices"].size(), 1U);
+  EXPECT_EQ(object["devices"][0]["id"], "cpu");
+  EXPECT_GT(object["devices"][0]["total_bytes"].get<std::int64_t>(), 0);
+  expect_fields(object["devices"][0], "id name total_bytes free_bytes processes");
+}
+
+TEST_F(Commands, ProfilesCanBePlannedForButNotTrainedOn) {
+  std::filesystem::create_directories(folder_ / "configs/devices");
+  folder_.file("configs/devices/h200.toml",
+               "device = \"NVIDIA H200\"\ntotal_bytes = 150754820096\ncompute_capability = \"9.0\"\n");
+  const std::string setup = "export SNUG_CONFIGS=" + folder_ / "configs";
+  const ProgramResult devices = run_program({"devices", "--json"}, setup);
+  EXPECT_EQ(Json::parse(devices.out)["profiles"][0]["name"], "h200");
+  const ProgramResult train = run_program({"train", config_, "--device", "h200"}, setup);
+  EXPECT_EQ(train.code, 5);
+  EXPECT_NE(train.error.find("not trained on"), std::string::npos);
+  const ProgramResult typo = run_program({"train", config_, "--device", "h20"}, setup);
+  EXPECT_EQ(typo.code, 2);
+  EXPECT_NE(typo.error.find("--device h200"), std::string::npos);
+}
+
+TEST_F(Commands, DataInfo) {
+  const Json object = run_json("data info @c.toml");
+  expect_fields(object, "samples shape dtype min max mean std classes");
+  EXPECT_EQ(object["samples"], 200);
+  EXPECT_EQ(object["shape"], Json::parse("[16,16,3]"));
+  EXPECT_EQ(object["dtype"], "uint8");
+  EXPECT_EQ(object["mean"].size(), 3U);
+  std::int64_t images = 0;
+  for (const Json& entry : object["classes"]) images += entry["count"].get<std::int64_t>();
+  EXPECT_EQ(images, 200);
+}
+
+TEST_F(Commands, DataSynthWritesWhatTrains) {
+  const Json written = run_json("data synth --out @shapes --count 200 --val-count 50 --size 16");
+  EXPECT_EQ(written["train"], 200);
+  const ProgramResult checked = run("check @shapes/config.toml");
+  EXPECT_EQ(checked.code, 0) << checked.out << checked.error;
+  EXPECT_EQ(run("train @shapes/config.toml --epochs 1 --out @run --quiet").code, 0);
+  EXPECT_EQ(run("data synth --out @shapes").code, 2) << "an existing folder is left alone";
+}
+
+TEST_F(Commands, BenchModel) {
+  const Json object = run_json("bench model @c.toml --steps 5 --batch 16");
+  expect_fields(object,
+                "device model batch precision images_per_second ms_per_step flops_per_second flops_share "
+                "bytes_per_second bytes_share planned_bytes measured_bytes layers");
+  EXPECT_EQ(object["batch"], 16);
+  EXPECT_EQ(object["steps"], 5);
+  EXPECT_GT(object["images_per_second"].get<double>(), 0);
+  EXPECT_LE(object["images_per_second_p5"].get<double>(), object["images_per_second_p95"].get<double>());
+  EXPECT_GT(object["layers"][0]["backward_ms"].get<double>(), 0);
+}
+
+TEST_F(Commands, Version) {
+  const Json object = run_json("version");
+  expect_fields(object, "version libraries architectures");
+  EXPECT_TRUE(object["libraries"]["oneDNN"].get<std::string>().starts_with("3."));
+  EXPECT_EQ(run("--version").code, 0);
+}
+
+TEST_F(Commands, StrictMakesWarningsErrors) {
+  // Twelve outputs for ten classes: may be meant.
+  std::string text = small_config();
+  text.replace(text.find("dense = 10"), 10, "dense = 12");
+  folder_.file("wide.toml", text);
+  const Json lenient = run_json("check @wide.toml");
+  ASSERT_EQ(lenient["warnings"], 1) << lenient.dump();
+  const Json strict = run_json("check @wide.toml --strict", 2);
+  EXPECT_EQ(strict["errors"], 1);
+  EXPECT_EQ(strict["warnings"], 0);
+}
+
+}  // namespace
+}  // namespace snug
