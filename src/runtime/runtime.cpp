@@ -29,6 +29,7 @@ struct Bound {
   std::vector<std::byte*> storages;  // by StorageId
   std::vector<void*> operands;       // of all steps, one after another
   std::vector<Call> calls;
+  bool ran = false;
   Mapping own;                                 // transient storages, when memory is not shared
   std::vector<std::vector<StorageId>> deaths;  // by step: transient storages that no later one uses; likewise
 
@@ -187,7 +188,7 @@ Runtime::~Runtime() = default;
 
 void Runtime::run(int program) {
   Bound& bound = state_->bound(program);
-  StepPool pool;
+  StepPool pool(std::exchange(bound.ran, true) ? StepMemory::pool : StepMemory::heap);
   poison_transient(bound);
   for (std::size_t i = 0; i < bound.calls.size(); ++i) {
     bound.calls[i].step->run(bound.calls[i].arguments);
@@ -198,6 +199,7 @@ void Runtime::run(int program) {
 
 std::optional<NotFinite> Runtime::run_watched(int program) {
   Bound& bound = state_->bound(program);
+  bound.ran = true;
   poison_transient(bound);
   std::optional<NotFinite> first;
   for (std::size_t i = 0; i < bound.calls.size(); ++i) {
@@ -212,6 +214,7 @@ std::vector<double> Runtime::run_timed(int program) {
   using Clock = std::chrono::steady_clock;
   Bound& bound = state_->bound(program);
   std::vector<double> seconds(bound.calls.size());
+  bound.ran = true;
   poison_transient(bound);
   for (std::size_t i = 0; i < bound.calls.size(); ++i) {
     const Clock::time_point begin = Clock::now();

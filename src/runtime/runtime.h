@@ -61,7 +61,8 @@ class Runtime {
 
 /// Counts heap allocations of this thread while it lives (and of OpenMP's workers while they run its steps).
 /// Memory that a library takes and gives back within one step comes from a fixed pool and is not counted: it reaches no
-/// heap. Always 0 in sanitizer builds, where allocation is not replaced.
+/// heap. Nor is the first run of a program, in which libraries generate the kernels that they keep. Always 0 in
+/// sanitizer builds, where allocation is not replaced.
 class AllocationCounter {
  public:
   AllocationCounter();

@@ -122,6 +122,20 @@ TEST(StepPool, FallsBackToTheHeapAndCounts) {
   EXPECT_EQ(counter.count(), 1);
 }
 
+TEST(StepPool, TheFirstRunTakesFromTheHeapUncounted) {
+  SKIP_UNLESS_REPLACED();
+  const AllocationCounter counter;
+  std::unique_ptr<int> kept;
+  {
+    StepPool pool(StepMemory::heap);
+    kept = std::make_unique<int>(5);
+    for (int i = 0; i < 1000; ++i) use(std::make_unique<char[]>(1000).get());
+    pool.end_step();
+  }
+  EXPECT_EQ(counter.count(), 0);
+  EXPECT_EQ(malloc_usable_size(kept.get()), 24u) << "a block of the heap";
+}
+
 TEST(StepPool, LeavesTheHeapAloneOutsideARun) {
   SKIP_UNLESS_REPLACED();
   { const StepPool pool; }

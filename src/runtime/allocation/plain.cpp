@@ -4,7 +4,7 @@
 
 namespace snug {
 
-StepPool::StepPool() = default;
+StepPool::StepPool(StepMemory memory) : memory_(memory) {}
 StepPool::~StepPool() = default;
 void StepPool::end_step() {}
 

@@ -51,21 +51,19 @@ class Lock {
 constinit Pool pools[kPools];
 alignas(64) std::byte pool_bytes[kPools][kPoolBytes];
 constinit std::atomic<int> pools_taken{0};
-constinit std::atomic<int> runs{0};  // StepPools alive, on any thread
+constinit std::atomic<int> pool_runs{0};  // StepPools alive, on any thread
+constinit std::atomic<int> heap_runs{0};  // those of StepMemory::heap
 constinit std::atomic<std::int64_t> worker_allocations{0};
 
 struct Thread {
   std::int64_t allocations = 0;
-  int runs = 0;  // StepPools alive on this thread
+  int pool_runs = 0;  // StepPools alive on this thread
+  int heap_runs = 0;
   int pool = -1;
 };
 constinit thread_local Thread self;
 
-/// A worker of OpenMP, while some thread runs steps.
-bool is_worker() {
-  return self.runs == 0 && runs.load(std::memory_order_relaxed) > 0 && omp_get_thread_num != nullptr &&
-         omp_get_thread_num() > 0;
-}
+bool is_openmp_worker() { return omp_get_thread_num != nullptr && omp_get_thread_num() > 0; }
 
 Pool* own_pool() {
   if (self.pool < 0) self.pool = pools_taken.fetch_add(1, std::memory_order_relaxed);
@@ -107,10 +105,19 @@ void give_back(Pool& pool, std::byte* block) {
   pool.top = pool.base;
 }
 
+void* from_heap(std::size_t size, std::size_t alignment) {
+  if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return std::malloc(size);
+  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+
 void* allocate(std::size_t size, std::size_t alignment) noexcept {
   if (size == 0) size = 1;
-  const bool worker = is_worker();
-  if (self.runs > 0 || worker) {
+  const bool on_heap = heap_runs.load(std::memory_order_relaxed) > 0;
+  const bool on_pool = pool_runs.load(std::memory_order_relaxed) > 0;
+  const bool own_run = self.heap_runs > 0 || self.pool_runs > 0;
+  const bool worker = !own_run && (on_heap || on_pool) && is_openmp_worker();
+  if (self.heap_runs > 0 || (worker && on_heap)) return from_heap(size, alignment);
+  if (self.pool_runs > 0 || worker) {
     Pool* pool = own_pool();
     void* block = pool != nullptr ? take(*pool, size, alignment) : nullptr;
     if (block != nullptr) return block;
@@ -120,8 +127,7 @@ void* allocate(std::size_t size, std::size_t alignment) noexcept {
   } else {
     ++self.allocations;
   }
-  if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return std::malloc(size);
-  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  return from_heap(size, alignment);
 }
 
 void* allocate_or_throw(std::size_t size, std::size_t alignment) {
@@ -145,15 +151,17 @@ constexpr std::size_t kDefault = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
 
 }  // namespace
 
-StepPool::StepPool() {
-  ++self.runs;
-  runs.fetch_add(1, std::memory_order_relaxed);
+StepPool::StepPool(StepMemory memory) : memory_(memory) {
+  const bool on_heap = memory == StepMemory::heap;
+  ++(on_heap ? self.heap_runs : self.pool_runs);
+  (on_heap ? heap_runs : pool_runs).fetch_add(1, std::memory_order_relaxed);
 }
 
 StepPool::~StepPool() {
   end_step();
-  runs.fetch_sub(1, std::memory_order_relaxed);
-  --self.runs;
+  const bool on_heap = memory_ == StepMemory::heap;
+  (on_heap ? heap_runs : pool_runs).fetch_sub(1, std::memory_order_relaxed);
+  --(on_heap ? self.heap_runs : self.pool_runs);
 }
 
 void StepPool::end_step() {

@@ -2,16 +2,24 @@
 
 namespace snug {
 
-/// While it lives, what this thread takes from operator new comes from a fixed pool, as long as that has room. For the
-/// calls of one run: libraries make short-lived objects inside them.
+/// Where what a thread takes from operator new during the calls of one run comes from: libraries make short-lived
+/// objects inside them.
+enum class StepMemory {
+  pool,  ///< a fixed pool, as long as that has room; not counted unless it stays
+  heap,  ///< the heap, not counted: in the first run of a program libraries generate kernels, which stay
+};
+
 class StepPool {
  public:
-  StepPool();
+  explicit StepPool(StepMemory memory = StepMemory::pool);
   ~StepPool();
   StepPool(const StepPool&) = delete;
   StepPool& operator=(const StepPool&) = delete;
-  /// Between two calls: what they took and did not give back counts as allocated.
+  /// Between two calls: what they took from the pool and did not give back counts as allocated.
   void end_step();
+
+ private:
+  [[maybe_unused]] StepMemory memory_;
 };
 
 }  // namespace snug
