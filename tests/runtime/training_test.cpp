@@ -201,7 +201,7 @@ TEST(Training, WorkersAllocateNothing) {
   fill(runtime, plan, kCases[2]);
   train_steps(runtime, 2);
   const AllocationCounter counter;
-  train_steps(runtime, 10);
+  train_steps(runtime, 3);
   EXPECT_EQ(counter.count(), 0);
 }
 
