@@ -11,6 +11,8 @@ namespace snug::ops_test {
 namespace {
 
 constexpr double kDifference = 1e-5;
+/// Along a whole parameter: every step moves thousands of activations, few of which may cross a kink.
+constexpr double kSmallDifference = 1e-7;
 constexpr double kError = 1e-6;      // relative to the largest gradient of the parameter…
 constexpr double kFloor = 1e-3;      // …or to this part of the largest of all: rounding has the loss's scale
 constexpr std::size_t kSampled = 6;  // elements of a parameter
@@ -44,8 +46,9 @@ std::map<std::string, Values> gradients(Training& training) {
   return result;
 }
 
-double loss_at(Training& training, const std::string& parameter, Values values, std::size_t element, double change) {
-  values[element] += change;
+double loss_along(Training& training, const std::string& parameter, Values values, const Values& direction,
+                  double change) {
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] += change * direction[i];
   training.set(parameter, values);
   training.step(0, 3);
   return training.loss();
@@ -55,8 +58,10 @@ void expect_parameter_gradient(Training& training, const std::string& name, cons
   const Values values = training.values(name);
   const std::size_t stride = std::max<std::size_t>(1, gradient.size() / kSampled);
   for (std::size_t element = 0; element < gradient.size(); element += stride) {
-    const double above = loss_at(training, name, values, element, kDifference);
-    const double below = loss_at(training, name, values, element, -kDifference);
+    Values direction(values.size(), 0);
+    direction[element] = 1;
+    const double above = loss_along(training, name, values, direction, kDifference);
+    const double below = loss_along(training, name, values, direction, -kDifference);
     EXPECT_NEAR(gradient[element], (above - below) / (2 * kDifference), kError * scale)
         << name << ", element " << element;
   }
@@ -84,6 +89,29 @@ TEST(ModelGradients, of_every_kind_of_layer) {
 
 TEST(ModelGradients, of_every_loss) {
   for (const NetCase& net : loss_nets()) expect_model_gradients(net);
+}
+
+/// One derivative for each parameter of the models that ship, along a random direction in all of its elements.
+TEST(ModelGradients, of_the_models) {
+  const auto backend = make_reference_backend();
+  for (const NetCase& net : model_nets()) {
+    SCOPED_TRACE(net.name);
+    Training training(plain_descent(net), *backend);
+    const auto analytic = gradients(training);
+    ASSERT_FALSE(analytic.empty());
+    for (const auto& [name, gradient] : analytic) {
+      const Values values = training.values(name);
+      const Values direction = random_values(static_cast<std::int64_t>(values.size()), 77);
+      double slope = 0;
+      for (std::size_t i = 0; i < values.size(); ++i) slope += gradient[i] * direction[i];
+      const double above = loss_along(training, name, values, direction, kSmallDifference);
+      const double below = loss_along(training, name, values, direction, -kSmallDifference);
+      training.set(name, values);
+      EXPECT_GT(largest(gradient), 0) << name;
+      EXPECT_NEAR(slope, (above - below) / (2 * kSmallDifference), 1e-5 * (std::abs(slope) + largest(gradient)))
+          << name;
+    }
+  }
 }
 
 /// Micro-batches change nothing but the order of sums, where no layer looks at the whole batch.

@@ -19,15 +19,17 @@ namespace snug::ops_test {
 /// A network and how it is trained.
 struct NetCase {
   std::string name;
-  std::string layers;  ///< as in a config, without the brackets
+  std::string layers;   ///< as in a config, without the brackets
+  std::string model{};  ///< or a file of configs/models, at a sixteenth of its width
   std::array<std::int64_t, 3> input{6, 6, 2};
   std::int64_t batch = 4, parts = 1;
   TrainConfig train{};
   std::vector<std::string> frozen{};
 };
 
-/// The cases of the tests: every kind of layer and connection; every loss; every optimizer.
+/// The cases of the tests: every kind of layer and connection; the models of configs/; every loss; every optimizer.
 [[nodiscard]] std::vector<NetCase> layer_nets();
+[[nodiscard]] std::vector<NetCase> model_nets();
 [[nodiscard]] std::vector<NetCase> loss_nets();
 [[nodiscard]] std::vector<NetCase> optimizer_nets();
 [[nodiscard]] std::vector<NetCase> all_nets();

@@ -116,6 +116,14 @@ std::vector<NetCase> layer_nets() {
   };
 }
 
+std::vector<NetCase> model_nets() {
+  const auto net = [](const std::string& model, std::array<std::int64_t, 3> input) {
+    return NetCase{.name = model, .layers = {}, .model = model, .input = input, .batch = 4};
+  };
+  return {net("lenet", {12, 12, 1}), net("resnet9", {32, 32, 3}), net("resnet18-cifar", {16, 16, 3}),
+          net("resnet18", {48, 40, 3})};
+}
+
 std::vector<NetCase> loss_nets() {
   const auto net = [](std::string name, const std::string& outputs, TrainConfig train, std::int64_t parts = 1) {
     return NetCase{.name = std::move(name),
@@ -171,7 +179,7 @@ std::vector<NetCase> optimizer_nets() {
 
 std::vector<NetCase> all_nets() {
   std::vector<NetCase> all;
-  for (const auto& nets : {layer_nets(), loss_nets(), optimizer_nets()})
+  for (const auto& nets : {layer_nets(), model_nets(), loss_nets(), optimizer_nets()})
     all.insert(all.end(), nets.begin(), nets.end());
   return all;
 }
