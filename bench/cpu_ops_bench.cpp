@@ -1,7 +1,13 @@
-// Our own CPU kernels beside oneDNN's, on the same NHWC tensors: why batch normalization, pools and activations are
-// our own. SNUG_BENCH_THREADS sets the number of threads (default 2).
+// Our own CPU kernels beside oneDNN's, on the same NHWC tensors. All of them are bound by memory; ours must stay near
+// the library's, which lacks what we need: sums that do not depend on the number of threads, pool indices of a known
+// meaning, NaN that survives a maximum, a backward pass from the output.
+// SNUG_BENCH_THREADS sets the number of threads (default 2; give OMP_NUM_THREADS the same).
+#include <algorithm>
+#include <cstddef>
 #include <cstdlib>
+#include <memory>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -59,12 +65,19 @@ class OwnStep {
   std::vector<void*> addresses_;
 };
 
-/// One of oneDNN's primitives with memory of its own, except that `indices` fills in real pool indices first.
+/// One of oneDNN's primitives with memory of its own.
 class LibraryStep {
  public:
   LibraryStep(dnnl::primitive primitive, const std::vector<std::pair<int, dnnl::memory::desc>>& arguments)
       : primitive_(std::move(primitive)) {
-    for (const auto& [name, layout] : arguments) arguments_[name] = dnnl::memory(layout, engine());
+    for (const auto& [name, layout] : arguments) {
+      dnnl::memory& memory = arguments_[name] = dnnl::memory(layout, engine());
+      // Written once: untouched pages would all be one page of zeros, and reading them free. Pool indices are zeros.
+      const bool real = layout.get_data_type() == dnnl::memory::data_type::f32;
+      auto* bytes = static_cast<std::byte*>(memory.get_data_handle());
+      if (real) std::fill_n(reinterpret_cast<float*>(bytes), layout.get_size() / sizeof(float), 0.5F);
+      if (!real) std::fill_n(bytes, layout.get_size(), std::byte{0});
+    }
   }
   static const dnnl::engine& engine() {
     static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);

@@ -1,3 +1,4 @@
+#include <array>
 #include <cmath>
 
 #include "backend/cpu/prepare.h"
@@ -17,10 +18,11 @@ struct Rows {
 };
 
 Rows rows_of(const Shape& shape) {
-  constexpr std::int64_t kElements = 32'768;  // 128 KiB: the second pass of the statistics finds a chunk in L2
+  // 128 KiB: the second pass of the statistics finds a chunk in L2. But joining chunks costs as much as some rows.
+  constexpr std::int64_t kElements = 32'768, kLeastRows = 64;
   Rows r{.rows = shape.elements() / shape.back(), .channels = shape.back()};
   r.fold = fold_of(r.channels);
-  r.chunk = std::max<std::int64_t>(1, kElements / r.width()) * r.fold;
+  r.chunk = std::max(kLeastRows, kElements / r.width() * r.fold);
   return r;
 }
 
@@ -45,46 +47,39 @@ void folded(const Rows& r, std::int64_t chunk, const Body& body) {
   }
 }
 
-/// y = (x − center) · scale + shift over all rows; vectors of the folded width.
+/// y = (x − center) · scale + shift over all rows; vectors of the folded width. The chunk that was read last comes
+/// first: of a tensor larger than the cache the end is still in it.
 void normalize_rows(const CpuContext& context, const Rows& r, float* y, const float* x, const float* center,
                     const float* scale, const float* shift) {
   parallel_for(threads_for(context, r), r.chunks(), [&](std::int64_t i) {
-    folded(r, i, [&](std::int64_t at, std::int64_t rows, std::int64_t width) {
+    folded(r, r.chunks() - 1 - i, [&](std::int64_t at, std::int64_t rows, std::int64_t width) {
       context.kernels->channel.normalize(y + at, x + at, rows, width, center, scale, shift);
     });
   });
 }
 
-struct Moments {
-  double mean = 0, squares = 0;  ///< squares: Σ(x − mean)²
-};
+constexpr std::int64_t kChannelBlock = 64;
+using BlockSums = std::array<double, kChannelBlock>;
 
-/// The chunks' means and squares joined in double, in the chunks' order.
-Moments join(const Rows& r, std::int64_t channel, const float* means, const float* squares) {
-  Moments m;
+/// Σ of value(chunk, channel) for the channels of a block: in double, in the chunks' order.
+template <class Value>
+BlockSums add_chunks(const Rows& r, std::int64_t begin, std::int64_t end, const Value& value) {
+  BlockSums sums{};
   for (std::int64_t i = 0; i < r.chunks(); ++i) {
-    m.mean += static_cast<double>(means[i * r.channels + channel]) * static_cast<double>(r.count(i));
+    for (std::int64_t c = begin; c < end; ++c) sums[static_cast<std::size_t>(c - begin)] += value(i, c);
   }
-  m.mean /= static_cast<double>(r.rows);
-  for (std::int64_t i = 0; i < r.chunks(); ++i) {
-    const double shift = static_cast<double>(means[i * r.channels + channel]) - m.mean;
-    m.squares +=
-        static_cast<double>(squares[i * r.channels + channel]) + shift * shift * static_cast<double>(r.count(i));
-  }
-  return m;
+  return sums;
+}
+
+/// body(begin, end) for blocks of channels.
+template <class Body>
+void parallel_channels(const CpuContext& context, const Rows& r, const Body& body) {
+  parallel_for(threads_for(context, r), (r.channels + kChannelBlock - 1) / kChannelBlock,
+               [&](std::int64_t i) { body(i * kChannelBlock, std::min(r.channels, (i + 1) * kChannelBlock)); });
 }
 
 void move_towards(float& running, double value, double momentum) {
   running = static_cast<float>((1 - momentum) * static_cast<double>(running) + momentum * value);
-}
-
-/// body(channel) for every channel, in blocks of whole cache lines.
-template <class Body>
-void parallel_channels(const CpuContext& context, const Rows& r, const Body& body) {
-  constexpr std::int64_t kBlock = 64;
-  parallel_for(threads_for(context, r), (r.channels + kBlock - 1) / kBlock, [&](std::int64_t i) {
-    for (std::int64_t c = i * kBlock; c < std::min(r.channels, (i + 1) * kBlock); ++c) body(c);
-  });
 }
 
 /// Workspace of the forward steps.
@@ -105,6 +100,34 @@ ForwardLayout forward_layout(const Rows& r, bool statistics) {
   return f;
 }
 
+/// From the chunks' statistics to those of the batch, the running ones, and the vectors of the normalization.
+void finish_statistics(const CpuContext& context, const BatchNormAttributes& attributes, const Rows& r,
+                       const ForwardLayout& at, const StepArguments& a) {
+  const float *means = scratch(a, at.means), *squares = scratch(a, at.squares);
+  const auto rows = static_cast<double>(r.rows);
+  parallel_channels(context, r, [&](std::int64_t begin, std::int64_t end) {
+    BlockSums mean = add_chunks(r, begin, end, [&](std::int64_t i, std::int64_t c) {
+      return static_cast<double>(means[i * r.channels + c]) * static_cast<double>(r.count(i));
+    });
+    for (double& value : mean) value /= rows;
+    const BlockSums total = add_chunks(r, begin, end, [&](std::int64_t i, std::int64_t c) {
+      const double shift = static_cast<double>(means[i * r.channels + c]) - mean[static_cast<std::size_t>(c - begin)];
+      return static_cast<double>(squares[i * r.channels + c]) + shift * shift * static_cast<double>(r.count(i));
+    });
+    for (std::int64_t c = begin; c < end; ++c) {
+      const auto k = static_cast<std::size_t>(c - begin);
+      const double variance = total[k] / rows;
+      const auto inverse_std = static_cast<float>(1 / std::sqrt(variance + attributes.epsilon));
+      operand(a, 6)[c] = scratch(a, at.center)[c] = static_cast<float>(mean[k]);
+      operand(a, 7)[c] = inverse_std;
+      scratch(a, at.scale)[c] = operand(a, 1)[c] * inverse_std;
+      scratch(a, at.shift)[c] = operand(a, 2)[c];
+      move_towards(operand(a, 3)[c], mean[k], attributes.momentum);
+      move_towards(operand(a, 4)[c], r.rows > 1 ? total[k] / (rows - 1) : variance, attributes.momentum);
+    }
+  });
+}
+
 }  // namespace
 
 PreparedStep prepare_batchnorm_forward(const CpuContext& context, const StepView& step) {
@@ -115,26 +138,13 @@ PreparedStep prepare_batchnorm_forward(const CpuContext& context, const StepView
   const ForwardLayout at = forward_layout(r, true);
   const auto run = [context, attributes, r, at](const StepArguments& a) {
     const float* x = operand(a, 0);
-    const float *gamma = operand(a, 1), *beta = operand(a, 2);
-    float *running_mean = operand(a, 3), *running_var = operand(a, 4);
-    float *mean = operand(a, 6), *inverse_std = operand(a, 7);
     float *means = scratch(a, at.means), *squares = scratch(a, at.squares);
     float *center = scratch(a, at.center), *scale = scratch(a, at.scale), *shift = scratch(a, at.shift);
     parallel_for(threads_for(context, r), r.chunks(), [&](std::int64_t i) {
       context.kernels->channel.statistics(x + i * r.chunk * r.channels, r.count(i), r.channels, r.fold,
                                           means + i * r.channels, squares + i * r.channels);
     });
-    const auto rows = static_cast<double>(r.rows);
-    parallel_channels(context, r, [&](std::int64_t c) {
-      const Moments m = join(r, c, means, squares);
-      const double variance = m.squares / rows;
-      mean[c] = center[c] = static_cast<float>(m.mean);
-      inverse_std[c] = static_cast<float>(1 / std::sqrt(variance + attributes.epsilon));
-      scale[c] = gamma[c] * inverse_std[c];
-      shift[c] = beta[c];
-      move_towards(running_mean[c], m.mean, attributes.momentum);
-      move_towards(running_var[c], r.rows > 1 ? m.squares / (rows - 1) : variance, attributes.momentum);
-    });
+    finish_statistics(context, attributes, r, at, a);
     for (float* wide : {center, scale, shift}) widen(wide, r);
     normalize_rows(context, r, operand(a, 5), x, center, scale, shift);
   };
@@ -174,25 +184,27 @@ struct BackwardPlan {
   std::size_t dx = 0, dgamma = 0, dbeta = 0, saved = 0;  ///< operands
 };
 
-/// dbeta and dgamma of one channel: Σ dy and `factor` · Σ dy · (z − center).
-struct ChannelSums {
-  double dbeta = 0, dgamma = 0;
-};
-
-ChannelSums join_sums(const BackwardPlan& p, const StepArguments& arguments, std::int64_t channel, double factor) {
-  const float* sums = scratch(arguments, p.sums);
-  const float* products = scratch(arguments, p.products);
-  ChannelSums total;
-  for (std::int64_t i = 0; i < p.r.chunks(); ++i) {
-    total.dbeta += static_cast<double>(sums[i * p.r.channels + channel]);
-    total.dgamma += static_cast<double>(products[i * p.r.channels + channel]);
-  }
-  total.dgamma *= factor;
-  float& dgamma = operand(arguments, p.dgamma)[channel];
-  float& dbeta = operand(arguments, p.dbeta)[channel];
-  dgamma = static_cast<float>(total.dgamma) + (p.attributes.accumulate ? dgamma : 0.0F);
-  dbeta = static_cast<float>(total.dbeta) + (p.attributes.accumulate ? dbeta : 0.0F);
-  return total;
+/// dbeta and dgamma of every channel: Σ dy and factor(channel) · Σ dy · (z − center); each written or added, and handed
+/// to finish(channel, dbeta, dgamma) as the batch's own.
+template <class Factor, class Finish>
+void finish_sums(const BackwardPlan& p, const StepArguments& arguments, const Factor& factor, const Finish& finish) {
+  const float *sums = scratch(arguments, p.sums), *products = scratch(arguments, p.products);
+  const std::int64_t channels = p.r.channels;
+  parallel_channels(p.context, p.r, [&](std::int64_t begin, std::int64_t end) {
+    const BlockSums sum = add_chunks(
+        p.r, begin, end, [=](std::int64_t i, std::int64_t c) { return static_cast<double>(sums[i * channels + c]); });
+    const BlockSums product = add_chunks(p.r, begin, end, [=](std::int64_t i, std::int64_t c) {
+      return static_cast<double>(products[i * channels + c]);
+    });
+    for (std::int64_t c = begin; c < end; ++c) {
+      const double dbeta = sum[static_cast<std::size_t>(c - begin)];
+      const double dgamma = product[static_cast<std::size_t>(c - begin)] * factor(c);
+      float &dgamma_out = operand(arguments, p.dgamma)[c], &dbeta_out = operand(arguments, p.dbeta)[c];
+      dgamma_out = static_cast<float>(dgamma) + (p.attributes.accumulate ? dgamma_out : 0.0F);
+      dbeta_out = static_cast<float>(dbeta) + (p.attributes.accumulate ? dbeta_out : 0.0F);
+      finish(c, dbeta, dgamma);
+    }
+  });
 }
 
 /// Fills the sums of all chunks; the workspace's `center` is set.
@@ -213,7 +225,7 @@ void write_gradient(const BackwardPlan& p, const StepArguments& arguments) {
   const float *dy = operand(arguments, 0), *z = operand(arguments, p.saved);
   float* dx = operand(arguments, p.dx);
   parallel_for(threads_for(p.context, p.r), p.r.chunks(), [&](std::int64_t i) {
-    folded(p.r, i, [&](std::int64_t at, std::int64_t rows, std::int64_t width) {
+    folded(p.r, p.r.chunks() - 1 - i, [&](std::int64_t at, std::int64_t rows, std::int64_t width) {
       p.context.kernels->channel.gradient(dx + at, dy + at, z + at, rows, width, center, a, b, c);
     });
   });
@@ -248,16 +260,16 @@ PreparedStep prepare_batchnorm_backward(const CpuContext& context, const StepVie
     std::copy_n(from_output ? beta : mean, plan->r.channels, center);
     sum_chunks(*plan, arguments);
     const auto rows = static_cast<double>(plan->r.rows);
-    parallel_channels(plan->context, plan->r, [&](std::int64_t i) {
-      const double g = static_cast<double>(gamma[i]);
-      // (z − center) · factor is the normalised value. From the output of a channel with gamma 0 it cannot be had.
-      const double inverse_gamma = g != 0 ? 1 / g : 0;
-      const double factor = from_output ? inverse_gamma : static_cast<double>(inverse_std[i]);
-      const ChannelSums sums = join_sums(*plan, arguments, i, factor);
-      const double scale = g * static_cast<double>(inverse_std[i]);
+    // (z − center) · factor is the normalised value. From the output of a channel with gamma 0 it cannot be had.
+    const auto factor = [=](std::int64_t i) {
+      if (!from_output) return static_cast<double>(inverse_std[i]);
+      return gamma[i] != 0 ? 1 / static_cast<double>(gamma[i]) : 0.0;
+    };
+    finish_sums(*plan, arguments, factor, [=](std::int64_t i, double dbeta, double dgamma) {
+      const double scale = static_cast<double>(gamma[i]) * static_cast<double>(inverse_std[i]);
       a[i] = static_cast<float>(scale);
-      b[i] = static_cast<float>(-scale * factor * sums.dgamma / rows);
-      c[i] = static_cast<float>(-scale * sums.dbeta / rows);
+      b[i] = static_cast<float>(-scale * factor(i) * dgamma / rows);
+      c[i] = static_cast<float>(-scale * dbeta / rows);
     });
     write_gradient(*plan, arguments);
   };
@@ -278,10 +290,11 @@ PreparedStep prepare_batchnorm_inference_backward(const CpuContext& context, con
     std::fill_n(scratch(arguments, plan->b), plan->r.channels, 0.0F);
     std::fill_n(scratch(arguments, plan->c), plan->r.channels, 0.0F);
     sum_chunks(*plan, arguments);
-    parallel_channels(plan->context, plan->r, [&](std::int64_t i) {
-      const double inverse_std = 1 / std::sqrt(static_cast<double>(variance[i]) + plan->attributes.epsilon);
-      join_sums(*plan, arguments, i, inverse_std);
-      a[i] = static_cast<float>(static_cast<double>(gamma[i]) * inverse_std);
+    const auto inverse_std = [=](std::int64_t i) {
+      return 1 / std::sqrt(static_cast<double>(variance[i]) + plan->attributes.epsilon);
+    };
+    finish_sums(*plan, arguments, inverse_std, [=](std::int64_t i, double, double) {
+      a[i] = static_cast<float>(static_cast<double>(gamma[i]) * inverse_std(i));
     });
     write_gradient(*plan, arguments);
   };

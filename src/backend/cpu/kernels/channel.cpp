@@ -44,29 +44,41 @@ void repeat(float* wide, const float* values, std::int64_t channels, std::int64_
   for (std::int64_t f = 0; f < fold; ++f) __builtin_memcpy(wide + f * channels, values, channels * sizeof(float));
 }
 
-/// Channels in blocks, so that the second pass over a block finds it in the cache.
-void plain_statistics(const float* x, std::int64_t rows, std::int64_t channels, float* mean, float* squares) {
-  const auto inverse = static_cast<float>(1.0 / static_cast<double>(rows));
-  for (std::int64_t begin = 0; begin < channels; begin += kBlock) {
-    const std::int64_t width = channels - begin < kBlock ? channels - begin : kBlock;
-    const float* block = x + begin;
-    float* center = mean + begin;
-    column_sums(rows, channels, width, center, [block](std::int64_t offset, std::int64_t column, auto v) {
-      return load<decltype(v)>(block + offset + column);
-    });
-    for (std::int64_t j = 0; j < width; ++j) center[j] *= inverse;
-    column_sums(rows, channels, width, squares + begin,
-                [block, center](std::int64_t offset, std::int64_t column, auto v) {
-                  using V = decltype(v);
-                  const V d = load<V>(block + offset + column) - load<V>(center + column);
-                  return d * d;
-                });
+constexpr std::int64_t kRowsAtOnce = 4;  // their sum is added to a total in memory: a quarter of the traffic
+
+/// totals[j] = Σ over rows of term, for rows too wide for registers: memory is walked in order, totals stay in L1.
+template <class Term>
+[[gnu::always_inline]] inline void wide_sums(std::int64_t rows, std::int64_t width, float* totals, const Term& term) {
+  for (std::int64_t j = 0; j < width; ++j) totals[j] = 0;
+  std::int64_t row = 0;
+  for (; row + kRowsAtOnce <= rows; row += kRowsAtOnce) {
+    const std::int64_t at = row * width;
+#pragma omp simd
+    for (std::int64_t j = 0; j < width; ++j) {
+      totals[j] +=
+          (term(at + j, j) + term(at + width + j, j)) + (term(at + 2 * width + j, j) + term(at + 3 * width + j, j));
+    }
   }
+  for (; row < rows; ++row) {
+    const std::int64_t at = row * width;
+#pragma omp simd
+    for (std::int64_t j = 0; j < width; ++j) totals[j] += term(at + j, j);
+  }
+}
+
+void wide_statistics(const float* x, std::int64_t rows, std::int64_t channels, float* mean, float* squares) {
+  const auto inverse = static_cast<float>(1.0 / static_cast<double>(rows));
+  wide_sums(rows, channels, mean, [x](std::int64_t at, std::int64_t) { return x[at]; });
+  for (std::int64_t c = 0; c < channels; ++c) mean[c] *= inverse;
+  wide_sums(rows, channels, squares, [x, mean](std::int64_t at, std::int64_t c) {
+    const float d = x[at] - mean[c];
+    return d * d;
+  });
 }
 
 void statistics(const float* x, std::int64_t rows, std::int64_t channels, std::int64_t fold, float* mean,
                 float* squares) {
-  if (fold == 1) return plain_statistics(x, rows, channels, mean, squares);
+  if (fold == 1 && channels > kBlock) return wide_statistics(x, rows, channels, mean, squares);
   const std::int64_t width = channels * fold;
   const std::int64_t wide_rows = rows / fold;
   const std::int64_t rest = rows - wide_rows * fold;
@@ -103,7 +115,7 @@ void normalize(float* y, const float* x, std::int64_t rows, std::int64_t width, 
   }
 }
 
-/// Both sums of a block of columns in one sweep.
+/// Both sums of one or more vectors of columns in one sweep.
 template <class V, int count>
 [[gnu::always_inline]] inline void gradient_columns(const float* dy, const float* z, std::int64_t rows,
                                                     std::int64_t stride, const float* center, float* sum,
@@ -138,8 +150,35 @@ void gradient_block(const float* dy, const float* z, std::int64_t rows, std::int
   for (; j < width; ++j) gradient_columns<float, 1>(dy + j, z + j, rows, width, center + j, sum + j, product + j);
 }
 
+/// As wide_sums, both sums in one sweep.
+void wide_gradient_sums(const float* dy, const float* z, std::int64_t rows, std::int64_t width, const float* center,
+                        float* sum, float* product) {
+  for (std::int64_t j = 0; j < width; ++j) sum[j] = product[j] = 0;
+  std::int64_t row = 0;
+  for (; row + kRowsAtOnce <= rows; row += kRowsAtOnce) {
+    const float *g0 = dy + row * width, *g1 = g0 + width, *g2 = g1 + width, *g3 = g2 + width;
+    const float *z0 = z + row * width, *z1 = z0 + width, *z2 = z1 + width, *z3 = z2 + width;
+#pragma omp simd
+    for (std::int64_t j = 0; j < width; ++j) {
+      const float middle = center[j];
+      sum[j] += (g0[j] + g1[j]) + (g2[j] + g3[j]);
+      product[j] +=
+          (g0[j] * (z0[j] - middle) + g1[j] * (z1[j] - middle)) + (g2[j] * (z2[j] - middle) + g3[j] * (z3[j] - middle));
+    }
+  }
+  for (; row < rows; ++row) {
+    const std::int64_t at = row * width;
+#pragma omp simd
+    for (std::int64_t j = 0; j < width; ++j) {
+      sum[j] += dy[at + j];
+      product[j] += dy[at + j] * (z[at + j] - center[j]);
+    }
+  }
+}
+
 void gradient_sums(const float* dy, const float* z, std::int64_t rows, std::int64_t channels, std::int64_t fold,
                    const float* center, float* sum, float* product) {
+  if (fold == 1 && channels > kBlock) return wide_gradient_sums(dy, z, rows, channels, center, sum, product);
   if (fold == 1) return gradient_block(dy, z, rows, channels, center, sum, product);
   const std::int64_t width = channels * fold;
   const std::int64_t wide_rows = rows / fold;
@@ -178,10 +217,7 @@ void scale(float* y, const float* x, std::int64_t rows, std::int64_t channels, c
 }
 
 void products(const float* a, const float* b, std::int64_t rows, std::int64_t channels, float* sum) {
-  column_sums(rows, channels, channels, sum, [a, b](std::int64_t offset, std::int64_t column, auto v) {
-    using V = decltype(v);
-    return load<V>(a + offset + column) * load<V>(b + offset + column);
-  });
+  wide_sums(rows, channels, sum, [a, b](std::int64_t at, std::int64_t) { return a[at] * b[at]; });
 }
 
 template <class T>

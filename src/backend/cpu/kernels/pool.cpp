@@ -15,22 +15,33 @@ Range inside(const PoolGeometry& g, int axis, std::int64_t out, std::int64_t ext
   return {begin, end < g.kernel[axis] ? end : g.kernel[axis]};
 }
 
-template <class V>
-[[gnu::always_inline]] inline void max_block(const PoolGeometry& g, Range rows, Range columns, const float* corner,
-                                             float* y, std::uint8_t* index) {
-  using I = typename Lanes<V>::Int;
-  const std::int64_t row_step = g.dilation[0] * g.in_width * g.channels;
-  const std::int64_t column_step = g.dilation[1] * g.channels;
-  V best = broadcast<V>(-__builtin_inff());
-  // The first pixel inside the image wins even if it is -infinity.
-  I place = I{} + static_cast<std::int32_t>(rows.begin * g.kernel[1] + columns.begin);
+/// The taps of a window that lie inside the image: where to read, and what to remember.
+struct Taps {
+  std::int64_t offset[256];
+  std::int32_t place[256];
+  int count = 0;
+};
+
+void list_taps(Taps& taps, const PoolGeometry& g, Range rows, Range columns) {
+  taps.count = 0;
   for (std::int64_t r = rows.begin; r < rows.end; ++r) {
     for (std::int64_t c = columns.begin; c < columns.end; ++c) {
-      const V v = load<V>(corner + r * row_step + c * column_step);
-      const auto take = (v > best) | (v != v);
-      best = take ? v : best;
-      place = take ? I{} + static_cast<std::int32_t>(r * g.kernel[1] + c) : place;
+      taps.offset[taps.count] = (r * g.dilation[0] * g.in_width + c * g.dilation[1]) * g.channels;
+      taps.place[taps.count++] = static_cast<std::int32_t>(r * g.kernel[1] + c);
     }
+  }
+}
+
+template <class V>
+[[gnu::always_inline]] inline void max_block(const Taps& taps, const float* corner, float* y, std::uint8_t* index) {
+  using I = typename Lanes<V>::Int;
+  V best = broadcast<V>(-__builtin_inff());
+  I place = I{} + taps.place[0];  // the first pixel inside the image wins even if it is -infinity
+  for (int t = 0; t < taps.count; ++t) {
+    const V v = load<V>(corner + taps.offset[t]);
+    const auto take = (v > best) | (v != v);
+    best = take ? v : best;
+    place = take ? I{} + taps.place[t] : place;
   }
   store<V>(y, best);
   store_bytes(index, place);
@@ -39,13 +50,19 @@ template <class V>
 void max_forward(const PoolGeometry& g, std::int64_t out_row, const float* x, float* y, std::uint8_t* index) {
   const Range rows = inside(g, 0, out_row, g.in_height);
   const std::int64_t top = out_row * g.stride[0] - g.pad[0];
+  Taps taps;
+  taps.place[0] = 0;
+  Range listed{-1, -1};
   for (std::int64_t out = 0; out < g.out_width; ++out) {
     const Range columns = inside(g, 1, out, g.in_width);
+    if (columns.begin != listed.begin || columns.end != listed.end) {  // the same for all windows but at the edges
+      list_taps(taps, g, rows, columns);
+      listed = columns;
+    }
     const std::int64_t left = out * g.stride[1] - g.pad[1];
     const std::int64_t offset = (top * g.in_width + left) * g.channels;  // may point outside; its taps do not
     for_lanes(g.channels, [&](std::int64_t c, auto v) {
-      max_block<decltype(v)>(g, rows, columns, x + (offset + c), y + out * g.channels + c,
-                             index + out * g.channels + c);
+      max_block<decltype(v)>(taps, x + (offset + c), y + out * g.channels + c, index + out * g.channels + c);
     });
   }
 }
