@@ -38,7 +38,7 @@ double Reader::operator()(Index n, Index h, Index w, Index c) const {
 
 Reader Call::reader(int operand) const {
   const TensorInfo& info = tensor(operand);
-  return {arguments_.operands[operand], info.dtype, extents(info), strides(info)};
+  return {arguments_.operands[operand], info.dtype, strides(info)};
 }
 
 Extents Call::extents(const TensorInfo& tensor) {

@@ -41,8 +41,7 @@ using Bytes = Array<std::uint8_t>;
 /// Reads an operand of any element type as doubles (images, labels).
 class Reader {
  public:
-  Reader(const void* data, DType dtype, const Extents& extents, const Extents& strides)
-      : data_(data), dtype_(dtype), extents_(extents), strides_(strides) {}
+  Reader(const void* data, DType dtype, const Extents& strides) : data_(data), dtype_(dtype), strides_(strides) {}
   double operator()(Index n, Index h, Index w, Index c) const;
   double operator()(Index n, Index c) const { return (*this)(n, 0, 0, c); }
   double operator()(Index c) const { return (*this)(0, 0, 0, c); }
@@ -51,7 +50,7 @@ class Reader {
  private:
   const void* data_;
   DType dtype_;
-  Extents extents_, strides_;
+  Extents strides_;
 };
 
 /// A step and the addresses of its operands.
