@@ -129,7 +129,7 @@ EvalResult evaluate(const std::filesystem::path& path, const EvalOptions& option
   const std::int64_t outputs = output_count(graph, config.train.loss);
   const std::shared_ptr<const Dataset> data = open_split(config, options.split);
   std::vector<Diagnostic> findings;
-  check_images(*data, config, false, findings);
+  check_images(*data, config, options.split, findings);
   check_labels(*data, config, outputs, findings);
   if (has_errors(findings)) throw Error(std::move(findings));
   check_scale(checkpoint.info, data->info(), data->where(0));

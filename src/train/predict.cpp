@@ -62,6 +62,9 @@ class Predictor {
     const ArrayFile file = open_array(path, config_, findings);
     if (file.images == nullptr) return;
     const DatasetInfo& info = file.images->info();
+    const std::size_t known = findings.size();
+    check_images(*file.images, config_, "given", findings);
+    if (findings.size() > known) return;
     check_scale(checkpoint_.info, info, path.string());
     for (std::int64_t first = 0; first < info.samples; first += kPredictBatch) {
       const std::int64_t count = std::min(kPredictBatch, info.samples - first);

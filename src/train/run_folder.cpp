@@ -84,9 +84,10 @@ void AppendFile::cut(std::int64_t bytes) {
   size_bytes_ = bytes;
 }
 
-RunChoice choose_run_folder(const fs::path& out, bool resume, std::string_view name, const fs::path& runs) {
+RunChoice choose_run_folder(const fs::path& given, bool resume, std::string_view name, const fs::path& runs) {
   std::error_code ignored;
-  if (!out.empty()) {
+  if (!given.empty()) {
+    const fs::path out = given.has_filename() ? given : given.parent_path();  // "out/" is "out"
     const bool exists = fs::exists(fs::symlink_status(out, ignored));
     if (exists && !resume)
       throw Error(Diagnostic{.code = "C604",

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <system_error>
 
 #include <unistd.h>
@@ -22,6 +23,8 @@ Diagnostic finding(std::string code, std::string where, std::string what, std::s
   return {.code = std::move(code), .where = std::move(where), .what = std::move(what), .fix = std::move(fix)};
 }
 
+constexpr std::int64_t kLikelyBatch = 128;  // that a search comes out with: the rings of the first question
+
 bool takes_rows(Loss loss) { return loss != Loss::sparse_categorical_crossentropy; }
 
 /// The first sample whose class number lies outside [0, count), or −1.
@@ -38,7 +41,7 @@ void check_splits(const Config& config, const RunSetup& setup, std::vector<Diagn
                                "train = { images = \"x.npy\", labels = \"y.npy\" }"));
     return;
   }
-  check_images(*splits.train, config, true, findings);
+  check_images(*splits.train, config, "train", findings);
   check_labels(*splits.train, config, setup.outputs, findings);
   if (splits.val == nullptr) return;
   const DatasetInfo& train = splits.train->info();
@@ -48,7 +51,7 @@ void check_splits(const Config& config, const RunSetup& setup, std::vector<Diagn
         "D612", to_string(config.where("data.val")),
         fmt::format("data.val holds {}, data.train {}: their scales differ", val.source_dtype, train.source_dtype),
         fmt::format("store data.val as {} on the same scale", train.source_dtype)));
-  check_images(*splits.val, config, false, findings);
+  check_images(*splits.val, config, "val", findings);
   check_labels(*splits.val, config, setup.outputs, findings);
 }
 
@@ -87,6 +90,31 @@ void check_supported(const Config& config, std::vector<Diagnostic>& findings) {
                                "balance is not supported by this version", "balance = \"none\""));
 }
 
+/// Bytes of file pages that this process has in memory.
+std::int64_t resident_file_bytes() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  std::int64_t kibibytes = 0;
+  while (status >> word)
+    if (word == "RssFile:") return status >> kibibytes ? kibibytes * 1024 : 0;
+  return 0;
+}
+
+/// The device's memory was asked for with the data open; the data counts as host memory, not as the driver's.
+DeviceMemory without_data(DeviceMemory device, const Splits& splits) {
+  if (!device.driver_in_use) return device;
+  std::int64_t resident = 0, mapped = 0;
+  for (const auto& split : {splits.train, splits.val, splits.test}) {
+    if (split == nullptr) continue;
+    resident += split->info().resident_bytes;
+    mapped += split->info().mapped_bytes;
+  }
+  const std::int64_t in_use = resident + std::min(mapped, resident_file_bytes());
+  device.driver_bytes = std::max<std::int64_t>(0, device.driver_bytes - in_use);
+  device.free_bytes = std::min(device.total_bytes, device.free_bytes + resident);
+  return device;
+}
+
 LoweringOptions lowering_options(const Config& config, const RunSetup& setup, std::vector<Diagnostic>& findings) {
   LoweringOptions options{
       .image_dtype = setup.splits.train->info().dtype, .image_divisor = setup.scaling.divisor, .train = config.train};
@@ -120,15 +148,16 @@ RunSetup make_setup(const Config& config, Graph graph, Splits splits) {
   return setup;
 }
 
-void check_images(const Dataset& data, const Config& config, bool training, std::vector<Diagnostic>& findings) {
+void check_images(const Dataset& data, const Config& config, std::string_view whose,
+                  std::vector<Diagnostic>& findings) {
   const auto& input = config.model.input;
   const Shape wanted{input[0], input[1], input[2]};
   const Shape& image = data.info().image;
   if (image == wanted) return;
-  findings.push_back(finding("D611", data.where(0),
-                             fmt::format("the {} images are {}, model.input is {}",
-                                         training ? "training" : "validation", to_string(image), to_string(wanted)),
-                             fmt::format("input = [{}, {}, {}]", image[0], image[1], image[2])));
+  findings.push_back(
+      finding("D611", data.where(0),
+              fmt::format("the {} images are {}, model.input is {}", whose, to_string(image), to_string(wanted)),
+              fmt::format("input = [{}, {}, {}]", image[0], image[1], image[2])));
 }
 
 void check_labels(const Dataset& data, const Config& config, std::int64_t outputs, std::vector<Diagnostic>& findings) {
@@ -193,7 +222,7 @@ std::int64_t host_bytes(const Config& config, const RunSetup& setup, std::int64_
   if (mapped <= free_bytes / 2) bytes += mapped;
   const LoaderOptions train = train_loader_options(config, batch, setup.row_width);
   const LoaderOptions eval = eval_loader_options(config, batch, setup.row_width);
-  bytes += Loader::ring_bytes(setup.splits.train->info(), train);
+  if (setup.splits.train != nullptr) bytes += Loader::ring_bytes(setup.splits.train->info(), train);
   if (setup.splits.val != nullptr) bytes += Loader::ring_bytes(setup.splits.val->info(), eval);
   return bytes;
 }
@@ -217,6 +246,7 @@ std::int64_t largest_parameter(const Graph& graph) {
 Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& device, Backend& backend,
               std::int64_t batch, std::optional<std::int64_t> arena_budget_bytes) {
   const auto samples = [](const auto& split) { return split == nullptr ? std::int64_t{0} : split->info().samples; };
+  const DeviceMemory memory = without_data(device, setup.splits);
   PlanRequest request{.lowering = setup.lowering,
                       .batch = config.train.batch,
                       .train_samples = samples(setup.splits.train),
@@ -227,15 +257,15 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
                       .checkpoint_bytes = checkpoint_bytes(config, setup.graph)};
   if (batch > 0) request.batch = {.kind = BatchChoice::Kind::number, .number = batch};
   const bool fixed = request.batch.kind == BatchChoice::Kind::number;
-  request.host_bytes = host_bytes(config, setup, fixed ? request.batch.number : 1, device.free_bytes);
-  Plan plan = plan_training(setup.graph, request, device, backend);
-  // The rings grow with the batch, which is known only now: ask again with its rings until the answer fits them.
-  for (int round = 0; !fixed && plan.report.fits && round < 4; ++round) {
-    const std::int64_t needed = host_bytes(config, setup, plan.report.batch, device.free_bytes);
-    if (needed <= request.host_bytes) break;
-    request.host_bytes = needed;
-    plan = plan_training(setup.graph, request, device, backend);
+  const auto host = [&](std::int64_t size) { return host_bytes(config, setup, size, memory.free_bytes); };
+  request.host_bytes = host(fixed ? request.batch.number : kLikelyBatch);
+  Plan plan = plan_training(setup.graph, request, memory, backend);
+  // The rings grow with the batch, which is known only now: ask again with larger ones until the answer fits them.
+  for (int round = 0; plan.report.fits && host(plan.report.batch) > request.host_bytes && round < 4; ++round) {
+    request.host_bytes = host(plan.report.batch);
+    plan = plan_training(setup.graph, request, memory, backend);
   }
+  plan.report.host_bytes = host(plan.report.batch);
   return plan;
 }
 

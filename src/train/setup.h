@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "data/dataset.h"
@@ -35,8 +36,8 @@ DoneEvent train(const Config& config, const TrainOptions& options, Reporter& rep
 
 /// What the labels of a split contradict: the loss, or the number of the network's outputs. Appends to `findings`.
 void check_labels(const Dataset& data, const Config& config, std::int64_t outputs, std::vector<Diagnostic>& findings);
-/// Images of another size than model.input; of a training split after its crop.
-void check_images(const Dataset& data, const Config& config, bool training, std::vector<Diagnostic>& findings);
+/// Images of another size than model.input; `whose` says which they are ("train", "val").
+void check_images(const Dataset& data, const Config& config, std::string_view whose, std::vector<Diagnostic>& findings);
 
 /// Width of the rows that labels are delivered as; 0: class numbers.
 [[nodiscard]] std::int64_t label_row_width(Loss loss, std::int64_t outputs);
@@ -45,7 +46,8 @@ void check_images(const Dataset& data, const Config& config, bool training, std:
 [[nodiscard]] LoaderOptions eval_loader_options(const Config& config, std::int64_t batch, std::int64_t row_width);
 
 /// Plans the batch of the config, or `batch` when it is not 0 (a run that goes on keeps its batch). Host memory is that
-/// of the batch that comes out. `arena_budget_bytes`: a bound of the arenas alone, besides memory.budget.
+/// of the batch that comes out. `device`: asked for once the data was open. `arena_budget_bytes`: a bound of the arenas
+/// alone, besides memory.budget.
 [[nodiscard]] Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& device, Backend& backend,
                             std::int64_t batch = 0, std::optional<std::int64_t> arena_budget_bytes = {});
 /// The finding on a plan that does not fit.

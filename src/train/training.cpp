@@ -15,7 +15,7 @@
 namespace snug {
 
 Training::Training(const Config& config, const TrainOptions& options, Reporter& reporter, std::optional<RunSetup> setup)
-    : config_(config), options_(options), reporter_(reporter), device_(cpu_memory()) {
+    : config_(config), options_(options), reporter_(reporter) {
   choice_ = choose_run_folder(options.out, options.resume, config.name);
   setup_ = setup ? std::move(*setup) : make_setup(config);
   read_state();
@@ -35,7 +35,7 @@ void Training::read_state() {
 
 void Training::make_plan() {
   backend_ = make_cpu_backend({.threads = options_.threads});
-  plan_ = plan_run(config_, setup_, device_, *backend_, saved_ ? state_.batch : 0);
+  plan_ = plan_run(config_, setup_, cpu_memory(), *backend_, saved_ ? state_.batch : 0);
   const PlanReport& report = plan_.report;
   if (report.fits) return;
   reporter_.on_event(PlanEvent{report});
@@ -75,9 +75,7 @@ void Training::check_state() const {
   const auto count = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
   const Count counts[] = {
       {"train.batch", count(state_.batch),
-       count(config_.train.batch.kind == BatchChoice::Kind::number
-                 ? std::min(config_.train.batch.number, setup_.splits.train->info().samples)
-                 : network_->train_batch())},
+       count(config_.train.batch.kind == BatchChoice::Kind::number ? config_.train.batch.number : state_.batch)},
       {"the number of training samples", count(state_.samples), count(setup_.splits.train->info().samples)},
       {"steps per epoch", count(state_.steps_per_epoch), count(steps_per_epoch_)},
       {"train.seed", state_.seed, config_.train.seed}};

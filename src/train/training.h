@@ -59,7 +59,6 @@ class Training {
   const Config& config_;
   const TrainOptions& options_;
   Reporter& reporter_;
-  DeviceMemory device_;
   RunSetup setup_;
   RunChoice choice_;
   std::optional<StateFile> saved_;
