@@ -1,4 +1,6 @@
 // F: the last layer against the loss.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/text.h"
@@ -136,6 +138,13 @@ std::optional<Diagnostic> outputs_finding(const Config& config, const Ending& en
 
 void check_loss(const Config& config, const Graph& graph, Findings& findings) {
   const Loss loss = config.train.loss;
+  if (graph.complete && std::ranges::all_of(graph.nodes, [](const Node& node) { return node.parameters.empty(); })) {
+    findings.push_back(
+        finding("A202", graph.layers.back().where,
+                fmt::format("none of the {} layers has parameters: there is nothing to train", graph.layers.size()),
+                "{ dense = 10 }   # as the last layer"));
+    return;
+  }
   const auto ending = ending_of(graph, loss);
   if (!ending) return;
   if (ending->outputs == 0) {

@@ -14,6 +14,10 @@ namespace snug {
 namespace {
 
 std::string extent_text(const Extent2& extent) { return fmt::format("{}×{}", extent[0], extent[1]); }
+/// "5" for a square.
+std::string kernel_text(const Extent2& extent) {
+  return extent[0] == extent[1] ? std::to_string(extent[0]) : extent_text(extent);
+}
 std::string extent_value(const Extent2& extent) {
   return extent[0] == extent[1] ? std::to_string(extent[0]) : fmt::format("[{}, {}]", extent[0], extent[1]);
 }
@@ -47,7 +51,7 @@ Diagnostic window_finding(const Written& layer, const Window& window, const Shap
   }
   if (window.kernel[0] == window.kernel[1]) largest[0] = largest[1] = std::min(largest[0], largest[1]);
 
-  std::string what = fmt::format("{} {} on {}×{} input", key, extent_text(window.kernel), input[0], input[1]);
+  std::string what = fmt::format("{} {} on {}×{} input", key, kernel_text(window.kernel), input[0], input[1]);
   if (reach != window.kernel) what += fmt::format(" reaches over {} with its dilation", extent_text(reach));
   if (padded != Extent2{input[0], input[1]}) what += fmt::format(", {} with padding", extent_text(padded));
   what += ": it does not fit";
