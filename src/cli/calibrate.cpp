@@ -12,8 +12,8 @@ namespace snug {
 namespace {
 
 constexpr int kRepeats = 5;
-constexpr std::int64_t kProductSide = 2048;         // 17 GFLOP: tenths of a second on a slow core
-constexpr std::int64_t kCopyElements = 64LL << 20;  // 256 MiB each way: beyond every cache
+constexpr std::int64_t kProductSide = 1024;         // 2 GFLOP: some milliseconds
+constexpr std::int64_t kCopyElements = 16LL << 20;  // 64 MiB each way: beyond the caches of a few cores
 
 struct Operation {
   Op op;

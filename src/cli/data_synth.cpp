@@ -54,7 +54,7 @@ std::string config_text(std::int64_t size, std::int64_t channels) {
       "epochs = 5\n"
       "batch = 64\n"
       "optimizer = {{ name = \"sgd\", lr = 0.05, momentum = 0.9, nesterov = true, weight_decay = 5e-4 }}\n"
-      "schedule = {{ name = \"cosine\", warmup_epochs = 1 }}\n",
+      "schedule = {{ name = \"cosine\", warmup_epochs = 0.5 }}\n",
       size, channels);
 }
 
@@ -73,7 +73,7 @@ int run(const Arguments& arguments) {
                  .what = fmt::format("{} exists and is not empty", folder.string()),
                  .fix = "name a new folder: --out " + folder.string() + "-2"});
   }
-  const std::int64_t size = arguments.integer("size", 8).value_or(32);
+  const std::int64_t size = arguments.integer("size", 16).value_or(32);
   const std::int64_t channels = arguments.has("gray") ? 1 : 3;
   const auto source = [](std::int64_t count) {
     return DataSource{.where = {}, .format = DataFormat::synthetic, .synthetic = "shapes", .count = count};
@@ -106,7 +106,7 @@ Command data_synth_command() {
           .options = {{"out", "DIR", "the folder to make"},
                       {"count", "N", "training images (4000)"},
                       {"val-count", "N", "validation images (1000)"},
-                      {"size", "N", "height and width (32)"},
+                      {"size", "N", "height and width, at least 16 (32)"},
                       {"gray", "", "one channel instead of three"},
                       {"seed", "N", "another data set (1)"}},
           .run = run};

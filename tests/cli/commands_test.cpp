@@ -60,8 +60,8 @@ TEST_F(Commands, FaultsHaveTheirCodeAndFamily) {
 [data]
 train = { synthetic = "shapes", count = 100 }
 [model]
-input = [8, 8, 3]
-layers = [ { conv = 4, kernel = 9 }, { global_avgpool = true }, { dense = 10 } ]
+input = [16, 16, 3]
+layers = [ { conv = 4, kernel = 17 }, { global_avgpool = true }, { dense = 10 } ]
 )");
   folder_.file("missing.toml", R"(name = "m"
 [data]
@@ -92,7 +92,7 @@ layers = [ { flatten = true }, { dense = 10 } ]
       {"check @shape.toml", 2, 'A'},
       {"check @missing.toml", 3, 'D'},
       {"train @missing.toml", 3, 'D'},
-      {"check @c.toml --set train.optimizer.lr=-1", 2, 'C'},
+      {"check @c.toml --set train.optimizer.lr=-1", 2, 'T'},
       {"plan @c.toml --batch 0", 2, 'C'},
       {"plan @c.toml --batch many", 2, 'C'},
       {"plan @c.toml --budget 20GX", 2, 'C'},
