@@ -58,6 +58,7 @@ std::vector<StepCase> copy_cases() {
                    .args = {out({TrainStats::count}, Kind::wide)}});
   cases.push_back(
       {.name = "fill 0.5", .op = Op::fill, .attributes = FillAttributes{.value = 0.5}, .args = {out({3, 5, 7, 3})}});
+  cases.push_back({.name = "wait", .op = Op::wait, .attributes = NoAttributes{}, .args = {in(x, random_values(x, 3))}});
   cases.push_back({.name = "add stats",
                    .op = Op::add_stats,
                    .attributes = NoAttributes{},
