@@ -48,5 +48,7 @@ function(snug_tests folder)
   target_compile_definitions(${target} PRIVATE SNUG_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${target} PRIVATE snug_flags ${ARG_DEPENDS} GTest::gtest_main GTest::gmock)
   gtest_discover_tests(${target} TEST_PREFIX "${folder}." WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
-                       DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${folder} TIMEOUT 300)
+                       DISCOVERY_MODE PRE_TEST
+                       # Two tests at a time share the cores: threads that spin while they wait would take them.
+                       PROPERTIES LABELS ${folder} TIMEOUT 300 ENVIRONMENT OMP_WAIT_POLICY=passive)
 endfunction()
