@@ -131,8 +131,7 @@ void finish_statistics(const CpuContext& context, const BatchNormAttributes& att
 }  // namespace
 
 PreparedStep prepare_batchnorm_forward(const CpuContext& context, const StepView& step) {
-  constexpr DType f = DType::f32;
-  step.expect({f, f, f, f, f, f, f, f});
+  step.expect({kF32, kF32, kF32, kF32, kF32, kF32, kF32, kF32});
   const auto attributes = step.attributes<BatchNormAttributes>();
   const Rows r = rows_of(step.shape(0));
   const ForwardLayout at = forward_layout(r, true);
@@ -152,8 +151,7 @@ PreparedStep prepare_batchnorm_forward(const CpuContext& context, const StepView
 }
 
 PreparedStep prepare_batchnorm_inference(const CpuContext& context, const StepView& step) {
-  constexpr DType f = DType::f32;
-  step.expect({f, f, f, f, f, f});
+  step.expect({kF32, kF32, kF32, kF32, kF32, kF32});
   const auto attributes = step.attributes<BatchNormAttributes>();
   const Rows r = rows_of(step.shape(0));
   const ForwardLayout at = forward_layout(r, false);
@@ -245,8 +243,7 @@ BackwardPlan backward_plan(const CpuContext& context, const StepView& step, Work
 }  // namespace
 
 PreparedStep prepare_batchnorm_backward(const CpuContext& context, const StepView& step) {
-  constexpr DType f = DType::f32;
-  step.expect({f, f, f, f, f, f, f, f, f});
+  step.expect({kF32, kF32, kF32, kF32, kF32, kF32, kF32, kF32, kF32});
   WorkspaceLayout layout;
   BackwardPlan p = backward_plan(context, step, layout);
   p.dx = 5, p.dgamma = 6, p.dbeta = 7, p.saved = 8;
@@ -277,8 +274,7 @@ PreparedStep prepare_batchnorm_backward(const CpuContext& context, const StepVie
 }
 
 PreparedStep prepare_batchnorm_inference_backward(const CpuContext& context, const StepView& step) {
-  constexpr DType f = DType::f32;
-  step.expect({f, f, f, f, f, f, f, f});
+  step.expect({kF32, kF32, kF32, kF32, kF32, kF32, kF32, kF32});
   WorkspaceLayout layout;
   BackwardPlan p = backward_plan(context, step, layout);
   p.dx = 4, p.dgamma = 5, p.dbeta = 6, p.saved = 7;

@@ -17,6 +17,8 @@
 
 namespace snug::cpu {
 
+inline constexpr DType kF32 = DType::f32, kF64 = DType::f64;
+
 struct Library;  ///< oneDNN's engine and stream; see onednn.h
 
 /// Owned by the backend; prepared steps copy what they use.

@@ -64,8 +64,7 @@ std::string algorithm_name(const char* implementation, bool reordered) {
 
 PreparedStep prepare_conv_forward(const CpuContext& context, const StepView& step) {
   const auto& conv = step.attributes<ConvAttributes>();
-  constexpr DType f = DType::f32;
-  conv.bias ? step.expect({f, f, f, f}) : step.expect({f, f, f});
+  conv.bias ? step.expect({kF32, kF32, kF32, kF32}) : step.expect({kF32, kF32, kF32});
   const int out = conv.bias ? 3 : 2;
   const Tensors t = tensors_of(conv, step.shape(0), step.shape(1), step.shape(static_cast<std::size_t>(out)));
   PrimitiveSequence sequence(context.library);
@@ -112,8 +111,7 @@ PreparedStep prepare_conv_backward_data(const CpuContext& context, const StepVie
 
 PreparedStep prepare_conv_backward_weights(const CpuContext& context, const StepView& step) {
   const auto& conv = step.attributes<ConvAttributes>();
-  constexpr DType f = DType::f32;
-  conv.bias ? step.expect({f, f, f, f}) : step.expect({f, f, f});
+  conv.bias ? step.expect({kF32, kF32, kF32, kF32}) : step.expect({kF32, kF32, kF32});
   const Tensors t = tensors_of(conv, step.shape(0), step.shape(2), step.shape(1));
   const Layout bias = conv.bias ? t.bias : Layout();
   PrimitiveSequence sequence(context.library);

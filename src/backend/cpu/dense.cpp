@@ -19,8 +19,7 @@ Layout vector(std::int64_t count) { return {{count}, memory::data_type::f32, mem
 
 PreparedStep prepare_dense_forward(const CpuContext& context, const StepView& step) {
   const auto& dense = step.attributes<DenseAttributes>();
-  constexpr DType f = DType::f32;
-  dense.bias ? step.expect({f, f, f, f}) : step.expect({f, f, f});
+  dense.bias ? step.expect({kF32, kF32, kF32, kF32}) : step.expect({kF32, kF32, kF32});
   const std::size_t out = dense.bias ? 3 : 2;
   const Layout x = matrix(step.shape(0));
   const Layout w = matrix(step.shape(1));
@@ -55,8 +54,7 @@ PreparedStep prepare_dense_backward_data(const CpuContext& context, const StepVi
 
 PreparedStep prepare_dense_backward_weights(const CpuContext& context, const StepView& step) {
   const auto& dense = step.attributes<DenseAttributes>();
-  constexpr DType f = DType::f32;
-  dense.bias ? step.expect({f, f, f, f}) : step.expect({f, f, f});
+  dense.bias ? step.expect({kF32, kF32, kF32, kF32}) : step.expect({kF32, kF32, kF32});
   const Layout x = matrix(step.shape(0));
   const Layout dy = matrix(step.shape(1));
   const Layout w = matrix(step.shape(2));

@@ -3,10 +3,9 @@
 namespace snug::cpu {
 
 PreparedStep prepare_normalize_input(const CpuContext& context, const StepView& step) {
-  constexpr DType f = DType::f32;
   const DType type = step[0].dtype;
   if (type != DType::u8 && type != DType::f32) step.cannot_run("images must be uint8 or fp32");
-  step.expect({type, f, f, f});
+  step.expect({type, kF32, kF32, kF32});
   const std::int64_t channels = step.shape(0).back();
   const std::int64_t rows = step.elements(0) / channels;
   const std::int64_t chunk = std::max<std::int64_t>(1, kChunkElements / channels);

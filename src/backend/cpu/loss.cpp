@@ -56,13 +56,12 @@ LossPlan loss_plan(const CpuContext& context, const StepView& step, DType labels
   p.threads = step.elements(0) <= kSerialElements ? 1 : context.threads;
   p.stats = p.attributes.class_weights ? 4 : 2;
   p.gradient = p.stats + 1;
-  constexpr DType f = DType::f32, d = DType::f64;
   if (p.attributes.class_weights) {
-    p.weight_sum_type = step[3].dtype == d ? d : f;
-    p.attributes.gradient ? step.expect({f, labels, f, p.weight_sum_type, d, f})
-                          : step.expect({f, labels, f, p.weight_sum_type, d});
+    p.weight_sum_type = step[3].dtype == kF64 ? kF64 : kF32;
+    p.attributes.gradient ? step.expect({kF32, labels, kF32, p.weight_sum_type, kF64, kF32})
+                          : step.expect({kF32, labels, kF32, p.weight_sum_type, kF64});
   } else {
-    p.attributes.gradient ? step.expect({f, labels, d, f}) : step.expect({f, labels, d});
+    p.attributes.gradient ? step.expect({kF32, labels, kF64, kF32}) : step.expect({kF32, labels, kF64});
   }
   return p;
 }

@@ -56,14 +56,13 @@ UpdatePlan update_plan(const CpuContext& context, const StepView& step, std::siz
   p.chunks = chunks_of(p.attributes.segments);
   p.attributes.segments.clear();
   p.threads = threads_for(context, *p.chunks);
-  constexpr DType f = DType::f32, d = DType::f64;
   if (p.attributes.clip_norm > 0) {
     p.weights = 4;
-    p.norm_type = step[3].dtype == f ? f : d;
+    p.norm_type = step[3].dtype == kF32 ? kF32 : kF64;
   }
   if (step.count() != p.weights + 1 + states) step.cannot_run("operands do not fit the optimizer");
   for (std::size_t i = 0; i < step.count(); ++i) {
-    const DType expected = i == 1 || i == 2 ? d : (i == 3 && p.weights == 4 ? p.norm_type : f);
+    const DType expected = i == 1 || i == 2 ? kF64 : (i == 3 && p.weights == 4 ? p.norm_type : kF32);
     if (step[i].dtype != expected || !is_packed(step[i])) step.cannot_run("an operand has the wrong type");
   }
   return p;

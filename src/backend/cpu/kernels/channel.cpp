@@ -8,22 +8,22 @@ namespace {
 constexpr std::int64_t kBlock = 64;  // columns whose sums stay in registers
 
 /// Sums over rows, `count` vectors of columns side by side: term(row offset, column) is added up in registers.
-template <class V, int count, class Term>
+template <class V, std::int64_t count, class Term>
 [[gnu::always_inline]] inline void sum_columns(std::int64_t rows, std::int64_t stride, std::int64_t column, float* sums,
                                                const Term& term) {
   V total[count] = {};
   for (std::int64_t row = 0; row < rows; ++row) {
 #pragma GCC unroll 16
-    for (int i = 0; i < count; ++i) total[i] += term(row * stride, column + i * Lanes<V>::count, V{});
+    for (std::int64_t i = 0; i < count; ++i) total[i] += term(row * stride, column + i * Lanes<V>::count, V{});
   }
-  for (int i = 0; i < count; ++i) store<V>(sums + column + i * Lanes<V>::count, total[i]);
+  for (std::int64_t i = 0; i < count; ++i) store<V>(sums + column + i * Lanes<V>::count, total[i]);
 }
 
 /// sums[j] = Σ over rows of term at column j, for all j < width.
 template <class Term>
 [[gnu::always_inline]] inline void column_sums(std::int64_t rows, std::int64_t stride, std::int64_t width, float* sums,
                                                const Term& term) {
-  constexpr int kVectors = static_cast<int>(kBlock) / kLanes;
+  constexpr std::int64_t kVectors = kBlock / kLanes;
   std::int64_t column = 0;
   for (; column + kBlock <= width; column += kBlock) sum_columns<Vector, kVectors>(rows, stride, column, sums, term);
   for (; column + kLanes <= width; column += kLanes) sum_columns<Vector, 1>(rows, stride, column, sums, term);
@@ -83,8 +83,8 @@ void statistics(const float* x, std::int64_t rows, std::int64_t channels, std::i
   const std::int64_t wide_rows = rows / fold;
   const std::int64_t rest = rows - wide_rows * fold;
   const float* tail = x + wide_rows * width;
-  float sums[kMaxFoldedWidth];
-  float center[kMaxFoldedWidth];
+  float sums[kMaxFoldedWidth] = {};
+  float center[kMaxFoldedWidth] = {};
   column_sums(wide_rows, width, width, sums,
               [x](std::int64_t offset, std::int64_t column, auto v) { return load<decltype(v)>(x + offset + column); });
   for (std::int64_t c = 0; c < channels; ++c) {
@@ -116,24 +116,24 @@ void normalize(float* y, const float* x, std::int64_t rows, std::int64_t width, 
 }
 
 /// Both sums of one or more vectors of columns in one sweep.
-template <class V, int count>
+template <class V, std::int64_t count>
 [[gnu::always_inline]] inline void gradient_columns(const float* dy, const float* z, std::int64_t rows,
                                                     std::int64_t stride, const float* center, float* sum,
                                                     float* product) {
-  constexpr int kStep = Lanes<V>::count;
+  constexpr std::int64_t kStep = Lanes<V>::count;
   V total[count] = {};
   V total_product[count] = {};
   V middle[count];
-  for (int i = 0; i < count; ++i) middle[i] = load<V>(center + i * kStep);
+  for (std::int64_t i = 0; i < count; ++i) middle[i] = load<V>(center + i * kStep);
   for (std::int64_t row = 0; row < rows; ++row) {
 #pragma GCC unroll 16
-    for (int i = 0; i < count; ++i) {
+    for (std::int64_t i = 0; i < count; ++i) {
       const V g = load<V>(dy + row * stride + i * kStep);
       total[i] += g;
       total_product[i] += g * (load<V>(z + row * stride + i * kStep) - middle[i]);
     }
   }
-  for (int i = 0; i < count; ++i) {
+  for (std::int64_t i = 0; i < count; ++i) {
     store<V>(sum + i * kStep, total[i]);
     store<V>(product + i * kStep, total_product[i]);
   }
@@ -141,7 +141,7 @@ template <class V, int count>
 
 void gradient_block(const float* dy, const float* z, std::int64_t rows, std::int64_t width, const float* center,
                     float* sum, float* product) {
-  constexpr int kVectors = 4;
+  constexpr std::int64_t kVectors = 4;
   std::int64_t j = 0;
   for (; j + kVectors * kLanes <= width; j += kVectors * kLanes)
     gradient_columns<Vector, kVectors>(dy + j, z + j, rows, width, center + j, sum + j, product + j);
@@ -183,9 +183,9 @@ void gradient_sums(const float* dy, const float* z, std::int64_t rows, std::int6
   const std::int64_t width = channels * fold;
   const std::int64_t wide_rows = rows / fold;
   const std::int64_t rest = rows - wide_rows * fold;
-  float wide_center[kMaxFoldedWidth];
-  float sums[kMaxFoldedWidth];
-  float products[kMaxFoldedWidth];
+  float wide_center[kMaxFoldedWidth] = {};
+  float sums[kMaxFoldedWidth] = {};
+  float products[kMaxFoldedWidth] = {};
   repeat(wide_center, center, channels, fold);
   gradient_block(dy, z, wide_rows, width, wide_center, sums, products);
   for (std::int64_t c = 0; c < channels; ++c) {

@@ -39,7 +39,7 @@ template <class V>
   I place = I{} + taps.place[0];  // the first pixel inside the image wins even if it is -infinity
   for (int t = 0; t < taps.count; ++t) {
     const V v = load<V>(corner + taps.offset[t]);
-    const auto take = (v > best) | (v != v);
+    const auto take = (v > best) | (v != v);  // NOLINT(misc-redundant-expression): NaN differs from itself
     best = take ? v : best;
     place = take ? I{} + taps.place[t] : place;
   }

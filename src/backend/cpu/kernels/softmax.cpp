@@ -15,7 +15,7 @@ float total_of(const float* sums) {
 
 float maximum(const float* x, std::int64_t count) {
   float best = x[0];
-  for (std::int64_t i = 1; i < count; ++i) best = (x[i] > best || x[i] != x[i]) ? x[i] : best;
+  for (std::int64_t i = 1; i < count; ++i) best = (x[i] > best || __builtin_isnan(x[i])) ? x[i] : best;
   return best;
 }
 

@@ -10,12 +10,12 @@
 namespace snug::cpu::SNUG_ISA {
 
 #if defined(__AVX512F__)
-inline constexpr int kLanes = 16;
+inline constexpr std::int64_t kLanes = 16;
 inline constexpr __mmask16 kAll = 0xFFFF;  // unmasked forms trip GCC's check for uninitialised values
 #elif defined(__AVX2__)
-inline constexpr int kLanes = 8;
+inline constexpr std::int64_t kLanes = 8;
 #else
-inline constexpr int kLanes = 4;
+inline constexpr std::int64_t kLanes = 4;
 #endif
 
 using Vector [[gnu::vector_size(kLanes * 4)]] = float;
@@ -27,12 +27,12 @@ struct Lanes;
 template <>
 struct Lanes<Vector> {
   using Int = IntVector;
-  static constexpr int count = kLanes;
+  static constexpr std::int64_t count = kLanes;
 };
 template <>
 struct Lanes<float> {
   using Int = std::int32_t;
-  static constexpr int count = 1;
+  static constexpr std::int64_t count = 1;
 };
 
 template <class V>
@@ -99,7 +99,7 @@ template <class Body>
   p = p * r + 1.0F;
   p = p * r + 1.0F;
   // 2^n in two factors, so that neither leaves the normal range. NaN gives some n; p is NaN anyway.
-  const auto exponent = static_cast<std::int32_t>(x == x ? n : 0.0F);
+  const auto exponent = static_cast<std::int32_t>(__builtin_isnan(x) ? 0.0F : n);
   const std::int32_t half = exponent / 2;
   const float scale_a = __builtin_bit_cast(float, (half + 127) << 23);
   const float scale_b = __builtin_bit_cast(float, (exponent - half + 127) << 23);
@@ -143,7 +143,7 @@ template <class Body>
   q = q * t + 5.370958181e-04F;
   const float tail = 1.0F - exp_lane(-s) * q;
   const float large = x < 0.0F ? -tail : tail;
-  return a < 1.0F ? x * p : (x == x ? large : x);
+  return a < 1.0F ? x * p : (__builtin_isnan(x) ? x : large);
 }
 
 }  // namespace snug::cpu::SNUG_ISA
