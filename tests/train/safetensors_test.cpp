@@ -4,14 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <string>
 #include <vector>
 
-#include <sys/resource.h>
-
+#include "train/full_disk.h"
 #include "train/test_folder.h"
 
 namespace snug {
@@ -210,27 +208,6 @@ TEST(Safetensors, a_folder_that_cannot_be_written_is_a_finding) {
   }
 }
 
-/// A disk that takes no more: the process may write files of `bytes` only.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    rlimit limit = before_;
-    limit.rlim_cur = bytes;
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, handler_);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-
- private:
-  void (*handler_)(int);
-  rlimit before_{};
-};
-
 TEST(Safetensors, a_full_disk_is_a_finding_and_leaves_the_earlier_file) {
   const TestFolder folder;
   const auto path = folder.path() / "w.safetensors";
@@ -239,7 +216,7 @@ TEST(Safetensors, a_full_disk_is_a_finding_and_leaves_the_earlier_file) {
   const std::vector<float> large(100'000, 1.0F);
   std::string code;
   {
-    const FileSizeLimit limit(64 * 1024);
+    const FullDisk full(64 * 1024);
     try {
       write_safetensors(
           path, {{.name = "large", .shape = {100'000}, .bytes = [&] { return std::as_bytes(std::span(large)); }}}, {});
