@@ -25,8 +25,8 @@ int threads() {
 }
 
 Backend& backend() {
-  static const std::unique_ptr<Backend> cpu = make_cpu_backend({.threads = threads()});
-  return *cpu;
+  static const std::unique_ptr<Backend> kCpu = make_cpu_backend({.threads = threads()});
+  return *kCpu;
 }
 
 /// Shapes of a small net, of a residual net, and of its last stage.
@@ -35,7 +35,7 @@ const std::vector<Shape> kImages{{128, 28, 28, 32}, {16, 56, 56, 64}, {16, 7, 7,
 /// One of our steps with memory of its own.
 class OwnStep {
  public:
-  OwnStep(Op op, Attributes attributes, std::vector<std::pair<Shape, DType>> operands) {
+  OwnStep(Op op, Attributes attributes, const std::vector<std::pair<Shape, DType>>& operands) {
     ProgramBuilder builder(program_);
     step_.op = op;
     step_.attributes = std::move(attributes);
@@ -80,8 +80,8 @@ class LibraryStep {
     }
   }
   static const dnnl::engine& engine() {
-    static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
-    return cpu;
+    static const dnnl::engine kCpu(dnnl::engine::kind::cpu, 0);
+    return kCpu;
   }
   void run() {
     static dnnl::stream stream(engine());
@@ -117,8 +117,7 @@ dnnl::batch_normalization_forward::primitive_desc library_batchnorm(const Shape&
 
 void batchnorm_forward_own(benchmark::State& state) {
   const Shape& x = image(state);
-  constexpr DType f = DType::f32;
-  const std::pair<Shape, DType> c{{x[3]}, f}, big{x, f};
+  const std::pair<Shape, DType> c{{x[3]}, DType::f32}, big{x, DType::f32};
   measure(state, OwnStep(Op::batchnorm_forward, BatchNormAttributes{}, {big, c, c, c, c, big, c, c}));
 }
 void batchnorm_forward_library(benchmark::State& state) {
@@ -133,8 +132,7 @@ void batchnorm_forward_library(benchmark::State& state) {
 }
 void batchnorm_backward_own(benchmark::State& state) {
   const Shape& x = image(state);
-  constexpr DType f = DType::f32;
-  const std::pair<Shape, DType> c{{x[3]}, f}, big{x, f};
+  const std::pair<Shape, DType> c{{x[3]}, DType::f32}, big{x, DType::f32};
   measure(state, OwnStep(Op::batchnorm_backward, BatchNormAttributes{}, {big, c, c, c, c, big, c, c, big}));
 }
 void batchnorm_backward_library(benchmark::State& state) {

@@ -1,6 +1,8 @@
 #include <numeric>
 
 #include "backend/cpu/kernels/kernels.h"
+#include "base/ensure.h"
+#include "snug/diagnostic.h"
 
 namespace snug::cpu {
 
@@ -16,7 +18,7 @@ Kernels kernels();
 }
 
 std::array<const Kernels*, 3> usable_kernels() {
-  static const std::array<Kernels, 3> tables{x86_64_v2::kernels(), x86_64_v3::kernels(), x86_64_v4::kernels()};
+  static const std::array<Kernels, 3> kTables{x86_64_v2::kernels(), x86_64_v3::kernels(), x86_64_v4::kernels()};
   __builtin_cpu_init();
   // The features by which the levels differ for compiled code; no processor has these without the rest.
   const bool v2 = __builtin_cpu_supports("sse4.2") != 0 && __builtin_cpu_supports("popcnt") != 0;
@@ -24,16 +26,23 @@ std::array<const Kernels*, 3> usable_kernels() {
                   __builtin_cpu_supports("bmi2") != 0;
   const bool v4 = v3 && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
                   __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
-  return {v2 ? &tables[0] : nullptr, v3 ? &tables[1] : nullptr, v4 ? &tables[2] : nullptr};
+  return {v2 ? &kTables[0] : nullptr, v3 ? &kTables[1] : nullptr, v4 ? &kTables[2] : nullptr};
 }
 
 const Kernels& best_kernels() {
   const Kernels* best = nullptr;
   for (const Kernels* table : usable_kernels()) best = table != nullptr ? table : best;
+  if (best == nullptr) {
+    throw Error({.code = "G490",
+                 .where = "processor",
+                 .what = "Snug needs an x86-64 processor with SSE4.2 (x86-64-v2); this one has less",
+                 .fix = "run on a machine built since 2009"});
+  }
   return *best;
 }
 
 std::int64_t fold_of(std::int64_t channels) {
+  ensure(channels > 0, "a tensor without channels");
   constexpr std::int64_t kWidest = 16;  // floats of the widest vector
   const std::int64_t fold = kWidest / std::gcd(channels, kWidest);
   if (channels * fold > kMaxFoldedWidth) return 1;
