@@ -32,7 +32,7 @@ class Ramp final : public Dataset {
   [[nodiscard]] std::string where(std::int64_t sample) const override { return "ramp[" + std::to_string(sample) + "]"; }
 
   DatasetInfo info_;
-  std::int64_t bad = -1;
+  std::atomic<std::int64_t> bad = -1;  ///< the sample that cannot be read
 };
 
 std::shared_ptr<Ramp> ramp(std::int64_t samples = 1000, const Shape& image = {6, 6, 3}) {
