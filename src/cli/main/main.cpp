@@ -1,3 +1,23 @@
+#include <unistd.h>
+
+#include <cstdlib>
+
 #include "cli/cli.h"
 
-int main(int argc, char** argv) { return snug::run_cli(argc, argv); }
+namespace {
+
+/// OpenMP's threads spin for milliseconds while they wait, which starves the loader's threads and every neighbour on a
+/// machine that is not ours alone (a step then takes twice to ten times as long). libgomp reads how long before main
+/// begins, so the program starts itself once more with a short spin, unless the user has set a policy.
+void wait_politely(char** arguments) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
+  ::setenv("GOMP_SPINCOUNT", "3000", 1);  // some microseconds: longer than between two loops of one step
+  ::execv("/proc/self/exe", arguments);   // where this fails the program goes on as it is
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  wait_politely(argv);
+  return snug::run_cli(argc, argv);
+}
