@@ -29,9 +29,13 @@ std::string text_of(const Arguments& arguments, const CheckedRun& checked) {
 
 int run(const Arguments& arguments) {
   require_cpu(arguments, DeviceUse::plan);
-  const Config config = read_config(arguments.positional()[0], arguments);
-  CheckedRun checked = check_run(config, arguments);
-  if (!has_errors(checked.findings)) check_memory(config, checked, arguments);
+  CheckedRun checked;
+  // What is wrong with the config itself is a result of `check` like any other.
+  collect(checked.findings, [&] {
+    const Config config = read_config(arguments.positional()[0], arguments);
+    checked = check_run(config, arguments);
+    if (!has_errors(checked.findings)) check_memory(config, checked, arguments);
+  });
   order_by_place(checked.findings);
   print_result(arguments, findings_json(checked.findings), text_of(arguments, checked));
   return exit_code(checked.findings);
