@@ -23,7 +23,8 @@ Diagnostic finding(std::string code, std::string where, std::string what, std::s
   return {.code = std::move(code), .where = std::move(where), .what = std::move(what), .fix = std::move(fix)};
 }
 
-constexpr std::int64_t kLikelyBatch = 128;  // that a search comes out with: the rings of the first question
+constexpr std::int64_t kNoticedBytes = 4 << 20;  // growth of the process that is worth planning again
+constexpr std::int64_t kLikelyBatch = 128;       // that a search comes out with: the rings of the first question
 
 bool takes_rows(Loss loss) { return loss != Loss::sparse_categorical_crossentropy; }
 
@@ -112,6 +113,12 @@ DeviceMemory without_data(DeviceMemory device, const Splits& splits) {
   const std::int64_t in_use = resident + std::min(mapped, resident_file_bytes());
   device.driver_bytes = std::max<std::int64_t>(0, device.driver_bytes - in_use);
   device.free_bytes = std::min(device.total_bytes, device.free_bytes + resident);
+  return device;
+}
+
+/// The same device with the process as it is now.
+DeviceMemory measured_again(DeviceMemory device) {
+  if (device.driver_in_use) device.driver_bytes = cpu_memory().driver_bytes;
   return device;
 }
 
@@ -246,7 +253,6 @@ std::int64_t largest_parameter(const Graph& graph) {
 Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& device, Backend& backend,
               std::int64_t batch, std::optional<std::int64_t> arena_budget_bytes) {
   const auto samples = [](const auto& split) { return split == nullptr ? std::int64_t{0} : split->info().samples; };
-  const DeviceMemory memory = without_data(device, setup.splits);
   PlanRequest request{.lowering = setup.lowering,
                       .batch = config.train.batch,
                       .train_samples = samples(setup.splits.train),
@@ -257,12 +263,18 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
                       .checkpoint_bytes = checkpoint_bytes(config, setup.graph)};
   if (batch > 0) request.batch = {.kind = BatchChoice::Kind::number, .number = batch};
   const bool fixed = request.batch.kind == BatchChoice::Kind::number;
+  DeviceMemory memory = without_data(device, setup.splits);
   const auto host = [&](std::int64_t size) { return host_bytes(config, setup, size, memory.free_bytes); };
   request.host_bytes = host(fixed ? request.batch.number : kLikelyBatch);
   Plan plan = plan_training(setup.graph, request, memory, backend);
-  // The rings grow with the batch, which is known only now: ask again with larger ones until the answer fits them.
-  for (int round = 0; plan.report.fits && host(plan.report.batch) > request.host_bytes && round < 4; ++round) {
-    request.host_bytes = host(plan.report.batch);
+  // Two things are known only now: the rings of the batch that came out, and on the CPU what the library takes for
+  // itself once it has prepared the steps. Ask again with them until the answer holds.
+  for (int round = 0; plan.report.fits && round < 4; ++round) {
+    const std::int64_t needed = host(plan.report.batch);
+    const std::int64_t process = without_data(measured_again(device), setup.splits).driver_bytes;
+    if (needed <= request.host_bytes && process - memory.driver_bytes < kNoticedBytes) break;
+    request.host_bytes = std::max(needed, request.host_bytes);
+    memory.driver_bytes = std::max(process, memory.driver_bytes);
     plan = plan_training(setup.graph, request, memory, backend);
   }
   plan.report.host_bytes = host(plan.report.batch);
