@@ -44,7 +44,7 @@ void convert(const std::byte* start, std::int64_t count, bool big_endian, float*
 class ArraySource final : public Dataset {
  public:
   ArraySource(Array images, std::optional<Array> labels, const Shape& image, const PixelStrides& strides)
-      : images_(std::move(images)), labels_(std::move(labels)), strides_(strides) {
+      : images_(std::move(images)), labelled_(labels.has_value()), strides_(strides) {
     const bool bytes = images_.element == Element::u8 || images_.element == Element::boolean;
     info_ = {.samples = images_.extents[0],
              .image = image,
@@ -56,7 +56,7 @@ class ArraySource final : public Dataset {
     planar_rgb_ = bytes && image[2] == 3 && strides_.column == 1 && strides_.row == image[1] &&
                   strides_.channel == image[0] * image[1];
     count_memory(images_.file);
-    if (labels_) set_labels();
+    if (labels) set_labels(std::move(*labels));
   }
 
   [[nodiscard]] const DatasetInfo& info() const override { return info_; }
@@ -75,20 +75,20 @@ class ArraySource final : public Dataset {
   }
 
   [[nodiscard]] std::int64_t label(std::int64_t sample) const override {
-    return labels_ ? integer_at(*labels_, sample) : 0;
+    return labelled_ ? integer_at(labels_, sample) : 0;
   }
 
   void read_row(std::int64_t sample, float* row) const override {
     const auto strides = row_strides_;
     for (std::int64_t k = 0; k < info_.label_width; ++k)
-      row[k] = float_at(*labels_, sample * strides[0] + k * strides[1]);
+      row[k] = float_at(labels_, sample * strides[0] + k * strides[1]);
   }
 
   [[nodiscard]] std::string where(std::int64_t sample) const override {
     return fmt::format("{}[{}]", images_.file.path, sample);
   }
   [[nodiscard]] std::string label_where(std::int64_t sample) const override {
-    return labels_ ? fmt::format("{}[{}]", labels_->file.path, sample) : where(sample);
+    return labelled_ ? fmt::format("{}[{}]", labels_.file.path, sample) : where(sample);
   }
 
  private:
@@ -107,16 +107,18 @@ class ArraySource final : public Dataset {
     (file.mapped ? info_.mapped_bytes : info_.resident_bytes) += static_cast<std::int64_t>(file.bytes.size());
   }
 
-  void set_labels() {
-    count_memory(labels_->file);
-    info_.label_width = labels_->extents.size() == 2 ? labels_->extents[1] : 1;
-    info_.labels = info_.label_width > 1 || is_floating(labels_->element) ? LabelKind::rows : LabelKind::numbers;
-    const auto strides = labels_->strides();
+  void set_labels(Array labels) {
+    labels_ = std::move(labels);
+    count_memory(labels_.file);
+    info_.label_width = labels_.extents.size() == 2 ? labels_.extents[1] : 1;
+    info_.labels = info_.label_width > 1 || is_floating(labels_.element) ? LabelKind::rows : LabelKind::numbers;
+    const auto strides = labels_.strides();
     row_strides_ = {strides[0], strides.size() == 2 ? strides[1] : 1};
   }
 
   Array images_;
-  std::optional<Array> labels_;
+  Array labels_;  ///< when labelled_
+  bool labelled_;
   PixelStrides strides_;
   std::array<std::int64_t, 2> row_strides_{1, 1};
   DatasetInfo info_;

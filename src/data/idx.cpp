@@ -76,7 +76,7 @@ std::optional<Header> read_header(const FileBytes& file, FileUse use, Take take,
     }
     header.extents.push_back(load<std::uint32_t>(extent.data(), true));
   }
-  header.size = static_cast<std::int64_t>(kMagicBytes) + 4 * axes;
+  header.size = static_cast<std::int64_t>(kMagicBytes) + std::int64_t{4} * axes;
   const auto payload = payload_bytes(header.extents, header.element);
   if (!payload) {
     findings.push_back(

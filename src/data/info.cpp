@@ -7,6 +7,7 @@ namespace {
 std::vector<LabelCount> count_classes(const Dataset& data) {
   const DatasetInfo& info = data.info();
   std::vector<LabelCount> classes;
+  classes.reserve(info.classes.size());
   for (const std::string& name : info.classes) classes.push_back({name, 0});
   if (classes.empty()) return classes;
   std::vector<float> row(static_cast<std::size_t>(info.label_width));

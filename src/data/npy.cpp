@@ -18,10 +18,18 @@ constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr std::size_t kMaxHeaderBytes = 1U << 20;  // NumPy itself stops at 10,000; no real header comes near
 constexpr std::size_t kMaxAxes = 64;
 
-/// What the dict says, as text where it is not yet understood.
+/// What the dict says, the type not yet understood.
+struct Header {
+  std::string descr;
+  bool structured = false;  ///< descr is a list of fields
+  bool fortran_order = false;
+  std::vector<std::int64_t> shape;
+};
+
+/// The same while keys are still to come.
 struct Dict {
   std::optional<std::string> descr;
-  bool structured = false;  ///< descr is a list of fields
+  bool structured = false;
   std::optional<bool> fortran_order;
   std::optional<std::vector<std::int64_t>> shape;
 };
@@ -31,7 +39,7 @@ class DictParser {
  public:
   explicit DictParser(std::string_view text) : text_(text) {}
 
-  std::optional<Dict> parse() {
+  std::optional<Header> parse() {
     Dict dict;
     if (!expect('{')) return std::nullopt;
     while (!accept('}')) {
@@ -43,10 +51,10 @@ class DictParser {
     }
     skip_space();
     if (!text_.empty()) return stop("has text after its closing brace");
-    if (!dict.descr || !dict.fortran_order || !dict.shape) {
-      return stop(fmt::format("lacks '{}'", !dict.descr ? "descr" : !dict.shape ? "shape" : "fortran_order"));
-    }
-    return dict;
+    if (!dict.descr) return stop("lacks 'descr'");
+    if (!dict.shape) return stop("lacks 'shape'");
+    if (!dict.fortran_order) return stop("lacks 'fortran_order'");
+    return Header{std::move(*dict.descr), dict.structured, *dict.fortran_order, std::move(*dict.shape)};
   }
   [[nodiscard]] const std::string& problem() const { return problem_; }
 
@@ -186,16 +194,17 @@ std::string save_again(const FileBytes& file, std::string_view expression) {
   return fmt::format("np.save(\"{}\", {})", file.path, expression);
 }
 
-Diagnostic wrong_type(const FileBytes& file, FileUse use, const Dict& dict) {
-  const std::string_view kind = dict.structured                                          ? "a record array"
-                                : dict.descr->find('O') != std::string::npos             ? "an array of Python objects"
-                                : dict.descr->find_first_of("US") != std::string::npos   ? "an array of strings"
-                                : dict.descr->find_first_of("cGFD") != std::string::npos ? "an array of complex numbers"
-                                                                                         : "of a type that is not read";
+Diagnostic wrong_type(const FileBytes& file, FileUse use, const Header& header) {
+  const std::string_view kind = header.structured                                       ? "a record array"
+                                : header.descr.find('O') != std::string::npos           ? "an array of Python objects"
+                                : header.descr.find_first_of("US") != std::string::npos ? "an array of strings"
+                                : header.descr.find_first_of("cGFD") != std::string::npos
+                                    ? "an array of complex numbers"
+                                    : "of a type that is not read";
   return data_finding(
       use, DataFault::element_type, file.path,
       fmt::format("{} is {} ('{}'); f2, f4, f8, i1–i8, u1–u8 and b1 are read", brief_name(file.path), kind,
-                  shorten(*dict.descr, 20)),
+                  shorten(header.descr, 20)),
       save_again(file, use == FileUse::labels ? "y.astype(np.int64)" : "np.stack(x).astype(np.float32)"));
 }
 
@@ -246,34 +255,35 @@ std::optional<Array> read_npy(FileBytes file, FileUse use, Findings& findings) {
   const auto text = header_text(file, use, data, findings);
   if (!text) return std::nullopt;
   DictParser parser(*text);
-  const auto dict = parser.parse();
-  if (!dict) {
+  const auto parsed = parser.parse();
+  if (!parsed) {
     findings.push_back(data_finding(use, DataFault::wrong_format, file.path,
                                     fmt::format("the header of {} {}", brief_name(file.path), parser.problem()),
                                     save_again(file, "np.ascontiguousarray(x)")));
     return std::nullopt;
   }
-  const auto element = dict->structured ? std::nullopt : element_of(*dict->descr);
+  const Header& header = *parsed;
+  const auto element = header.structured ? std::nullopt : element_of(header.descr);
   if (!element) {
-    findings.push_back(wrong_type(file, use, *dict));
+    findings.push_back(wrong_type(file, use, header));
     return std::nullopt;
   }
-  const auto payload = payload_bytes(*dict->shape, *element);
+  const auto payload = payload_bytes(header.shape, *element);
   if (!payload) {
-    const bool negative = std::ranges::any_of(*dict->shape, [](std::int64_t extent) { return extent < 0; });
+    const bool negative = std::ranges::any_of(header.shape, [](std::int64_t extent) { return extent < 0; });
     findings.push_back(
         data_finding(use, DataFault::extents, file.path,
-                     fmt::format("{} has the shape {}: {}", brief_name(file.path), format_extents(*dict->shape),
+                     fmt::format("{} has the shape {}: {}", brief_name(file.path), format_extents(header.shape),
                                  negative ? "an extent is negative" : "more bytes than can be counted"),
                      save_again(file, "np.ascontiguousarray(x)")));
     return std::nullopt;
   }
   if (std::cmp_not_equal(data.size(), *payload)) {
-    const auto header = static_cast<std::int64_t>(file.bytes.size() - data.size());
+    const auto start = static_cast<std::int64_t>(file.bytes.size() - data.size());
     findings.push_back(
         data_finding(use, DataFault::size, file.path,
                      fmt::format("{}: {} of {} need {} bytes with the header, the file has {}", brief_name(file.path),
-                                 format_extents(*dict->shape), to_string(*element), format_count(header + *payload),
+                                 format_extents(header.shape), to_string(*element), format_count(start + *payload),
                                  format_count(static_cast<std::int64_t>(file.bytes.size()))),
                      fmt::format("rm {}   # and copy or save it again", file.path)));
     return std::nullopt;
@@ -281,9 +291,9 @@ std::optional<Array> read_npy(FileBytes file, FileUse use, Findings& findings) {
   return Array{.file = std::move(file),
                .data = data,
                .element = *element,
-               .big_endian = dict->descr->front() == '>',
-               .fortran_order = *dict->fortran_order,
-               .extents = *dict->shape};
+               .big_endian = header.descr.front() == '>',
+               .fortran_order = header.fortran_order,
+               .extents = header.shape};
 }
 
 }  // namespace snug

@@ -128,15 +128,18 @@ Scene make_scene(Random& random, std::int64_t index, const InputSize& size) {
 
 /// How much of a pixel's area the figure covers, from 3 × 3 points.
 float coverage(const Scene& scene, float left, float top) {
+  constexpr std::array kPlaces{1.0F / 6, 0.5F, 5.0F / 6};
   const float reach = scene.radius + 1;
   const float dx = left + 0.5F - scene.center.x;
   const float dy = top + 0.5F - scene.center.y;
   if (dx * dx + dy * dy > reach * reach) return 0;
   int hits = 0;
-  for (int point = 0; point < 9; ++point) {
-    const float x = (left + static_cast<float>(2 * (point % 3) + 1) / 6 - scene.center.x) / scene.radius;
-    const float y = (top + static_cast<float>(2 * (point / 3) + 1) / 6 - scene.center.y) / scene.radius;
-    hits += inside(scene.figure, {scene.cosine * x + scene.sine * y, scene.cosine * y - scene.sine * x}) ? 1 : 0;
+  for (const float down : kPlaces) {
+    for (const float right : kPlaces) {
+      const float x = (left + right - scene.center.x) / scene.radius;
+      const float y = (top + down - scene.center.y) / scene.radius;
+      hits += inside(scene.figure, {scene.cosine * x + scene.sine * y, scene.cosine * y - scene.sine * x}) ? 1 : 0;
+    }
   }
   return static_cast<float>(hits) / 9;
 }
@@ -186,8 +189,8 @@ void draw(std::uint64_t key, std::int64_t index, const InputSize& size, std::uin
         const float noise = (static_cast<float>(word & 0xFFU) / 255 - 0.5F) * kNoise;
         word >>= 8;
         --bytes;
-        *pixels++ =
-            static_cast<std::uint8_t>(std::clamp(color[static_cast<std::size_t>(c)] + noise, 0.0F, 255.0F) + 0.5F);
+        const float value = color[static_cast<std::size_t>(c)] + noise + 0.5F;  // the cast then rounds
+        *pixels++ = static_cast<std::uint8_t>(std::clamp(value, 0.0F, 255.0F));
       }
     }
   }

@@ -82,7 +82,7 @@ Measure measure_floats(const Dataset& data, std::int64_t samples) {
   Measure measure{.channels = std::vector<Moments>(channels)};
   std::vector<double> sums(channels);
   std::vector<double> squares(channels);
-  const double count = static_cast<double>(pixels.size() / channels);
+  const auto count = static_cast<double>(data.info().image[0] * data.info().image[1]);
   for (std::int64_t sample = 0; sample < samples; ++sample) {
     data.read_image(sample, reinterpret_cast<std::byte*>(pixels.data()));
     if (!std::ranges::all_of(pixels, [](float value) { return std::isfinite(value); })) {

@@ -162,7 +162,7 @@ SourcePointer finish_labels(SourcePointer source, const DataConfig& config, Find
   if (scan.ignored == info.samples) {
     findings.push_back(data_finding(FileUse::labels, DataFault::no_samples, source->label_where(0),
                                     fmt::format("all {} labels are {}, which data.ignore_label leaves out",
-                                                format_count(info.samples), *config.ignore_label),
+                                                format_count(info.samples), config.ignore_label.value_or(0)),
                                     "ignore_label = -1"));
   }
   if (scan.negative_sample >= 0 || scan.large_sample >= 0 || scan.ignored == info.samples) return nullptr;
