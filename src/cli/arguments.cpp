@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cxxopts.hpp>
 #include <set>
 
@@ -17,12 +18,31 @@ Diagnostic usage(std::string_view code, std::string where, std::string what, std
   return {.code = std::string(code), .where = std::move(where), .what = std::move(what), .fix = std::move(fix)};
 }
 
+/// Options that are promised by name, but not in this version.
+struct LaterOption {
+  std::string_view command, option;
+};
+constexpr std::array<LaterOption, 8> kLaterOptions{{{"check", "--full"},
+                                                    {"check", "--deep"},
+                                                    {"plan", "--problem"},
+                                                    {"plan", "--capacity"},
+                                                    {"plan", "--time-limit"},
+                                                    {"plan", "--out"},
+                                                    {"plan", "--report"},
+                                                    {"plan", "--timeline"}}};
+
 std::string name_of(std::string_view word) { return std::string(word.substr(0, word.find('='))); }
 
 Diagnostic unknown_option(std::string_view command, std::span<const Option> options, const std::string& word) {
   std::vector<std::string> known;
   for (const Option& option : options) known.push_back("--" + std::string(option.name));
   const std::string name = name_of(word);
+  for (const LaterOption& later : kLaterOptions) {
+    if (later.command == command && later.option == name) {
+      return usage("C907", name, fmt::format("`snug {} {}` is not in this version", command, name),
+                   fmt::format("snug {} --help lists the options of this version", command));
+    }
+  }
   const auto near = nearest(name, known);
   const std::string hint =
       near ? fmt::format("did you mean {}?", *near) : fmt::format("snug {} --help lists them", command);

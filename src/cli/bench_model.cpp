@@ -171,6 +171,7 @@ Command bench_model_command() {
           .options = {{"batch", "N", "instead of the config's train.batch"},
                       {"steps", "N", "steps to time (20)"},
                       kSetOption,
+                      kDataRootOption,
                       kDeviceOption,
                       kThreadsOption},
           .run = run};

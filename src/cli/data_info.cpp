@@ -8,6 +8,8 @@ namespace snug {
 namespace {
 
 int run(const Arguments& arguments) {
+  require_cpu(arguments, DeviceUse::plan);
+  (void)thread_count(arguments);  // taken as every command takes it; the disk sets the pace
   const Config config = read_config(arguments.positional()[0], arguments);
   if (!config.data.train) {
     throw Error({.code = "C914",
@@ -30,7 +32,7 @@ Command data_info_command() {
           .example = "snug data info configs/quickstart.toml",
           .least_arguments = 1,
           .most_arguments = 1,
-          .options = {kSetOption, kDataRootOption},
+          .options = {kSetOption, kDataRootOption, kDeviceOption, kThreadsOption},
           .run = run};
 }
 

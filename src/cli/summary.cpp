@@ -51,6 +51,8 @@ int run(const Arguments& arguments) {
                  .what = "--program prints text for people and has no JSON form",
                  .fix = "leave out --program or --json"});
   }
+  require_cpu(arguments, DeviceUse::plan);
+  (void)thread_count(arguments);  // taken as every command takes it; nothing here is slow
   const Config config = read_config(arguments.positional()[0], arguments, true);
   std::vector<Diagnostic> findings;
   const Graph graph = build_graph(config.model, findings);
@@ -72,7 +74,11 @@ Command summary_command() {
           .example = "snug summary configs/models/resnet18.toml",
           .least_arguments = 1,
           .most_arguments = 1,
-          .options = {{"program", "", "print the steps of a training step instead"}, kSetOption},
+          .options = {{"program", "", "print the steps of a training step instead"},
+                      kSetOption,
+                      kDataRootOption,
+                      kDeviceOption,
+                      kThreadsOption},
           .run = run};
 }
 
