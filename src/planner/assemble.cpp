@@ -17,6 +17,7 @@ std::int64_t round_up(std::int64_t bytes, std::int64_t to) { return (bytes + to 
 
 std::vector<const Program*> pointers(std::span<const PlannedProgram> planned) {
   std::vector<const Program*> programs;
+  programs.reserve(planned.size());
   for (const PlannedProgram& one : planned) programs.push_back(&one.program);
   return programs;
 }

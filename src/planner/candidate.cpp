@@ -80,6 +80,7 @@ Candidates::Candidates(const Graph& graph, const PlanRequest& request, const Dev
 Plan Candidates::assemble_all(const Candidate& candidate) {
   const ProgramSet set = programs_of(request_, candidate);
   std::vector<Program> programs;
+  programs.reserve(set.options.size());
   for (const LoweringOptions& options : set.options) programs.push_back(lower(graph_, options));
   Plan plan = assemble(std::move(programs), backend_);
   plan.train = set.train;

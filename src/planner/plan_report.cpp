@@ -15,6 +15,7 @@ std::int64_t pages(std::int64_t bytes) { return (bytes + kPageBytes - 1) / kPage
 
 std::vector<const Program*> pointers(const Plan& plan) {
   std::vector<const Program*> programs;
+  programs.reserve(plan.programs.size());
   for (const PlannedProgram& one : plan.programs) programs.push_back(&one.program);
   return programs;
 }

@@ -66,7 +66,6 @@ class Runtime {
 class AllocationCounter {
  public:
   AllocationCounter();
-  ~AllocationCounter();
   AllocationCounter(const AllocationCounter&) = delete;
   AllocationCounter& operator=(const AllocationCounter&) = delete;
   [[nodiscard]] std::int64_t count() const;

@@ -9,7 +9,6 @@ StepPool::~StepPool() = default;
 void StepPool::end_step() {}
 
 AllocationCounter::AllocationCounter() = default;
-AllocationCounter::~AllocationCounter() = default;
 std::int64_t AllocationCounter::count() const { return 0; }
 
 }  // namespace snug

@@ -177,7 +177,6 @@ void StepPool::end_step() {
 
 AllocationCounter::AllocationCounter()
     : before_(self.allocations + worker_allocations.load(std::memory_order_relaxed)) {}
-AllocationCounter::~AllocationCounter() = default;
 std::int64_t AllocationCounter::count() const {
   return self.allocations + worker_allocations.load(std::memory_order_relaxed) - before_;
 }
