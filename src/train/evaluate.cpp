@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "snug/trainer.h"
 #include "train/inference.h"
@@ -40,36 +41,32 @@ std::shared_ptr<const Dataset> open_split(const Config& config, const std::strin
   return opened;
 }
 
-/// What is counted beside the sums of the loss steps.
+/// What is counted beside the sums of the loss steps: a confusion matrix where an image has one class, hits of each
+/// output where it has several, nothing for mse.
 class Outcome {
  public:
-  Outcome(Loss loss, std::int64_t outputs, const CheckpointInfo& info) : loss_(loss), outputs_(outputs) {
-    if (loss == Loss::mse) return;
-    if (loss == Loss::binary_crossentropy && outputs > 1) {
-      several_ = std::vector<Counts>(static_cast<std::size_t>(outputs));
-      names_ = class_names(info, outputs);
-    } else {
-      confusion_.emplace(class_names(info, loss == Loss::binary_crossentropy ? 2 : outputs));
-    }
-  }
+  Outcome(Loss loss, std::int64_t outputs, const CheckpointInfo& info)
+      : loss_(loss),
+        outputs_(outputs),
+        names_(class_names(info, loss == Loss::binary_crossentropy && outputs == 1 ? 2 : outputs)),
+        confusion_(loss == Loss::mse || has_several() ? std::vector<std::string>() : names_),
+        several_(has_several() ? names_.size() : 0) {}
 
   void add(const Batch& batch, std::span<const float> logits) {
-    if (!confusion_ && several_.empty()) return;
+    if (loss_ == Loss::mse) return;
     const auto width = static_cast<std::size_t>(outputs_);
     for (std::size_t i = 0; i < static_cast<std::size_t>(batch.count); ++i) {
       const std::span<const float> row = logits.subspan(i * width, width);
       if (batch.rows.empty())
-        confusion_->add(batch.labels[i], arg_max(row));
+        confusion_.add(batch.labels[i], arg_max(row));
       else
         add_row(batch.rows.subspan(i * width, width), row);
     }
   }
 
   void finish(EvalResult& result) const {
-    if (confusion_) {
-      result.confusion = confusion_->counts();
-      result.per_class = confusion_->per_class();
-    }
+    result.confusion = confusion_.counts();
+    result.per_class = confusion_.per_class();
     for (std::size_t c = 0; c < several_.size(); ++c) result.per_class.push_back(several_[c].metrics(names_[c]));
   }
 
@@ -92,8 +89,8 @@ class Outcome {
   static std::int64_t arg_max(std::span<const float> row) { return std::ranges::max_element(row) - row.begin(); }
 
   void add_row(std::span<const float> truth, std::span<const float> logits) {
-    if (loss_ == Loss::categorical_crossentropy) return confusion_->add(arg_max(truth), arg_max(logits));
-    if (confusion_) return confusion_->add(truth[0] > 0.5F ? 1 : 0, logits[0] > 0.0F ? 1 : 0);
+    if (loss_ == Loss::categorical_crossentropy) return confusion_.add(arg_max(truth), arg_max(logits));
+    if (!has_several()) return confusion_.add(truth[0] > 0.5F ? 1 : 0, logits[0] > 0.0F ? 1 : 0);
     for (std::size_t c = 0; c < several_.size(); ++c) {
       const bool there = truth[c] > 0.5F;
       const bool predicted = logits[c] > 0.0F;
@@ -103,11 +100,13 @@ class Outcome {
     }
   }
 
+  [[nodiscard]] bool has_several() const { return loss_ == Loss::binary_crossentropy && outputs_ > 1; }
+
   Loss loss_;
   std::int64_t outputs_;
-  std::optional<Confusion> confusion_;
-  std::vector<Counts> several_;
   std::vector<std::string> names_;
+  Confusion confusion_;
+  std::vector<Counts> several_;
 };
 
 std::int64_t choose_batch(const EvalOptions& options, const Config& config, const CheckpointInfo& info,

@@ -35,8 +35,8 @@ double learning_rate(const TrainConfig& train, std::int64_t step, std::int64_t s
     case ScheduleKind::constant: return lr * ramp;
     case ScheduleKind::step: {
       if (warming) return lr * ramp;
-      const auto epoch = static_cast<double>(step / steps_per_epoch);
-      return lr * std::pow(schedule.factor, std::floor(epoch / schedule.every_epochs));
+      const std::int64_t epoch = step / steps_per_epoch;
+      return lr * std::pow(schedule.factor, std::floor(static_cast<double>(epoch) / schedule.every_epochs));
     }
     case ScheduleKind::cosine: {
       if (warming) return lr * ramp;

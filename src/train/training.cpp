@@ -98,12 +98,11 @@ void Training::fill_parameters() {
     return;
   }
   initialize_parameters(setup_.graph, config_.train, tensor_);
-  if (options_.init) load_init();
+  if (options_.init) load_init(*options_.init);
 }
 
-void Training::load_init() {
-  const SafetensorsFile file(*options_.init);
-  notes_ = load_weights(file, *options_.init, setup_.graph, tensor_, true);
+void Training::load_init(const std::filesystem::path& path) {
+  notes_ = load_weights(SafetensorsFile(path), path, setup_.graph, tensor_, true);
   if (has_errors(notes_)) throw Error(std::move(notes_));
   reset_averages(setup_.graph, tensor_);
 }
@@ -127,7 +126,7 @@ DoneEvent Training::run() {
     }
     end_epoch();
   }
-  const DoneEvent done = done_event(stop_asked() && !state_.finished);
+  DoneEvent done = done_event(stop_asked() && !state_.finished);
   emit(done);
   return done;
 }
@@ -240,16 +239,16 @@ void Training::end_epoch() {
 /// Keeps what the best checkpoint and early stopping go by.
 void Training::follow(const EpochEvent& epoch) {
   const std::string metric = best_metric(config_.train.loss, val_loader_ != nullptr);
-  if (const double value = *metric_value(epoch, metric); improves(metric, value, state_.best)) {
-    state_.best = value;
+  if (const auto value = metric_value(epoch, metric); value && improves(metric, *value, state_.best)) {
+    state_.best = *value;
     state_.best_step = state_.step;
     state_.best_epoch = state_.epoch;
   }
   state_.best_val_accuracy = std::max(state_.best_val_accuracy, epoch.val_accuracy.value_or(0.0));
   if (!config_.train.early_stopping) return;
   const std::string& monitor = config_.train.early_stopping->monitor;
-  if (const double value = *metric_value(epoch, monitor); improves(monitor, value, state_.monitored)) {
-    state_.monitored = value;
+  if (const auto value = metric_value(epoch, monitor); value && improves(monitor, *value, state_.monitored)) {
+    state_.monitored = *value;
     state_.stale_epochs = 0;
   } else {
     ++state_.stale_epochs;

@@ -30,7 +30,7 @@ class Training {
   void make_plan();
   void make_loaders();
   void fill_parameters();
-  void load_init();
+  void load_init(const std::filesystem::path& path);
   void open_files();
 
   // The loop. run_steps is false when the run ends before the epoch does.

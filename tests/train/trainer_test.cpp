@@ -461,6 +461,65 @@ TEST_F(Trainer, the_same_number_comes_from_eval) {
   EXPECT_THROW((void)evaluate(out("run"), {.split = "nonsense"}), Error);
 }
 
+struct LossCase {
+  std::string loss, layers, labels;
+  std::size_t confusion, per_class;
+};
+
+TEST_F(Trainer, every_loss_trains_evaluates_and_predicts) {
+  // Six images of 4×4, three dark and three bright; labels by bytes.
+  std::string images(96, '\x10');
+  images.replace(48, 48, 48, '\xE0');
+  write_text(out("x.npy"), npy_bytes("|u1", "(6, 4, 4, 1)", images));
+  const auto rows = [](std::initializer_list<float> values) {
+    return std::string(reinterpret_cast<const char*>(values.begin()), values.size() * sizeof(float));
+  };
+  const std::string one_hot = rows({1, 0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1});
+  const std::string numbers("\0\0\0\1\1\1", 6);
+  const std::vector<LossCase> cases{
+      {"sparse_categorical_crossentropy", "{ dense = 2 }", npy_bytes("|u1", "(6,)", numbers), 2, 2},
+      {"sparse_categorical_crossentropy", "{ dense = 2, activation = \"softmax\" }", npy_bytes("|u1", "(6,)", numbers),
+       2, 2},
+      {"categorical_crossentropy", "{ dense = 2 }", npy_bytes("<f4", "(6, 2)", one_hot), 2, 2},
+      {"binary_crossentropy", "{ dense = 1 }", npy_bytes("|u1", "(6,)", numbers), 2, 2},
+      {"binary_crossentropy", "{ dense = 2 }", npy_bytes("<f4", "(6, 2)", one_hot), 0, 2},
+      {"mse", "{ dense = 2 }", npy_bytes("<f4", "(6, 2)", one_hot), 0, 0},
+  };
+  int number = 0;
+  for (const LossCase& c : cases) {
+    write_text(out("y.npy"), c.labels);
+    const std::string source =
+        "{ images = \"" + out("x.npy").string() + "\", labels = \"" + out("y.npy").string() + "\" }";
+    const std::string name = "run" + std::to_string(number++);
+    Recorder recorder;
+    const Config config_of = config({{"data.train", source},
+                                     {"data.val", source},
+                                     {"data.augment", "[]"},
+                                     {"model.input", "[4, 4, 1]"},
+                                     {"model.layers", "[{ flatten = true }, " + c.layers + "]"},
+                                     {"train.loss", "\"" + c.loss + "\""},
+                                     {"train.schedule", R"({ name = "constant" })"},
+                                     {"train.epochs", "40"},
+                                     {"train.batch", "6"},
+                                     {"train.ema", "0"}});
+    (void)train(config_of, options(name, recorder), recorder);
+    EXPECT_LT(recorder.losses().back(), 0.5 * recorder.losses().front()) << c.loss;
+    const EvalResult result = evaluate(out(name), {.threads = 1});
+    EXPECT_EQ(result.confusion.size(), c.confusion) << c.loss;
+    EXPECT_EQ(result.per_class.size(), c.per_class) << c.loss;
+    EXPECT_EQ(result.accuracy, c.loss == "mse" ? 0.0 : 1.0) << c.loss;
+    for (const ClassMetrics& metrics : result.per_class) {
+      EXPECT_EQ(metrics.f1, 1.0) << c.loss;
+      EXPECT_EQ(metrics.support, 3) << c.loss;
+    }
+    std::vector<Diagnostic> findings;
+    const std::vector<Prediction> predictions = predict(out(name), {out("x.npy")}, 1, findings);
+    ASSERT_EQ(predictions.size(), 6U) << c.loss;
+    EXPECT_EQ(predictions[5].label, c.loss == "mse" ? "" : "1") << c.loss;
+    EXPECT_TRUE(findings.empty());
+  }
+}
+
 TEST_F(Trainer, predicts_arrays_and_goes_on_after_what_cannot_be_read) {
   Recorder recorder;
   (void)train(config(), options("run", recorder), recorder);
