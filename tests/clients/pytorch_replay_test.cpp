@@ -144,13 +144,14 @@ std::vector<std::string> case_names() {
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, PyTorchReplay, testing::ValuesIn(case_names()), [](const testing::TestParamInfo<std::string>& test) {
-  std::string name = test.param;
-  for (char& letter : name) {
-    if (!std::isalnum(static_cast<unsigned char>(letter))) letter = '_';
-  }
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(All, PyTorchReplay, testing::ValuesIn(case_names()),
+                         [](const testing::TestParamInfo<std::string>& test) {
+                           std::string name = test.param;
+                           for (char& letter : name) {
+                             if (!std::isalnum(static_cast<unsigned char>(letter))) letter = '_';
+                           }
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace snug
