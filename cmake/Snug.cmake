@@ -45,6 +45,7 @@ function(snug_tests folder)
   set(target snug_${folder}_test)
   add_executable(${target} ${sources})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_options(${target} PRIVATE -O1)  # what is measured and proven is the libraries
   target_compile_definitions(${target} PRIVATE SNUG_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${target} PRIVATE snug_flags ${ARG_DEPENDS} GTest::gtest_main GTest::gmock)
   gtest_discover_tests(${target} TEST_PREFIX "${folder}." WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
