@@ -18,6 +18,9 @@ namespace snug {
 
 namespace {
 
+// A plan answers what would fit, whatever the data; cuDNN takes no larger batches either.
+constexpr std::int64_t kPlanBatchLimit = 65'535;
+
 [[noreturn]] void throw_option(const std::string& option, const std::string& text, std::string_view expected,
                                std::string_view example) {
   throw Error({.code = "C904",
@@ -85,7 +88,8 @@ int run(const Arguments& arguments) {
   if (has_errors(checked.findings)) throw Error(checked.findings);
   const RunSetup setup = setup_for_plan(config, checked);
   const auto backend = make_cpu_backend({.threads = threads});
-  const Plan plan = plan_run(config, setup, cpu_memory(), *backend, 0, arena_budget);
+  const Plan plan = plan_run(config, setup, cpu_memory(), *backend,
+                             {.arena_budget_bytes = arena_budget, .batch_limit = kPlanBatchLimit});
   print_result(arguments, plan_json(plan.report), to_text(plan.report, config.name));
   show_asides(arguments, checked.findings);
   return plan.report.fits ? 0 : 4;

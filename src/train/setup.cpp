@@ -251,7 +251,7 @@ std::int64_t largest_parameter(const Graph& graph) {
 }
 
 Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& device, Backend& backend,
-              std::int64_t batch, std::optional<std::int64_t> arena_budget_bytes) {
+              const PlanRunOptions& options) {
   const auto samples = [](const auto& split) { return split == nullptr ? std::int64_t{0} : split->info().samples; };
   PlanRequest request{.lowering = setup.lowering,
                       .batch = config.train.batch,
@@ -259,9 +259,10 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
                       .val_samples = samples(setup.splits.val),
                       .drop_last = config.data.drop_last,
                       .budget = config.memory.budget,
-                      .arena_budget_bytes = arena_budget_bytes,
+                      .arena_budget_bytes = options.arena_budget_bytes,
                       .checkpoint_bytes = checkpoint_bytes(config, setup.graph)};
-  if (batch > 0) request.batch = {.kind = BatchChoice::Kind::number, .number = batch};
+  request.batch_limit = options.batch_limit;
+  if (options.batch > 0) request.batch = {.kind = BatchChoice::Kind::number, .number = options.batch};
   const bool fixed = request.batch.kind == BatchChoice::Kind::number;
   DeviceMemory memory = without_data(device, setup.splits);
   const auto host = [&](std::int64_t size) { return host_bytes(config, setup, size, memory.free_bytes); };

@@ -45,11 +45,15 @@ void check_images(const Dataset& data, const Config& config, std::string_view wh
 /// In order, whole, without augmentation.
 [[nodiscard]] LoaderOptions eval_loader_options(const Config& config, std::int64_t batch, std::int64_t row_width);
 
-/// Plans the batch of the config, or `batch` when it is not 0 (a run that goes on keeps its batch). Host memory is that
-/// of the batch that comes out. `device`: asked for once the data was open. `arena_budget_bytes`: a bound of the arenas
-/// alone, besides memory.budget.
+struct PlanRunOptions {
+  std::int64_t batch = 0;  ///< instead of the config's, when not 0: a run that goes on keeps its batch
+  std::optional<std::int64_t> arena_budget_bytes;  ///< a bound of the arenas alone, besides memory.budget
+  std::int64_t batch_limit = 0;  ///< bounds batch = "max" and max_batch; 0: the number of training samples
+};
+/// Plans the batch of a run. Host memory is that of the batch that comes out. `device`: asked for once the data was
+/// open.
 [[nodiscard]] Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& device, Backend& backend,
-                            std::int64_t batch = 0, std::optional<std::int64_t> arena_budget_bytes = {});
+                            const PlanRunOptions& options = {});
 /// The finding on a plan that does not fit.
 [[nodiscard]] Diagnostic does_not_fit(const Config& config, const PlanReport& report);
 /// Data sets, prefetch rings, checkpoint buffer. Mapped files count as long as they fit in half of `free_bytes`:
