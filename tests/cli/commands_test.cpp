@@ -351,6 +351,16 @@ TEST_F(Commands, Devices) {
   expect_fields(object["devices"][0], "id name total_bytes free_bytes processes");
 }
 
+TEST_F(Commands, DevicesListsWhatTheDriverTells) {
+  const ProgramResult result =
+      run_program({"devices", "--json"}, "export LD_LIBRARY_PATH=" + std::string(SNUG_FAKE_NVML));
+  ASSERT_EQ(result.code, 0) << result.error;
+  const Json devices = Json::parse(result.out)["devices"];
+  ASSERT_EQ(devices.size(), 2U) << result.out;
+  EXPECT_EQ(devices[1], Json::parse(R"({"id":"cuda:0","name":"NVIDIA Test","total_bytes":85520809984,)"
+                                    R"("free_bytes":1000,"processes":[{"pid":42,"name":"python","bytes":7}]})"));
+}
+
 TEST_F(Commands, ProfilesCanBePlannedForButNotTrainedOn) {
   std::filesystem::create_directories(folder_ / "configs/devices");
   folder_.file("configs/devices/h200.toml",
