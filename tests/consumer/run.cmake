@@ -1,4 +1,4 @@
-# cmake -DBUILD=… -DSOURCE=… -DWORK=… -P run.cmake: installs BUILD into a fresh folder, moves it, builds and runs the
+# cmake -DBUILD=… -DSOURCE=… -DWORK=… -DGENERATOR=… -P run.cmake: installs BUILD into a fresh folder, moves it, builds and runs the
 # consumer against it, and runs the installed program.
 function(must)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
@@ -11,7 +11,7 @@ endfunction()
 file(REMOVE_RECURSE ${WORK})
 must(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/first)
 file(RENAME ${WORK}/first ${WORK}/moved)
-must(${CMAKE_COMMAND} -S ${SOURCE}/tests/consumer -B ${WORK}/build -DCMAKE_PREFIX_PATH=${WORK}/moved
+must(${CMAKE_COMMAND} -G ${GENERATOR} -S ${SOURCE}/tests/consumer -B ${WORK}/build -DCMAKE_PREFIX_PATH=${WORK}/moved
      -DCMAKE_BUILD_TYPE=Release)
 must(${CMAKE_COMMAND} --build ${WORK}/build)
 set(configs ${WORK}/moved/share/snug/configs)
