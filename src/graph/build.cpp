@@ -96,38 +96,56 @@ GraphBuilder::Result GraphBuilder::add(const Written& layer, Node node) {
   double largest = elements(node.output);
   for (const Parameter& parameter : node.parameters) largest = std::max(largest, elements(parameter.shape));
   if (largest > kMaxElements) return fault(size_finding(layer, largest));
-  if (node.op == NodeOp::dense) node.parameters.front().flattened_from = flattened_from(node.inputs.front());
+  const std::vector<Shape>& pieces = node.inputs.empty() ? flattened_[0] : flattened_[node.inputs.front().index()];
+  if (node.op == NodeOp::dense) node.parameters.front().flattened_from = pieces;
+  if (node.op == NodeOp::batchnorm) {
+    for (Parameter& parameter : node.parameters) parameter.flattened_from = pieces;
+  }
   if (!claim_names(layer, node)) return {};
   node.layer = layer_;
+  flattened_.push_back(flattened_from(node));
   graph_.nodes.push_back(std::move(node));
   return NodeId(static_cast<std::int64_t>(graph_.nodes.size()) - 1);
 }
 
-/// [h, w, c] of the image whose flattened values `id` still holds, one by one; else a scalar.
-Shape GraphBuilder::flattened_from(NodeId id) const {
-  const Node& node = graph_[id];
+/// The pieces of a flat output: see Parameter::flattened_from. `node` is not in the graph yet.
+std::vector<Shape> GraphBuilder::flattened_from(const Node& node) const {
+  if (node.output.rank() != 1) return {};
+  const auto of_input = [&](std::size_t i) { return flattened_[node.inputs[i].index()]; };
   switch (node.op) {
-    case NodeOp::flatten:
-      return shape(node.inputs[0]).rank() == 3 ? shape(node.inputs[0]) : flattened_from(node.inputs[0]);
+    case NodeOp::flatten: {
+      const Shape& input = shape(node.inputs[0]);
+      return input.rank() == 3 ? std::vector{input} : of_input(0);
+    }
     case NodeOp::batchnorm:
     case NodeOp::activation:
     case NodeOp::softmax:
-    case NodeOp::dropout: return node.output.rank() == 1 ? flattened_from(node.inputs[0]) : Shape{};
-    case NodeOp::add: {
-      if (node.output.rank() != 1) return {};
-      const Shape first = flattened_from(node.inputs[0]);
-      return first == flattened_from(node.inputs[1]) ? first : Shape{};
-    }
+    case NodeOp::dropout: return of_input(0);
+    case NodeOp::add: return of_input(0) == of_input(1) ? of_input(0) : std::vector<Shape>{};
+    case NodeOp::concat: return joined_from(node);
     case NodeOp::input:
     case NodeOp::conv:
     case NodeOp::dense:
     case NodeOp::maxpool:
     case NodeOp::avgpool:
     case NodeOp::adaptive_avgpool:
-    case NodeOp::concat:
     case NodeOp::scale_channels: return {};
   }
   return {};
+}
+
+/// The pieces of all inputs; nothing where none of them is a flattened map.
+std::vector<Shape> GraphBuilder::joined_from(const Node& concat) const {
+  std::vector<Shape> pieces;
+  bool maps = false;
+  for (const NodeId input : concat.inputs) {
+    const std::vector<Shape>& own = flattened_[input.index()];
+    maps = maps || !own.empty();
+    if (own.empty()) pieces.push_back(shape(input));
+    pieces.insert(pieces.end(), own.begin(), own.end());
+  }
+  if (!maps) pieces.clear();
+  return pieces;
 }
 
 /// Two tensors of a checkpoint cannot have one name.
@@ -181,6 +199,7 @@ void GraphBuilder::drop_unfinished() {
     std::erase_if(graph_.nodes, [id](const Node& node) { return node.layer == id; });
     graph_.layers.pop_back();
   }
+  flattened_.resize(graph_.nodes.size());
 }
 
 }  // namespace snug

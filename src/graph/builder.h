@@ -91,13 +91,15 @@ class GraphBuilder {
   Result fault(Diagnostic diagnostic);
   void drop_unfinished();
   [[nodiscard]] Shape shape(NodeId id) const { return graph_[id].output; }
-  [[nodiscard]] Shape flattened_from(NodeId id) const;
+  [[nodiscard]] std::vector<Shape> flattened_from(const Node& node) const;
+  [[nodiscard]] std::vector<Shape> joined_from(const Node& concat) const;
   [[nodiscard]] bool strides_between(std::size_t first_node) const;
 
   const ModelConfig& model_;
   std::vector<Diagnostic>& findings_;
   Graph graph_;
-  LayerId layer_;  ///< of the nodes that are being added
+  LayerId layer_;                                  ///< of the nodes that are being added
+  std::vector<std::vector<Shape>> flattened_{{}};  ///< by node, the input first: see Parameter::flattened_from
   std::map<std::string, Position, std::less<>> parameter_names_;
 };
 

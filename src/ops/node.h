@@ -46,8 +46,9 @@ struct Parameter {
   ParameterKind kind = ParameterKind::conv_weight;
   Shape shape;
   std::int64_t fan_in = 0, fan_out = 0;  ///< of weights, for the initialiser
-  Shape flattened_from;  ///< of a dense weight behind flatten: [h, w, c]; in checkpoints its columns are in (c, h, w)
-                         ///< order
+  /// Of dense weights and norms behind flatten: the pieces that their columns or channels stand for, in order. [h, w,
+  /// c] is a flattened map, which checkpoints hold in (c, h, w) order; [n] are values of no map. Empty: none is one.
+  std::vector<Shape> flattened_from;
   /// Trained by the optimizer (running statistics are not).
   [[nodiscard]] bool trainable() const {
     return kind != ParameterKind::running_mean && kind != ParameterKind::running_var;

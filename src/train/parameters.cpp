@@ -12,29 +12,45 @@ namespace snug {
 
 namespace {
 
-/// Calls visit(place in the program, place in the checkpoint) for every element of a weight whose axes change.
-/// Seen from the checkpoint it is [rows][channels][spatial]; in the program [rows][spatial][channels].
-template <class Visit>
-void visit_channels_first(std::int64_t rows, std::int64_t channels, std::int64_t spatial, Visit visit) {
-  for (std::int64_t row = 0; row < rows; ++row)
-    for (std::int64_t c = 0; c < channels; ++c)
-      for (std::int64_t s = 0; s < spatial; ++s)
-        visit(static_cast<std::size_t>((row * spatial + s) * channels + c),
-              static_cast<std::size_t>((row * channels + c) * spatial + s));
-}
+/// Columns [begin, begin + channels · spatial) of every row: [spatial][channels] in the program, [channels][spatial] in
+/// the checkpoint.
+struct Piece {
+  std::int64_t begin = 0, channels = 1, spatial = 1;
+};
 
 struct Permutation {
-  std::int64_t rows = 1, channels = 1, spatial = 1;
+  std::int64_t rows = 1, columns = 1;
+  std::vector<Piece> pieces;
 };
 
 Permutation permutation(const Parameter& parameter) {
   const Shape& shape = parameter.shape;
+  const std::int64_t elements = shape.elements();
   if (parameter.kind == ParameterKind::conv_weight)
-    return {.rows = shape[0], .channels = shape[3], .spatial = shape[1] * shape[2]};
-  const Shape& from = parameter.flattened_from;
-  if (parameter.kind == ParameterKind::dense_weight && from.rank() == 3)
-    return {.rows = shape[0], .channels = from[2], .spatial = from[0] * from[1]};
-  return {.rows = shape.elements()};
+    return {.rows = shape[0], .columns = elements / shape[0], .pieces = {{0, shape[3], shape[1] * shape[2]}}};
+  if (parameter.flattened_from.empty()) return {.rows = 1, .columns = elements, .pieces = {{0, 1, elements}}};
+  Permutation result{.rows = elements / shape.back(), .columns = shape.back(), .pieces = {}};
+  std::int64_t begin = 0;
+  for (const Shape& from : parameter.flattened_from) {
+    const std::int64_t channels = from.rank() == 3 ? from[2] : 1;
+    result.pieces.push_back({begin, channels, from.elements() / channels});
+    begin += from.elements();
+  }
+  ensure(begin == result.columns, "the pieces are all of the columns");
+  return result;
+}
+
+/// Calls visit(place in the program, place in the checkpoint) for every element.
+template <class Visit>
+void visit_elements(const Permutation& p, Visit visit) {
+  for (std::int64_t row = 0; row < p.rows; ++row)
+    for (const Piece& piece : p.pieces)
+      for (std::int64_t c = 0; c < piece.channels; ++c)
+        for (std::int64_t s = 0; s < piece.spatial; ++s) {
+          const std::int64_t begin = row * p.columns + piece.begin;
+          visit(static_cast<std::size_t>(begin + s * piece.channels + c),
+                static_cast<std::size_t>(begin + c * piece.spatial + s));
+        }
 }
 
 void check_sizes(const Parameter& parameter, std::size_t a, std::size_t b) {
@@ -96,16 +112,14 @@ std::vector<std::int64_t> checkpoint_shape(const Parameter& parameter) {
 
 void to_checkpoint_order(const Parameter& parameter, std::span<const float> values, std::span<float> stored) {
   check_sizes(parameter, values.size(), stored.size());
-  const Permutation p = permutation(parameter);
-  visit_channels_first(p.rows, p.channels, p.spatial,
-                       [&](std::size_t inside, std::size_t outside) { stored[outside] = values[inside]; });
+  visit_elements(permutation(parameter),
+                 [&](std::size_t inside, std::size_t outside) { stored[outside] = values[inside]; });
 }
 
 void from_checkpoint_order(const Parameter& parameter, std::span<const float> stored, std::span<float> values) {
   check_sizes(parameter, values.size(), stored.size());
-  const Permutation p = permutation(parameter);
-  visit_channels_first(p.rows, p.channels, p.spatial,
-                       [&](std::size_t inside, std::size_t outside) { values[inside] = stored[outside]; });
+  visit_elements(permutation(parameter),
+                 [&](std::size_t inside, std::size_t outside) { values[inside] = stored[outside]; });
 }
 
 void initialize_parameters(const Graph& graph, const TrainConfig& train, const TensorLookup& tensor) {

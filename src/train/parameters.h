@@ -1,4 +1,4 @@
-// Parameters between the program (convolutions OHWI, flattened columns channels last) and checkpoints (PyTorch's axis
+// Parameters between the program (convolutions OHWI, flattened maps channels last) and checkpoints (PyTorch's axis
 // order), and their initial values.
 #pragma once
 

@@ -236,17 +236,22 @@ TEST(Nodes, TakeTheModelsBatchNormMomentum) {
 struct FlattenCase {
   std::string name;
   LayerList between;  // flatten and the dense layer
-  Shape flattened_from;
+  std::vector<Shape> flattened_from;
 };
 TEST(Flatten, IsRememberedByTheDenseLayerThatReadsIt) {
   const std::vector<FlattenCase> cases{
-      {"alone", {}, {6, 5, 4}},
-      {"dropout", {layer(DropoutLayer{.rate = 0.5})}, {6, 5, 4}},
-      {"relu, dropout", {layer(ActivationLayer{Activation::relu}), layer(DropoutLayer{.rate = 0.5})}, {6, 5, 4}},
-      {"flatten twice", {layer(FlattenLayer{})}, {6, 5, 4}},
+      {"alone", {}, {{6, 5, 4}}},
+      {"dropout", {layer(DropoutLayer{.rate = 0.5})}, {{6, 5, 4}}},
+      {"relu, dropout", {layer(ActivationLayer{Activation::relu}), layer(DropoutLayer{.rate = 0.5})}, {{6, 5, 4}}},
+      {"flatten twice", {layer(FlattenLayer{})}, {{6, 5, 4}}},
       {"dense", {layer(DenseLayer{.units = 3})}, {}},
-      {"residual of batchnorm", {layer(ResidualLayer{.body = {layer(BatchNormLayer{})}})}, {6, 5, 4}},
-      {"concat", {layer(BranchesLayer{{{}, {layer(DenseLayer{.units = 3})}}})}, {}},
+      {"batchnorm", {layer(BatchNormLayer{})}, {{6, 5, 4}}},
+      {"residual of batchnorm", {layer(ResidualLayer{.body = {layer(BatchNormLayer{})}})}, {{6, 5, 4}}},
+      {"concat with a dense layer", {layer(BranchesLayer{{{}, {layer(DenseLayer{.units = 3})}}})}, {{6, 5, 4}, {3}}},
+      {"concat with itself", {layer(BranchesLayer{{{}, {}}})}, {{6, 5, 4}, {6, 5, 4}}},
+      {"concat of dense layers",
+       {layer(BranchesLayer{{{layer(DenseLayer{.units = 3})}, {layer(DenseLayer{.units = 2})}}})},
+       {}},
   };
   for (const FlattenCase& c : cases) {
     LayerList layers{layer(FlattenLayer{})};
@@ -257,7 +262,27 @@ TEST(Flatten, IsRememberedByTheDenseLayerThatReadsIt) {
     EXPECT_EQ(built.graph[built.graph.output].parameters[0].flattened_from, c.flattened_from) << c.name;
   }
   const Built pooled = build({6, 5, 4}, {layer(GlobalAveragePoolLayer{}), layer(DenseLayer{.units = 2})});
-  EXPECT_EQ(pooled.graph[pooled.graph.output].parameters[0].flattened_from, Shape{});
+  EXPECT_TRUE(pooled.graph[pooled.graph.output].parameters[0].flattened_from.empty());
+}
+
+TEST(Flatten, IsRememberedByANormWithAllItsTensors) {
+  const Built built = build({6, 5, 4}, {layer(FlattenLayer{}), layer(BatchNormLayer{})});
+  for (const Parameter& parameter : built.graph[built.graph.output].parameters) {
+    EXPECT_EQ(parameter.flattened_from, (std::vector<Shape>{{6, 5, 4}})) << parameter.name;
+  }
+  const Built map = build({6, 5, 4}, {layer(BatchNormLayer{})});
+  EXPECT_TRUE(map.graph[map.graph.output].parameters[0].flattened_from.empty());
+}
+
+TEST(Flatten, OfMapsIsRememberedWhereTheyAreJoined) {
+  const auto pooled = [](std::int64_t size) {
+    return LayerList{layer(AdaptiveAveragePoolLayer{{size, size}}), layer(FlattenLayer{})};
+  };
+  const Built built = build({6, 5, 4}, {layer(BranchesLayer{{pooled(2), {layer(GlobalAveragePoolLayer{})}, pooled(3)}}),
+                                        layer(DenseLayer{.units = 2})});
+  ASSERT_THAT(built.findings, IsEmpty());
+  EXPECT_EQ(built.graph[built.graph.output].parameters[0].flattened_from,
+            (std::vector<Shape>{{2, 2, 4}, {4}, {3, 3, 4}}));
 }
 
 TEST(Parameters, KnowTheirFanIn) {

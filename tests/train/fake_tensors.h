@@ -61,7 +61,7 @@ inline Graph small_graph() {
                                 .shape = {2, 24},
                                 .fan_in = 24,
                                 .fan_out = 2,
-                                .flattened_from = {2, 3, 4}},
+                                .flattened_from = {{2, 3, 4}}},
                                {.name = "d.bias", .kind = ParameterKind::bias, .shape = {2}}};
   graph.output = NodeId(3);
   return graph;

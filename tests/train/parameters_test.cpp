@@ -23,12 +23,34 @@ TEST(Parameters, convolutions_go_to_out_in_height_width) {
 TEST(Parameters, columns_behind_flatten_go_to_channels_first) {
   // Two pixels with two channels: inside (p0c0 p0c1 p1c0 p1c1), in the checkpoint (c0p0 c0p1 c1p0 c1p1).
   const Parameter parameter{
-      .name = "w", .kind = ParameterKind::dense_weight, .shape = {2, 4}, .flattened_from = {1, 2, 2}};
+      .name = "w", .kind = ParameterKind::dense_weight, .shape = {2, 4}, .flattened_from = {{1, 2, 2}}};
   EXPECT_EQ(checkpoint_shape(parameter), (std::vector<std::int64_t>{2, 4}));
   const std::vector<float> inside{1, 2, 3, 4, 5, 6, 7, 8};
   std::vector<float> stored(8);
   to_checkpoint_order(parameter, inside, stored);
   EXPECT_EQ(stored, (std::vector<float>{1, 3, 2, 4, 5, 7, 6, 8}));
+}
+
+TEST(Parameters, norms_behind_flatten_go_to_channels_first) {
+  const Parameter parameter{
+      .name = "n", .kind = ParameterKind::running_var, .shape = {6}, .flattened_from = {{1, 3, 2}}};
+  std::vector<float> stored(6);
+  to_checkpoint_order(parameter, std::vector<float>{1, 2, 3, 4, 5, 6}, stored);
+  EXPECT_EQ(stored, (std::vector<float>{1, 3, 5, 2, 4, 6}));
+}
+
+TEST(Parameters, each_joined_piece_is_ordered_by_itself) {
+  // A flattened map of two pixels and two channels, three plain values, a map of three pixels and one channel.
+  const Parameter parameter{.name = "w",
+                            .kind = ParameterKind::dense_weight,
+                            .shape = {2, 10},
+                            .flattened_from = {{1, 2, 2}, {3}, {3, 1, 1}}};
+  std::vector<float> inside(20), stored(20), back(20);
+  std::iota(inside.begin(), inside.end(), 1.0F);
+  to_checkpoint_order(parameter, inside, stored);
+  EXPECT_EQ(stored, (std::vector<float>{1, 3, 2, 4, 5, 6, 7, 8, 9, 10, 11, 13, 12, 14, 15, 16, 17, 18, 19, 20}));
+  from_checkpoint_order(parameter, stored, back);
+  EXPECT_EQ(back, inside);
 }
 
 TEST(Parameters, other_tensors_stay_and_every_order_comes_back) {
