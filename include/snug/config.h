@@ -100,6 +100,7 @@ enum class Balance { none, weights, sampler };
 
 struct DataConfig {
   std::optional<DataSource> train, val, test;
+  std::string root;      ///< the folder that sources' files are below; empty where none has files
   double val_split = 0;  ///< 0: none
   Normalize normalize;
   std::vector<Augmentation> augment;
@@ -343,7 +344,7 @@ struct Config {
 
 struct ConfigOptions {
   std::vector<std::pair<std::string, std::string>> set;  ///< --set KEY=VALUE, in order
-  std::optional<std::filesystem::path> data_root;        ///< instead of the config's folder
+  std::optional<std::filesystem::path> data_root;        ///< instead of data.root, and of the config's folder
   bool model_only = false;  ///< accept a bare model file (`summary`, `plan`); data and train keep their defaults
 };
 

@@ -80,6 +80,7 @@ struct EvalResult {
 };
 struct EvalOptions {
   std::optional<Config> config;  ///< instead of the checkpoint's own
+  ConfigOptions changes;         ///< of the checkpoint's own
   std::string split = "val";     ///< train, val, test
   std::int64_t batch = 0;        ///< 0: the training's
   int threads = 0;

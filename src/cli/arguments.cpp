@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "config/keys.h"
 #include "snug/diagnostic.h"
 
 namespace snug {
@@ -31,6 +32,9 @@ constexpr std::array<LaterOption, 8> kLaterOptions{{{"check", "--full"},
                                                     {"plan", "--report"},
                                                     {"plan", "--timeline"}}};
 
+std::string_view without_dashes(std::string_view word) {
+  return word.substr(std::min(word.find_first_not_of('-'), word.size()));
+}
 std::string name_of(std::string_view word) { return std::string(word.substr(0, word.find('='))); }
 
 Diagnostic unknown_option(std::string_view command, std::span<const Option> options, const std::string& word) {
@@ -42,6 +46,12 @@ Diagnostic unknown_option(std::string_view command, std::span<const Option> opti
       return usage("C907", name, fmt::format("`snug {} {}` is not in this version", command, name),
                    fmt::format("snug {} --help lists the options of this version", command));
     }
+  }
+  const bool takes_settings = std::ranges::find(options, "set", &Option::name) != options.end() &&
+                              std::ranges::find(options, without_dashes(name), &Option::name) == options.end();
+  if (const std::string key = config::dotted_key(without_dashes(name)); takes_settings && !key.empty()) {
+    return usage("C901", name, fmt::format("{} is a key of the config, not an option of `snug {}`", name, command),
+                 fmt::format("--set {}=VALUE", key));
   }
   const auto near = nearest(name, known);
   const std::string hint =

@@ -52,11 +52,17 @@ bool is_gpu_name(std::string_view name) {
 
 }  // namespace
 
-Config read_config(const std::string& path, const Arguments& arguments, bool model_only) {
-  ConfigOptions options{.set = arguments.settings(), .data_root = {}, .model_only = model_only};
+ConfigOptions config_options(const Arguments& arguments) {
+  ConfigOptions options{.set = arguments.settings(), .data_root = {}};
   if (const auto epochs = arguments.integer("epochs", 1))
     options.set.emplace_back("train.epochs", std::to_string(*epochs));
   if (const auto root = arguments.text("data-root")) options.data_root = *root;
+  return options;
+}
+
+Config read_config(const std::string& path, const Arguments& arguments, bool model_only) {
+  ConfigOptions options = config_options(arguments);
+  options.model_only = model_only;
   return load_config(path, options);
 }
 

@@ -19,6 +19,8 @@ inline constexpr Option kDeviceOption{"device", "D", "cpu, cuda, cuda:N, or a pr
 inline constexpr Option kThreadsOption{"threads", "N", "cores to use (all)"};
 inline constexpr Option kEpochsOption{"epochs", "N", "instead of the config's train.epochs"};
 
+/// What --set, --epochs and --data-root change of a config, where the command has them.
+[[nodiscard]] ConfigOptions config_options(const Arguments& arguments);
 /// The config that `path` names, with --set, --epochs and --data-root taken into account where the command has them.
 [[nodiscard]] Config read_config(const std::string& path, const Arguments& arguments, bool model_only = false);
 

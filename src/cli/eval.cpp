@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "data/findings.h"
 #include "report/reports.h"
 #include "snug/trainer.h"
 
@@ -25,22 +26,22 @@ std::string read_split(const Arguments& arguments) {
                .fix = fmt::format("--split {}", near.value_or("val"))});
 }
 
-/// Without --config the checkpoint's own config counts, which options cannot change.
-void require_config_for(const Arguments& arguments) {
-  if (arguments.has("config")) return;
-  for (const std::string_view option : {"set", "data-root"}) {
-    if (!arguments.has(option)) continue;
-    throw Error({.code = "C913",
-                 .where = fmt::format("--{}", option),
-                 .what = fmt::format("--{} changes a config, and none is given", option),
-                 .fix = fmt::format("--config RUN/config.toml --{} …", option)});
-  }
+void require_checkpoint(const std::string& path) {
+  if (!path.ends_with(".toml")) return;
+  throw Error({.code = "C913",
+               .where = path,
+               .what = fmt::format("{} is a config; eval takes a checkpoint or a run folder", brief_name(path)),
+               .fix = fmt::format("snug eval RUN --config {}", path)});
 }
 
 int run(const Arguments& arguments) {
   require_cpu(arguments, DeviceUse::train);
-  require_config_for(arguments);
-  EvalOptions options{.config = {}, .split = read_split(arguments), .batch = 0, .threads = thread_count(arguments)};
+  require_checkpoint(arguments.positional()[0]);
+  EvalOptions options{.config = {},
+                      .changes = config_options(arguments),
+                      .split = read_split(arguments),
+                      .batch = 0,
+                      .threads = thread_count(arguments)};
   if (const auto config = arguments.text("config")) options.config = read_config(*config, arguments);
   const EvalResult result = evaluate(arguments.positional()[0], options);
   print_result(arguments, to_json(result), to_text(result));

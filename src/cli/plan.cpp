@@ -11,15 +11,13 @@
 #include "cli/checked.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "data/findings.h"
 #include "report/reports.h"
 #include "train/event_json.h"
 
 namespace snug {
 
 namespace {
-
-// A plan answers what would fit, whatever the data; cuDNN takes no larger batches either.
-constexpr std::int64_t kPlanBatchLimit = 65'535;
 
 [[noreturn]] void throw_option(const std::string& option, const std::string& text, std::string_view expected,
                                std::string_view example) {
@@ -59,7 +57,7 @@ std::optional<std::int64_t> parse_arena_budget(const Arguments& arguments) {
 bool only_data_missing(const CheckedRun& checked) {
   if (checked.splits) return false;
   return std::ranges::all_of(checked.findings, [](const Diagnostic& finding) {
-    return finding.severity != Severity::error || finding.code.starts_with('D');
+    return finding.severity != Severity::error || is_missing_file(finding);
   });
 }
 
@@ -88,8 +86,9 @@ int run(const Arguments& arguments) {
   if (has_errors(checked.findings)) throw Error(checked.findings);
   const RunSetup setup = setup_for_plan(config, checked);
   const auto backend = make_cpu_backend({.threads = threads});
-  const Plan plan = plan_run(config, setup, cpu_memory(), *backend,
-                             {.arena_budget_bytes = arena_budget, .batch_limit = kPlanBatchLimit});
+  // What would fit is the question, whatever the data: the number of samples does not bound the batch.
+  const Plan plan =
+      plan_run(config, setup, cpu_memory(), *backend, {.arena_budget_bytes = arena_budget, .batch_limit = kBatchLimit});
   print_result(arguments, plan_json(plan.report), to_text(plan.report, config.name));
   show_asides(arguments, checked.findings);
   return plan.report.fits ? 0 : 4;

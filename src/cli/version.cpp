@@ -36,7 +36,7 @@ int run(const Arguments& arguments) {
   const dnnl_version_t* dnnl = dnnl_version();
   const VersionReport report{
       .version = kVersion,
-      .compiler = __VERSION__,
+      .compiler = SNUG_COMPILER,
       .libraries = {{"oneDNN", fmt::format("{}.{}.{}", dnnl->major, dnnl->minor, dnnl->patch)},
                     {"zlib", zlibVersion()},
                     {"fmt", fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)},

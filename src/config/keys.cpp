@@ -92,6 +92,15 @@ const Scope& scope(std::string_view name) {
 
 Words layer_kinds() { return kKinds; }
 
+std::string dotted_key(std::string_view name) {
+  std::string wanted(name);
+  std::ranges::replace(wanted, '-', '_');
+  for (const std::string_view table : {"train", "optimizer", "schedule", "memory", "data"}) {
+    if (find_key(table, wanted) != nullptr) return fmt::format("{}.{}", scope(table).title, wanted);
+  }
+  return "";
+}
+
 std::span<const Key* const> keys_of(std::string_view scope) {
   // Made once: every table that is read asks for its keys.
   static const auto kByScope = [] {

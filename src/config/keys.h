@@ -86,6 +86,10 @@ struct Scope {
 [[nodiscard]] const Key* find_key(std::string_view scope, std::string_view name);
 [[nodiscard]] std::vector<std::string> key_names(std::string_view scope);
 
+/// "train.optimizer.lr" for "lr": the key of the training, data or memory tables with this name, also written with "-"
+/// for "_"; empty if there is none.
+[[nodiscard]] std::string dotted_key(std::string_view name);
+
 /// "an integer of at least 1, or one of \"auto\", \"max\"".
 [[nodiscard]] std::string describe_forms(const Key& key);
 /// "at least 0 and below 1"; empty without bounds.

@@ -135,13 +135,13 @@ void check_name(const TableReader& reader, Config& out) {
                           "name = \"mnist\"");
 }
 
-void read_root(const Value& root, const fs::path& data_folder, bool model_only, Config& out, Findings& findings) {
+void read_root(const Value& root, const DataFolders& data_folders, bool model_only, Config& out, Findings& findings) {
   const TableReader reader(root, "top", "", findings);
   check_name(reader, out);
   // A whole config may be given where a model is enough; then it is checked as a whole.
   const bool required = !model_only;
   if (const Value* data = reader.find("data")) {
-    read_data(*data, data_folder, required, out.data, findings);
+    read_data(*data, data_folders, required, out.data, findings);
   } else if (required && !reader.has("data")) {
     findings.error("C008", root.where, "the config has no [data] with \"train\"", std::string(kSampleData));
   }
@@ -160,7 +160,7 @@ Config build(std::optional<Value> root, const fs::path& file, const ConfigOption
   if (root) {
     apply_overrides(options.set, *root, findings);
     include_model_file(*root, file.parent_path(), findings);
-    read_root(*root, options.data_root.value_or(file.parent_path()), options.model_only, out, findings);
+    read_root(*root, {file.parent_path(), options.data_root}, options.model_only, out, findings);
     collect_positions(*root, "", out.positions);
   }
   const bool failed = findings.has_errors();

@@ -235,14 +235,19 @@ void read_choices(const TableReader& reader, DataConfig& out) {
 
 }  // namespace
 
-void read_data(const Value& table, const std::filesystem::path& folder, bool required, DataConfig& out,
-               Findings& findings) {
+void read_data(const Value& table, const DataFolders& folders, bool required, DataConfig& out, Findings& findings) {
   const TableReader reader(table, "data", "data", findings);
   if (required) reader.require("train");
   read_choices(reader, out);
+  std::string root;
+  reader.read("root", root);
+  const std::filesystem::path folder = folders.data_root.value_or(folders.config / root);
   if (const Value* source = reader.find("train")) read_source(*source, "data.train", folder, out.train, findings);
   if (const Value* source = reader.find("val")) read_source(*source, "data.val", folder, out.val, findings);
   if (const Value* source = reader.find("test")) read_source(*source, "data.test", folder, out.test, findings);
+  for (const auto* source : {&out.train, &out.val, &out.test}) {
+    if (*source && (*source)->format != DataFormat::synthetic) out.root = folder.empty() ? "." : folder.string();
+  }
   if (const Value* value = reader.find("normalize")) read_normalize(*value, "data.normalize", out.normalize, findings);
   if (const Value* list = reader.find("augment")) {
     for (std::size_t i = 0; i < list->items.size(); ++i) {

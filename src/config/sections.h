@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
 #include "config/findings.h"
 #include "config/value.h"
@@ -9,9 +10,12 @@
 
 namespace snug::config {
 
-/// `folder`: what relative paths of data start from.
-void read_data(const Value& table, const std::filesystem::path& folder, bool required, DataConfig& out,
-               Findings& findings);
+/// What relative paths of data start from: `data_root`, else the key data.root, else the config's own folder.
+struct DataFolders {
+  std::filesystem::path config;
+  std::optional<std::filesystem::path> data_root;
+};
+void read_data(const Value& table, const DataFolders& folders, bool required, DataConfig& out, Findings& findings);
 void read_model(const Value& table, ModelConfig& out, Findings& findings);
 void read_train(const Value& table, TrainConfig& out, Findings& findings);
 void read_memory(const Value& table, MemoryConfig& out, Findings& findings);

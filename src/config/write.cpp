@@ -1,5 +1,7 @@
 #include <cmath>
+#include <filesystem>
 #include <type_traits>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -20,7 +22,6 @@ std::string text_of(std::string_view value) { return string_text(value); }
 std::string text_of(const Extent2& extent) {
   return extent[0] == extent[1] ? std::to_string(extent[0]) : fmt::format("[{}, {}]", extent[0], extent[1]);
 }
-std::string text_of(const DataSource& source);
 std::string text_of(const Augmentation& augmentation);
 std::string text_of(const LayerConfig& layer);
 std::string text_of(const OptimizerConfig& optimizer);
@@ -67,25 +68,32 @@ class Entries {
 
 std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
 
-std::string text_of(const DataSource& source) {
+/// From the root where the file lies below it, so that a moved data set needs one line changed; else absolute.
+std::string from_root(const std::string& path, const std::string& root) {
+  const std::filesystem::path whole = absolute(path);
+  const std::filesystem::path below = root.empty() ? whole : whole.lexically_relative(root);
+  return below.empty() || *below.begin() == ".." ? whole.string() : below.string();
+}
+
+std::string text_of(const DataSource& source, const std::string& root) {
   Entries out;
   out.add("format", to_string(source.format));
   switch (source.format) {
     case DataFormat::idx:
     case DataFormat::numpy:
-      out.add("images", absolute(source.images));
-      out.add("labels", absolute(source.labels));
+      out.add("images", from_root(source.images, root));
+      out.add("labels", from_root(source.labels, root));
       break;
     case DataFormat::cifar10:
     case DataFormat::cifar100: {
       std::vector<std::string> files;
-      for (const std::string& file : source.files) files.push_back(absolute(file));
+      for (const std::string& file : source.files) files.push_back(from_root(file, root));
       out.add("files", files);
       break;
     }
     case DataFormat::folder:
     case DataFormat::csv:
-    case DataFormat::pack: out.add(to_string(source.format), absolute(source.path)); break;
+    case DataFormat::pack: out.add(to_string(source.format), from_root(source.path, root)); break;
     case DataFormat::synthetic:
       out.add("synthetic", source.synthetic);
       out.add("count", source.count);
@@ -133,9 +141,12 @@ std::string text_of(const Augmentation& augmentation) {
 
 std::string data_lines(const DataConfig& data) {
   Entries out;
-  out.add("train", data.train);
-  out.add("val", data.val);
-  out.add("test", data.test);
+  const std::string root = data.root.empty() ? "" : absolute(data.root);
+  if (!root.empty()) out.add("root", root);
+  for (const auto& [key, source] :
+       {std::pair{"train", &data.train}, std::pair{"val", &data.val}, std::pair{"test", &data.test}}) {
+    if (*source) out.raw(key, text_of(**source, root));
+  }
   out.add("val_split", data.val_split, 0);
   if (data.normalize.kind != Normalization::by_type) out.raw("normalize", text_of(data.normalize));
   if (!data.augment.empty()) out.add("augment", data.augment);

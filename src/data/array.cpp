@@ -42,10 +42,10 @@ Diagnostic missing_file(const std::string& path, FileUse use) {
   const fs::path folder = fs::path(path).parent_path();
   std::error_code error;
   if (!folder.empty() && !fs::is_directory(folder, error)) {
-    return data_finding(
-        use, DataFault::missing, path,
-        fmt::format("{} is not there: its folder {} does not exist", brief_name(path), shorten(folder.string(), 60)),
-        "--data-root FOLDER   # the folder that paths of the config start from");
+    return data_finding(use, DataFault::missing, folder.string(),
+                        fmt::format("the folder {} does not exist; the config's data are looked for there",
+                                    shorten(folder.string(), 60)),
+                        "--data-root FOLDER   # the folder that paths of the config start from");
   }
   const auto near = nearest_neighbour(path);
   const std::string what = fmt::format("{} is not there{}", brief_name(path),

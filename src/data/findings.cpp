@@ -33,6 +33,10 @@ Diagnostic data_finding(FileUse use, DataFault fault, std::string where, std::st
   return finding(family, fault, std::move(where), what, std::move(fix));
 }
 
+bool is_missing_file(const Diagnostic& finding) {
+  return finding.code == fmt::format("D{}", static_cast<int>(DataFault::missing));
+}
+
 Diagnostic unsupported_finding(std::string where, std::string_view what, std::string fix) {
   return finding('C', DataFault::unsupported, std::move(where), what, std::move(fix));
 }

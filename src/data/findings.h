@@ -49,6 +49,9 @@ enum class DataFault {
 [[nodiscard]] Diagnostic data_finding(FileUse use, DataFault fault, std::string where, std::string_view what,
                                       std::string fix);
 /// The same in family C.
+/// Whether the finding is about a data file or folder that is not there.
+[[nodiscard]] bool is_missing_file(const Diagnostic& finding);
+
 [[nodiscard]] Diagnostic unsupported_finding(std::string where, std::string_view what, std::string fix);
 
 /// `text` with its middle left out when it is longer than `limit` bytes; whole UTF-8 characters.

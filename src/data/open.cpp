@@ -186,6 +186,19 @@ void split_train(Splits& splits, const DataConfig& config, std::uint64_t seed, F
   splits.val = make_view(whole, std::move(indices.val), 0, whole->info().classes, false);
 }
 
+/// One fault is one finding: what is wrong with every split in the same words, and mended by the same line, is told
+/// once.
+void drop_repeated(Findings& findings) {
+  Findings kept;
+  for (Diagnostic& finding : findings) {
+    const bool told = std::ranges::any_of(kept, [&](const Diagnostic& other) {
+      return other.code == finding.code && other.what == finding.what && other.fix == finding.fix;
+    });
+    if (!told) kept.push_back(std::move(finding));
+  }
+  findings = std::move(kept);
+}
+
 void check_labelled(const DataSource& source, std::string_view name, Findings& findings) {
   const bool arrays = source.format == DataFormat::idx || source.format == DataFormat::numpy;
   if (!arrays || !source.labels.empty()) return;
@@ -207,6 +220,7 @@ std::shared_ptr<const Dataset> open_source(const DataSource& source, const DataC
   Findings findings;
   check_supported(config, findings);
   auto data = open_one(source, config, input, seed, split_of(source, config), findings);
+  drop_repeated(findings);
   if (!findings.empty()) throw Error(std::move(findings));
   return data;
 }
@@ -230,6 +244,7 @@ Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& in
     if (splits.test) check_agree(*splits.train, *splits.test, "test", findings);
     if (config.val_split > 0 && !config.val) split_train(splits, config, seed, findings);
   }
+  drop_repeated(findings);
   if (!findings.empty()) throw Error(std::move(findings));
   return splits;
 }

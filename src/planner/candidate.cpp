@@ -39,6 +39,14 @@ ProgramSet programs_of(const PlanRequest& request, const Candidate& candidate) {
   return set;
 }
 
+std::int64_t largest_workspace(const Plan& plan) {
+  std::int64_t largest = 0;
+  for (const PlannedProgram& planned : plan.programs) {
+    for (const PreparedStep& step : planned.steps) largest = std::max(largest, step.workspace_bytes);
+  }
+  return largest;
+}
+
 void describe_graph(const Graph& graph, std::int64_t batch, std::vector<PlanLayer>& rows) {
   ensure(rows.size() == graph.layers.size(), "a program has the layers of its graph");
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -59,7 +67,9 @@ std::int64_t micro_batch(const Candidate& candidate) {
 }
 
 Limits limits_of(const PlanRequest& request, const DeviceMemory& device) {
-  Limits limits{.arena_bytes = request.arena_budget_bytes.value_or(std::numeric_limits<std::int64_t>::max())};
+  constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max();
+  Limits limits{.arena_bytes = request.arena_budget_bytes.value_or(kUnlimited),
+                .workspace_bytes = request.workspace_limit_bytes.value_or(kUnlimited)};
   if (request.budget.bytes) {
     limits.total_bytes = *request.budget.bytes;
     if (device.total_bytes > 0) limits.total_bytes = std::min(limits.total_bytes, device.total_bytes);
@@ -108,7 +118,8 @@ Plan Candidates::plan(const Candidate& candidate) {
 
 std::int64_t Candidates::short_by(const Plan& plan) const {
   const std::int64_t arenas = plan.persistent_bytes + plan.transient_bytes + plan.input_bytes;
-  return std::max({std::int64_t{0}, total_bytes(plan, device_) - limits_.total_bytes, arenas - limits_.arena_bytes});
+  return std::max({std::int64_t{0}, total_bytes(plan, device_) - limits_.total_bytes, arenas - limits_.arena_bytes,
+                   largest_workspace(plan) - limits_.workspace_bytes});
 }
 
 /// The tensors of the training program alone are a bound that costs no prepared step.

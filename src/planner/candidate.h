@@ -21,8 +21,9 @@ struct Candidate {
 
 /// What a plan may take.
 struct Limits {
-  std::int64_t total_bytes = 0;  ///< everything counted
-  std::int64_t arena_bytes = 0;  ///< persistent + transient + input
+  std::int64_t total_bytes = 0;      ///< everything counted
+  std::int64_t arena_bytes = 0;      ///< persistent + transient + input
+  std::int64_t workspace_bytes = 0;  ///< scratch of one step
 };
 [[nodiscard]] Limits limits_of(const PlanRequest& request, const DeviceMemory& device);
 

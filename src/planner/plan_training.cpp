@@ -9,7 +9,6 @@
 namespace snug {
 namespace {
 
-constexpr std::int64_t kBatchLimit = 65'535;   // where the search for the largest batch ends when samples are unknown
 constexpr std::int64_t kAutomaticBatch = 128;  // beyond it a CPU gains nothing more
 constexpr std::int64_t kMostParts = 64;        // of a batch, in remedies: more would be slow beyond use
 

@@ -34,8 +34,9 @@ struct PlanRequest {
   bool drop_last = false;
   std::int64_t batch_limit = 0;  ///< bounds batch = "max" and max_batch; 0: train_samples, or 65,535 when unknown
   Budget budget;
-  std::optional<std::int64_t> arena_budget_bytes;  ///< of persistent + transient + input alone
-  std::int64_t host_bytes = 0;                     ///< data set, prefetch ring, checkpoint buffer
+  std::optional<std::int64_t> arena_budget_bytes;     ///< of persistent + transient + input alone
+  std::optional<std::int64_t> workspace_limit_bytes;  ///< of the scratch of one step
+  std::int64_t host_bytes = 0;                        ///< data set, prefetch ring, checkpoint buffer
   std::int64_t checkpoint_bytes = 0;
 };
 
@@ -56,6 +57,9 @@ struct Plan {
 };
 
 inline constexpr std::int64_t kArenaAlignmentBytes = 256;
+
+/// Where the search for the largest batch ends when nothing else bounds it; cuDNN takes no larger one.
+inline constexpr std::int64_t kBatchLimit = 65'535;
 
 /// Prepares every step, adds the workspaces and places everything. Several programs share the arenas.
 /// This is the mechanism below `plan_training`; tests and `predict` use it directly.

@@ -122,7 +122,8 @@ std::int64_t choose_batch(const EvalOptions& options, const Config& config, cons
 
 EvalResult evaluate(const std::filesystem::path& path, const EvalOptions& options) {
   const Checkpoint checkpoint = open_checkpoint(path);
-  Config config = options.config ? *options.config : checkpoint_config(checkpoint.info, checkpoint.path);
+  Config config =
+      options.config ? *options.config : checkpoint_config(checkpoint.info, checkpoint.path, options.changes);
   config.train.class_weights.clear();  // the loss is without them
   const Graph graph = checked_graph(config);
   const std::int64_t outputs = output_count(graph, config.train.loss);

@@ -123,14 +123,20 @@ DeviceMemory measured_again(DeviceMemory device) {
 }
 
 LoweringOptions lowering_options(const Config& config, const RunSetup& setup, std::vector<Diagnostic>& findings) {
-  LoweringOptions options{
-      .image_dtype = setup.splits.train->info().dtype, .image_divisor = setup.scaling.divisor, .train = config.train};
+  LoweringOptions options{.image_dtype = setup.splits.train->info().dtype,
+                          .image_divisor = setup.scaling.divisor,
+                          .train = config.train,
+                          .in_place = may_alias_in_place(config.memory)};
   if (!config.train.freeze.empty())
     options.frozen = frozen_nodes(setup.graph, config.train.freeze, config.where("train.freeze"), findings);
   return options;
 }
 
 }  // namespace
+
+bool may_alias_in_place(const MemoryConfig& memory) {
+  return memory.strategy_auto || std::ranges::find(memory.strategy, "inplace") != memory.strategy.end();
+}
 
 RunSetup make_setup(const Config& config) {
   std::vector<Diagnostic> findings;
@@ -260,6 +266,7 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
                       .drop_last = config.data.drop_last,
                       .budget = config.memory.budget,
                       .arena_budget_bytes = options.arena_budget_bytes,
+                      .workspace_limit_bytes = config.memory.workspace_bytes,
                       .checkpoint_bytes = checkpoint_bytes(config, setup.graph)};
   request.batch_limit = options.batch_limit;
   if (options.batch > 0) request.batch = {.kind = BatchChoice::Kind::number, .number = options.batch};
@@ -288,25 +295,16 @@ Diagnostic does_not_fit(const Config& config, const PlanReport& report) {
   return {.code = "M611",
           .where = to_string(config.where("memory.budget")),
           .what = fmt::format("batch {} needs {}, the budget is {}: {} too much", report.batch,
-                              format_bytes(report.total_bytes + report.host_bytes), format_bytes(report.budget_bytes),
+                              format_bytes(report.total_bytes), format_bytes(report.budget_bytes),
                               format_bytes(report.short_by_bytes)),
           .fix = report.remedies.empty() ? batch : report.remedies.front().change};
 }
 
-Config checkpoint_config(const CheckpointInfo& info, const std::filesystem::path& path) {
-  std::string name = (std::filesystem::temp_directory_path() / "snug-config-XXXXXX").string();
-  const File file(::mkstemp(name.data()));
-  if (file.get() < 0) throw Error(write_failure(name, errno));
-  struct Remover {
-    const std::string& name;
-    ~Remover() { ::unlink(name.c_str()); }
-  } const remover{name};
-  guard_writing(name, [&] { write_text(name, info.config); });
+Config checkpoint_config(const CheckpointInfo& info, const std::filesystem::path& path, const ConfigOptions& changes) {
   try {
-    Config config = load_config(name);
-    config.file = path.string();
-    return config;
+    return parse_config(info.config, path, changes);
   } catch (const Error& error) {
+    if (!changes.set.empty()) throw;  // the fault may lie in them
     throw Error(Diagnostic{.code = "D605",
                            .where = path.string(),
                            .what = fmt::format("the config in the checkpoint cannot be read: {}",

@@ -39,6 +39,9 @@ void check_labels(const Dataset& data, const Config& config, std::int64_t output
 /// Images of another size than model.input; `whose` says which they are ("train", "val").
 void check_images(const Dataset& data, const Config& config, std::string_view whose, std::vector<Diagnostic>& findings);
 
+/// Whether memory.strategy lets steps write over operands that die with them.
+[[nodiscard]] bool may_alias_in_place(const MemoryConfig& memory);
+
 /// Width of the rows that labels are delivered as; 0: class numbers.
 [[nodiscard]] std::int64_t label_row_width(Loss loss, std::int64_t outputs);
 [[nodiscard]] LoaderOptions train_loader_options(const Config& config, std::int64_t batch, std::int64_t row_width);
@@ -65,7 +68,8 @@ struct PlanRunOptions {
 /// Elements of the largest parameter: the buffer that checkpoints are written through.
 [[nodiscard]] std::int64_t largest_parameter(const Graph& graph);
 
-/// The config that a checkpoint carries.
-[[nodiscard]] Config checkpoint_config(const CheckpointInfo& info, const std::filesystem::path& path);
+/// The config that a checkpoint carries, with what the user changes of it.
+[[nodiscard]] Config checkpoint_config(const CheckpointInfo& info, const std::filesystem::path& path,
+                                       const ConfigOptions& changes = {});
 
 }  // namespace snug

@@ -55,6 +55,8 @@ TEST(Arguments, EveryFaultNamesTheOption) {
       {{"--bacth=8"}, "--bacth", "not an option", "did you mean --batch?"},
       {{"-batch", "8"}, "-batch", "not an option", "did you mean --batch?"},
       {{"--zzz"}, "--zzz", "not an option", "snug train --help"},
+      {{"--lr", "0.1"}, "--lr", "a key of the config", "--set train.optimizer.lr=VALUE"},
+      {{"--weight-decay=0"}, "--weight-decay", "a key of the config", "--set train.optimizer.weight_decay=VALUE"},
       {{"-x"}, "-x", "not an option", "snug train --help"},
       {{"--batch"}, "--batch", "needs a value", "--help"},
       {{"--batch", "8x"}, "--batch", "'8x'", "--batch"},

@@ -104,7 +104,7 @@ layers = [ { flatten = true }, { dense = 10 } ]
       {"plan @c.toml --budget 150%", 2, 'C'},
       {"eval @none", 2, 'C'},
       {"eval @c.toml --split validation", 2, 'C'},
-      {"eval @c.toml --set train.epochs=3", 2, 'C'},
+      {"eval @c.toml", 2, 'C'},
       {"predict @none x.npy", 2, 'C'},
       {"predict @none", 2, 'C'},
       {"summary @none.toml", 2, 'C'},

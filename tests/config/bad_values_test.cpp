@@ -30,6 +30,8 @@ const std::vector<BadCase> kBadCases{
     {"data", "train", "\"x.npy\"", 'C', "\"x.npy\""},
     {"data", "val", "3", 'C', "integer 3"},
     {"data", "test", "[]", 'C', "list of 0"},
+    {"data", "root", "3", 'C', "integer 3"},
+    {"data", "root", "\"\"", 'C', "empty"},
     {"data", "val_split", "1.5", 'D', "1.5"},
     {"data", "val_split", "1", 'D', "below 1"},
     {"data", "val_split", "\"10%\"", 'C', "10%"},

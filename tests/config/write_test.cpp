@@ -12,6 +12,7 @@ namespace {
 
 /// Paths become absolute on writing; everything else stays.
 Config with_absolute_paths(Config config) {
+  if (!config.data.root.empty()) config.data.root = std::filesystem::absolute(config.data.root).lexically_normal();
   for (auto* split : {&config.data.train, &config.data.val, &config.data.test}) {
     if (!*split) continue;
     const auto absolute = [](std::string& path) {
@@ -78,6 +79,7 @@ TEST(Write, TextsAreEscaped) {
   Config config = *parse(std::string(kData) + std::string(kModel)).config;
   config.name = "a \"b\" \u00e9 #";
   config.train.freeze = {"x\\y", "tab\there", "line\nend", std::string("nul\0x", 5)};
+  config.data.root = "/";
   config.data.train = DataSource{.format = DataFormat::idx, .images = "/a b/\"x\".gz", .labels = "/y'.gz"};
   config.model.layers[0].names.name = "";
   expect_round_trip(config);

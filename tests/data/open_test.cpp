@@ -29,7 +29,7 @@ TEST(Open, NamesMissingFilesWithTheNearestName) {
        {"D101", "train-imagse.npy", {"not there", "train-images.npy"}, "images = \"train-images.npy\""}},
       {"t10k-labels-idx1-ubyte", {"D101", "", {"t10k-labels-idx1-ubyte.gz"}, "images = \"t10k-labels-idx1-ubyte.gz\""}},
       {"zebra.npy", {"D101", "zebra.npy", {"not there"}, "ls "}},
-      {"nowhere/x.npy", {"D101", "nowhere/x.npy", {"folder", "nowhere", "does not exist"}, "--data-root"}},
+      {"nowhere/x.npy", {"D101", "nowhere", {"folder", "nowhere", "does not exist"}, "--data-root"}},
       {"", {"D102", "", {"a folder"}, "FILE"}},
   };
   for (const Case& c : cases) {
