@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "backend/cpu/kernels/storage.h"
+
 namespace snug::cpu::SNUG_ISA {
 
 #if defined(__AVX512F__)
@@ -75,6 +77,63 @@ template <class V>
 #endif
 }
 [[gnu::always_inline]] inline void store_bytes(std::uint8_t* to, std::int32_t v) { *to = static_cast<std::uint8_t>(v); }
+
+// bf16 is the upper half of a float. Narrowing rounds to nearest even; NaN stays NaN, denormals stay.
+
+/// For loops that the compiler vectorises: y[i] = from_float<T>(… to_float(x[i]) …).
+[[gnu::always_inline]] inline float to_float(float value) { return value; }
+[[gnu::always_inline]] inline float to_float(Bf16 value) {
+  return __builtin_bit_cast(float, static_cast<std::uint32_t>(value.bits) << 16);
+}
+template <class T>
+[[gnu::always_inline]] inline T from_float(float value) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return value;
+  } else {
+    const auto bits = __builtin_bit_cast(std::uint32_t, value);
+    const std::uint32_t rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+    const std::uint32_t nan = bits >> 16 | 0x40;  // a payload in the lower half only must not become infinity
+    return T{static_cast<std::uint16_t>((bits & 0x7FFF'FFFF) > 0x7F80'0000 ? nan : rounded)};
+  }
+}
+
+[[gnu::always_inline]] inline Vector load_half(const Bf16* from, Vector*) {
+#if defined(__AVX512F__)
+  const __m512i wide = _mm512_maskz_cvtepu16_epi32(kAll, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+#elif defined(__AVX2__)
+  const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+#else
+  const __m128i wide = _mm_cvtepu16_epi32(_mm_loadu_si64(from));
+#endif
+  return reinterpret_cast<Vector>(reinterpret_cast<IntVector>(wide) << 16);
+}
+[[gnu::always_inline]] inline float load_half(const Bf16* from, float*) { return to_float(*from); }
+template <class V>
+[[gnu::always_inline]] inline V load(const Bf16* from) {
+  return load_half(from, static_cast<V*>(nullptr));
+}
+[[gnu::always_inline]] inline void store(Bf16* to, float value) { *to = from_float<Bf16>(value); }
+[[gnu::always_inline]] inline void store(Bf16* to, Vector v) {
+  using Bits [[gnu::vector_size(kLanes * 4)]] = std::uint32_t;
+  const Bits bits = reinterpret_cast<Bits>(v);
+  const Bits rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+  const Bits halves = (v != v) ? (bits >> 16 | 0x40) : rounded;  // NOLINT(misc-redundant-expression)
+#if defined(__AVX512F__)
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                      _mm512_maskz_cvtepi32_epi16(kAll, reinterpret_cast<__m512i>(halves)));
+#elif defined(__AVX2__)
+  const auto wide = reinterpret_cast<__m256i>(halves);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                   _mm_packus_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1)));
+#else
+  const auto wide = reinterpret_cast<__m128i>(halves);
+  _mm_storeu_si64(to, _mm_packus_epi32(wide, wide));
+#endif
+}
+template <class V>
+[[gnu::always_inline]] inline void store(Bf16* to, V v) {
+  store(to, v);
+}
 
 /// Calls body(first, V{}) for whole vectors of [0, count), then body(i, float{}) for the rest.
 template <class Body>
