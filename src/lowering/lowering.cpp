@@ -407,6 +407,10 @@ Program lower(const Graph& graph, const LoweringOptions& options) {
   ensure(graph.output.valid() && options.batch > 0, "a program needs a whole graph and a batch");
   Program program = Lowering(graph, options).run();
   ensure_sound(program, "lowering");
+  if (options.fuse) {
+    fuse_batchnorm(program);
+    ensure_sound(program, "fusing batchnorm");
+  }
   choose_saved(program);
   ensure_sound(program, "choosing what is saved");
   if (!options.in_place) return program;

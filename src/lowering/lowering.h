@@ -21,6 +21,7 @@ struct LoweringOptions {
   double image_divisor = 1;       ///< of normalize_input
   std::vector<bool> frozen;       ///< by node; empty: none
   TrainConfig train;              ///< loss, optimizer, clipping, EMA, freezing of statistics, seed, …
+  bool fuse = true;               ///< a norm takes the sum and the activation behind it into its own sweeps
   bool in_place = true;           ///< steps may write over operands that die with them
 };
 
@@ -50,6 +51,10 @@ inline constexpr std::string_view kGradient = "gradient:";
 /// Parameters are tensors named as in checkpoints, views of flat storages per optimizer group ("weights.decay",
 /// "weights.plain", "weights.frozen"); gradients and optimizer state lie at equal offsets in storages of their own.
 [[nodiscard]] Program lower(const Graph& graph, const LoweringOptions& options);
+
+/// Joins batchnorm with the sum and the activation that follow it, forward and backward, where nothing else reads what
+/// lies between. Runs before alternatives are chosen.
+void fuse_batchnorm(Program& program);
 
 /// The parts' sizes: as equal as possible, larger first.
 [[nodiscard]] std::vector<std::int64_t> split_batch(std::int64_t batch, std::int64_t parts);

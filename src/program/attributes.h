@@ -4,7 +4,7 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -31,15 +31,19 @@ struct DenseAttributes {
   friend bool operator==(const DenseAttributes&, const DenseAttributes&) = default;
 };
 
+/// Elementwise; leaky_relu has slope 0.01, gelu is exact (erf).
+enum class ActivationFunction : std::uint8_t { relu, relu6, leaky_relu, silu, gelu, sigmoid, tanh };
+
+/// y = activation(normalised x [+ residual]); backward steps see through both.
 struct BatchNormAttributes {
   double epsilon = 1e-5;
   double momentum = 0.1;    ///< running = (1 − momentum) · running + momentum · batch
   bool accumulate = false;  ///< backward: dgamma and dbeta are added to
+  bool residual = false;    ///< a tensor is added before the activation; backward: the slope is taken from the output
+  std::optional<ActivationFunction> activation;
   friend bool operator==(const BatchNormAttributes&, const BatchNormAttributes&) = default;
 };
 
-/// Elementwise; leaky_relu has slope 0.01, gelu is exact (erf).
-enum class ActivationFunction : std::uint8_t { relu, relu6, leaky_relu, silu, gelu, sigmoid, tanh };
 struct ActivationAttributes {
   ActivationFunction function = ActivationFunction::relu;
   friend bool operator==(const ActivationAttributes&, const ActivationAttributes&) = default;

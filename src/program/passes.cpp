@@ -30,7 +30,23 @@ std::vector<std::int64_t> first_accesses(const Program& program) {
   return first;
 }
 
-/// Drops storages that no tensor of any step uses, and the tensors in them.
+/// Whether `tensor` is the whole of its storage, so that overwriting it overwrites nothing else.
+bool fills_storage(const Program& program, const TensorInfo& tensor) {
+  return is_packed(tensor) && tensor.view.offset_bytes == 0 &&
+         extent_bytes(tensor) == program[tensor.view.storage].size_bytes;
+}
+
+/// Whether another operand of the step lies in the same storage as operand `input`.
+bool shared_within_step(const Program& program, const Step& step, std::size_t input) {
+  const StorageId storage = program[step.operands[input].tensor].view.storage;
+  for (std::size_t i = 0; i < step.operands.size(); ++i) {
+    if (i != input && program[step.operands[i].tensor].view.storage == storage) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 void drop_unused(Program& program) {
   std::vector<bool> used(program.storages.size(), false);
   for (const Step& step : program.steps) {
@@ -62,29 +78,6 @@ void drop_unused(Program& program) {
   program.tensors = std::move(tensors);
 }
 
-/// Whether `tensor` is the whole of its storage, so that overwriting it overwrites nothing else.
-bool fills_storage(const Program& program, const TensorInfo& tensor) {
-  return is_packed(tensor) && tensor.view.offset_bytes == 0 &&
-         extent_bytes(tensor) == program[tensor.view.storage].size_bytes;
-}
-
-/// Position of the first operand that a step writes.
-std::size_t first_output(const Step& step) {
-  const auto found = std::ranges::find(step.operands, Access::out, &Operand::access);
-  return static_cast<std::size_t>(found - step.operands.begin());
-}
-
-/// Whether another operand of the step lies in the same storage as operand `input`.
-bool shared_within_step(const Program& program, const Step& step, std::size_t input) {
-  const StorageId storage = program[step.operands[input].tensor].view.storage;
-  for (std::size_t i = 0; i < step.operands.size(); ++i) {
-    if (i != input && program[step.operands[i].tensor].view.storage == storage) return true;
-  }
-  return false;
-}
-
-}  // namespace
-
 void choose_saved(Program& program) {
   std::vector<std::int64_t> last = last_accesses(program);
   // From the end, so that what a late step keeps alive is free for the earlier ones.
@@ -107,16 +100,27 @@ void choose_saved(Program& program) {
   drop_unused(program);
 }
 
-int in_place_operand(Op op) {
-  switch (op) {
+std::vector<InPlace> in_place_operands(const Step& step) {
+  const auto* norm = std::get_if<BatchNormAttributes>(&step.attributes);
+  const bool residual = norm != nullptr && norm->residual;
+  switch (step.op) {
     case Op::activation_forward:
-    case Op::activation_backward:
-    case Op::softmax_forward:
+    case Op::activation_backward: return {{.output = 1, .input = 0}};
+    case Op::softmax_forward: return {{.output = 1, .input = 0}};
     case Op::softmax_backward:
-    case Op::add:
     case Op::dropout_forward:
-    case Op::dropout_backward: return 0;
-    default: return -1;  // every other op reads an element after it has written another one
+    case Op::dropout_backward: return {{.output = 2, .input = 0}};
+    case Op::add: return {{.output = 2, .input = 0}, {.output = 2, .input = 1}};
+    case Op::batchnorm_inference:
+      if (residual) return {{.output = 6, .input = 0}, {.output = 6, .input = 5}};
+      return {{.output = 5, .input = 0}};
+    case Op::batchnorm_forward:  // its input is read again by the backward pass
+      if (residual) return {{.output = 6, .input = 5}};
+      return {};
+    case Op::batchnorm_backward:
+      if (residual) return {{.output = 9, .input = 0}};
+      return {{.output = 5, .input = 0}};
+    default: return {};  // every other op reads an element after it has written another one
   }
 }
 
@@ -125,23 +129,20 @@ void alias_in_place(Program& program) {
   const std::vector<std::int64_t> first = first_accesses(program);
 
   for (std::size_t i = 0; i < program.steps.size(); ++i) {
-    Step& step = program.steps[i];
+    const Step& step = program.steps[i];
     ensure(step.saved.empty(), "alternatives are chosen before storages are merged");
-    if (in_place_operand(step.op) < 0) continue;
-    const std::size_t output = first_output(step);
-    const TensorInfo& y = program[step.operands[output].tensor];
-    const StorageId target = y.view.storage;
-    const bool fresh =
-        program[target].arena == Arena::transient && first[target.index()] == static_cast<std::int64_t>(i);
-    if (!fresh || !fills_storage(program, y)) continue;
-    const std::size_t candidates = step.op == Op::add ? 2 : 1;
-    for (std::size_t input = 0; input < candidates; ++input) {
-      const TensorInfo& x = program[step.operands[input].tensor];
+    for (const InPlace& pair : in_place_operands(step)) {
+      const TensorInfo& y = program[step.operands[pair.output].tensor];
+      const StorageId target = y.view.storage;
+      const bool fresh =
+          program[target].arena == Arena::transient && first[target.index()] == static_cast<std::int64_t>(i);
+      if (!fresh || !fills_storage(program, y)) continue;
+      const TensorInfo& x = program[step.operands[pair.input].tensor];
       const StorageId source = x.view.storage;
       const bool dies =
           program[source].arena == Arena::transient && last[source.index()] == static_cast<std::int64_t>(i);
       if (!dies || x.dtype != y.dtype || !fills_storage(program, x) ||
-          program[source].size_bytes != program[target].size_bytes || shared_within_step(program, step, input)) {
+          program[source].size_bytes != program[target].size_bytes || shared_within_step(program, step, pair.input)) {
         continue;
       }
       for (TensorInfo& tensor : program.tensors) {

@@ -146,10 +146,17 @@ class ProgramBuilder {
 void choose_saved(Program& program);
 
 /// Lets steps that allow it write over an operand that nothing reads later: storages are merged.
-/// Which operand pairs may alias is `in_place_operand`.
+/// Which operands may be one is `in_place_operands`.
 void alias_in_place(Program& program);
 
-/// The input operand that the first output of `op` may overwrite, or -1.
-[[nodiscard]] int in_place_operand(Op op);
+/// Positions of an output and of an input that it may overwrite.
+struct InPlace {
+  std::size_t output = 0, input = 0;
+};
+/// The pairs of which a step may have one, best first.
+[[nodiscard]] std::vector<InPlace> in_place_operands(const Step& step);
+
+/// Drops storages that no step uses, and their tensors; a pass that unlinks steps ends with it.
+void drop_unused(Program& program);
 
 }  // namespace snug

@@ -23,6 +23,7 @@ std::string signature(const Step& step) {
   const auto* loss = std::get_if<LossAttributes>(&step.attributes);
   const auto* update = std::get_if<UpdateAttributes>(&step.attributes);
   const std::string sums = norm != nullptr && norm->accumulate ? "mm" : "oo";
+  const std::string residual = norm != nullptr && norm->residual ? "i" : "";
   const std::string gradient = loss != nullptr && loss->gradient ? "o" : "";
   switch (step.op) {
     case Op::normalize_input: return "iiio";
@@ -32,9 +33,9 @@ std::string signature(const Step& step) {
     case Op::dense_backward_data: return "iio";
     case Op::conv_backward_weights:
     case Op::dense_backward_weights: return std::string("ii") + std::string(bias ? 2 : 1, accumulate ? 'm' : 'o');
-    case Op::batchnorm_forward: return "iiimmooo";
-    case Op::batchnorm_inference: return "iiiiio";
-    case Op::batchnorm_backward: return "iiiiio" + sums.substr(0, 2);
+    case Op::batchnorm_forward: return "iiimm" + residual + "ooo";
+    case Op::batchnorm_inference: return "iiiii" + residual + "o";
+    case Op::batchnorm_backward: return "iiiii" + residual + "o" + sums + (residual.empty() ? "" : "o");
     case Op::batchnorm_inference_backward: return "iiiio" + sums;
     case Op::activation_forward:
     case Op::activation_backward:

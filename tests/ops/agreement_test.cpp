@@ -87,13 +87,6 @@ void expect_outputs(const StepCase& step, const std::vector<Values>& actual, con
   }
 }
 
-/// Whether the step may write over one of its inputs.
-bool can_be_in_place(const StepCase& step) {
-  const int target = in_place_operand(step.op);
-  const auto output = std::ranges::find(step.args, Access::out, &Arg::access);
-  return target >= 0 && output != step.args.end() && output->shape == step.args[static_cast<std::size_t>(target)].shape;
-}
-
 void expect_agreement(Backend& cpu, Backend& reference, const StepCase& exact) {
   const StepCase step = rounded(exact);
   SCOPED_TRACE(step.name);
@@ -104,12 +97,17 @@ void expect_agreement(Backend& cpu, Backend& reference, const StepCase& exact) {
     SCOPED_TRACE("at odd addresses");
     expect_outputs(step, run_step(cpu, DType::f32, step, {.skew_elements = 1}), expected);
   }
-  if (!can_be_in_place(step)) return;
-  SCOPED_TRACE("in place");
-  const auto output =
-      static_cast<std::size_t>(std::ranges::find(step.args, Access::out, &Arg::access) - step.args.begin());
-  EXPECT_EQ(run_step(cpu, DType::f32, step, {.in_place = true})[output], actual[output]);
-  EXPECT_EQ(run_step(reference, DType::f64, step, {.in_place = true})[output], expected[output]);
+  for (const InPlace& pair : in_place_operands({.op = step.op, .attributes = step.attributes})) {
+    if (step.args[pair.output].shape != step.args[pair.input].shape) continue;
+    SCOPED_TRACE("operand " + std::to_string(pair.output) + " over operand " + std::to_string(pair.input));
+    const std::vector<Values> shared = run_step(cpu, DType::f32, step, {.in_place = pair});
+    const std::vector<Values> shared_reference = run_step(reference, DType::f64, step, {.in_place = pair});
+    for (std::size_t i = 0; i < step.args.size(); ++i) {
+      if (step.args[i].access == Access::in) continue;
+      EXPECT_EQ(shared[i], actual[i]) << "operand " << i;
+      EXPECT_EQ(shared_reference[i], expected[i]) << "operand " << i;
+    }
+  }
 }
 
 void expect_all(const std::vector<StepCase>& cases, int threads = kThreads) {
@@ -137,6 +135,10 @@ void expect_all(const std::vector<GradientCase>& cases, int threads = kThreads) 
 TEST(Agreement, conv) { expect_all(conv_cases()); }
 TEST(Agreement, dense) { expect_all(dense_cases()); }
 TEST(Agreement, batchnorm) { expect_all(batchnorm_cases()); }
+TEST(Agreement, fused_batchnorm) {
+  expect_all(fused_batchnorm_cases());
+  expect_all(fused_inference_cases());
+}
 TEST(Agreement, activation) { expect_all(activation_cases()); }
 TEST(Agreement, softmax) { expect_all(softmax_cases()); }
 TEST(Agreement, pool) { expect_all(pool_cases()); }

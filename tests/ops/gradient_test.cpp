@@ -14,6 +14,7 @@ void expect_all(const std::vector<GradientCase>& cases) {
 TEST(Gradients, conv) { expect_all(conv_cases()); }
 TEST(Gradients, dense) { expect_all(dense_cases()); }
 TEST(Gradients, batchnorm) { expect_all(batchnorm_cases()); }
+TEST(Gradients, fused_batchnorm) { expect_all(fused_batchnorm_cases()); }
 TEST(Gradients, activation) { expect_all(activation_cases()); }
 TEST(Gradients, softmax) { expect_all(softmax_cases()); }
 TEST(Gradients, pool) { expect_all(pool_cases()); }

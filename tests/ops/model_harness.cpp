@@ -28,6 +28,7 @@ LoweringOptions lowering_options(const NetCase& net, const TrainingOptions& chos
   options.use_average = !training && net.train.ema > 0;
   options.dtype = chosen.dtype;
   options.in_place = chosen.in_place;
+  options.fuse = chosen.fuse;
   options.image_divisor = 255;
   options.frozen = frozen;
   options.train = net.train;

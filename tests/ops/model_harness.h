@@ -40,6 +40,7 @@ struct TrainingOptions {
   DType dtype = DType::f64;
   bool reuse_memory = true;
   bool in_place = true;
+  bool fuse = true;
 };
 
 /// A training and an evaluation program in shared arenas, with parameters, images and labels filled in: the same

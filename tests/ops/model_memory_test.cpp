@@ -46,6 +46,20 @@ TEST(ModelMemory, writing_in_place_changes_no_bit) {
   for (const NetCase& net : all_nets()) expect_same_bits(net, *cpu, DType::f32, false);
 }
 
+/// Fused steps compute what the steps one by one compute, but for the order of roundings.
+TEST(ModelMemory, fusing_changes_no_value) {
+  const auto reference = make_reference_backend();
+  for (const NetCase& net : all_nets()) {
+    SCOPED_TRACE(net.name);
+    Training fused(net, *reference, {.dtype = DType::f64});
+    Training apart(net, *reference, {.dtype = DType::f64, .fuse = false});
+    run(fused, net.train.optimizer.lr);
+    run(apart, net.train.optimizer.lr);
+    const auto expected = apart.lasting_values();
+    for (const auto& [name, values] : fused.lasting_values()) expect_close(values, expected.at(name), 1e-10, name);
+  }
+}
+
 TEST(ModelMemory, reuse_changes_no_bit_on_two_threads) {
   const auto cpu = make_cpu_backend({.threads = 2});
   for (const NetCase& net : {optimizer_nets().front(), model_nets().front()}) expect_same_bits(net, *cpu, DType::f32);

@@ -60,6 +60,15 @@ std::vector<NetCase> layer_nets() {
          { batchnorm = true, activation = "relu6" }, { dense = 3 })"},
       {.name = "fixed statistics", .layers = kResidual, .train = frozen_statistics()},
       {.name = "residual", .layers = kResidual},
+      {.name = "residual in parts", .layers = kResidual, .batch = 6, .parts = 2},
+      {.name = "linear bottlenecks", .layers = R"(
+         { conv = 4, kernel = 3, padding = 1, norm = "batch", activation = "relu6" },
+         { residual = [ { conv = 6, kernel = 1, norm = "batch", activation = "relu6" },
+                        { depthwise = 3, padding = 1, norm = "batch", activation = "relu6" },
+                        { conv = 4, kernel = 1, norm = "batch" } ] },
+         { residual = [ { conv = 4, kernel = 1, norm = "batch" } ], activation = "silu" },
+         { residual = [ { conv = 4, kernel = 1, norm = "batch" } ], activation = "sigmoid" },
+         { global_avgpool = true }, { dense = 3 })"},
       {.name = "residual in residual", .layers = R"(
          { residual = [ { conv = 2, kernel = 3, padding = 1 }, { residual = [ { activation = "relu" } ] },
                         { residual = [ { conv = 2, kernel = 1, activation = "tanh" } ], activation = "sigmoid" } ] },

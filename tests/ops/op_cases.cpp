@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include "snug/config.h"
 
@@ -213,6 +214,46 @@ GradientCase batchnorm_case(const Shape& x, const BatchNormAttributes& attribute
   return {.forward = forward, .output = 5, .backward = backwards};
 }
 
+/// With an activation, and with a sum before it.
+GradientCase fused_batchnorm_case(const Shape& x, BatchNormAttributes attributes) {
+  const Shape c{x.back()};
+  const bool accumulate = std::exchange(attributes.accumulate, false);
+  StepCase forward{
+      .name = name_of("batchnorm fused", x),
+      .op = Op::batchnorm_forward,
+      .attributes = attributes,
+      .args = {in(x, random_values(x, 1, -1, 3)), in(c, random_values(c, 2, 0.5, 3)), in(c, random_values(c, 3)),
+               inout(c, random_values(c, 4)), inout(c, random_values(c, 5, 0.5, 2))}};
+  const int y = attributes.residual ? 6 : 5;
+  if (attributes.residual) forward.args.push_back(in(x, random_values(x, 7)));
+  for (const Shape& shape : {x, c, c}) forward.args.push_back(out(shape));
+  std::vector<Arg> args{in(x, random_values(x, 6)), saved(forward, 1), saved(forward, 2), saved(forward, y + 1),
+                        saved(forward, y + 2)};
+  if (attributes.residual) args.push_back(saved(forward, y));
+  args.push_back(out(x));
+  for (int i = 0; i < 2; ++i) args.push_back(gradient(c, accumulate));
+  if (attributes.residual) args.push_back(out(x));
+  args.push_back(saved(forward, 0));
+  attributes.accumulate = accumulate;
+  std::vector<std::pair<int, int>> gradients{{y, 0}, {y + 1, 1}, {y + 2, 2}};
+  if (attributes.residual) gradients.emplace_back(9, 5);
+  return {.forward = forward,
+          .output = y,
+          .backward = {backward("backward", Op::batchnorm_backward, attributes, std::move(args), 0, gradients)}};
+}
+
+StepCase fused_inference_case(const Shape& x, const BatchNormAttributes& attributes) {
+  const Shape c{x.back()};
+  StepCase step{.name = name_of("fused batchnorm with fixed statistics", x),
+                .op = Op::batchnorm_inference,
+                .attributes = attributes,
+                .args = {in(x, random_values(x, 1, -1, 3)), in(c, random_values(c, 2, -1.5, 1.5)),
+                         in(c, random_values(c, 3)), in(c, random_values(c, 4)), in(c, random_values(c, 5, 0.5, 2))}};
+  if (attributes.residual) step.args.push_back(in(x, random_values(x, 7)));
+  step.args.push_back(out(x));
+  return step;
+}
+
 GradientCase batchnorm_inference_case(const Shape& x, const BatchNormAttributes& attributes) {
   const Shape c{x.back()};
   BatchNormAttributes forward_attributes = attributes;
@@ -233,6 +274,38 @@ GradientCase batchnorm_inference_case(const Shape& x, const BatchNormAttributes&
 }
 
 }  // namespace
+
+namespace {
+
+constexpr std::array kAllFunctions{ActivationFunction::relu, ActivationFunction::relu6, ActivationFunction::leaky_relu,
+                                   ActivationFunction::silu, ActivationFunction::gelu,  ActivationFunction::sigmoid,
+                                   ActivationFunction::tanh};
+
+}  // namespace
+
+std::vector<GradientCase> fused_batchnorm_cases() {
+  std::vector<GradientCase> cases;
+  for (const ActivationFunction function : kAllFunctions) {
+    cases.push_back(fused_batchnorm_case({3, 4, 4, 7}, {.activation = function}));
+    cases.push_back(fused_batchnorm_case({2, 5, 5, 33}, {.accumulate = true, .activation = function}));
+    if (function == ActivationFunction::silu || function == ActivationFunction::gelu) continue;
+    cases.push_back(fused_batchnorm_case({3, 4, 4, 7}, {.residual = true, .activation = function}));
+    cases.push_back(
+        fused_batchnorm_case({2, 5, 5, 65}, {.accumulate = true, .residual = true, .activation = function}));
+  }
+  cases.push_back(fused_batchnorm_case({3, 3, 3, 16}, {.residual = true}));
+  return cases;
+}
+
+std::vector<StepCase> fused_inference_cases() {
+  std::vector<StepCase> cases;
+  for (const ActivationFunction function : kAllFunctions) {
+    cases.push_back(fused_inference_case({3, 4, 4, 7}, {.activation = function}));
+    cases.push_back(fused_inference_case({2, 5, 5, 65}, {.residual = true, .activation = function}));
+  }
+  cases.push_back(fused_inference_case({3, 3, 3, 16}, {.residual = true}));
+  return cases;
+}
 
 std::vector<GradientCase> batchnorm_cases() {
   std::vector<GradientCase> cases;

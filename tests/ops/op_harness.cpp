@@ -111,11 +111,6 @@ struct Bench {
   }
 };
 
-int first_output(const StepCase& step) {
-  const auto found = std::ranges::find(step.args, Access::out, &Arg::access);
-  return static_cast<int>(found - step.args.begin());
-}
-
 TensorId add_operand(ProgramBuilder& builder, const Arg& arg, const std::string& name, DType dtype,
                      std::int64_t skew_elements) {
   Program& program = builder.program();
@@ -132,11 +127,10 @@ Bench set_up(const StepCase& step, DType real, const RunOptions& options) {
   Bench bench;
   ProgramBuilder builder(bench.program);
   Step lowered{.op = step.op, .attributes = step.attributes, .operands = {}, .chosen = step.chosen};
-  const int target = options.in_place ? in_place_operand(step.op) : -1;
   for (std::size_t i = 0; i < step.args.size(); ++i) {
     const Arg& arg = step.args[i];
-    const bool shared = target >= 0 && static_cast<int>(i) == first_output(step);
-    const TensorId tensor = shared ? lowered.operands[static_cast<std::size_t>(target)].tensor
+    const bool shared = options.in_place && options.in_place->output == i;
+    const TensorId tensor = shared ? lowered.operands[options.in_place->input].tensor
                                    : add_operand(builder, arg, "operand" + std::to_string(i), dtype_of(arg.kind, real),
                                                  options.skew_elements);
     lowered.operands.push_back({tensor, arg.access});

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,8 +62,8 @@ struct GradientCase {
 [[nodiscard]] StepCase rounded(StepCase step);
 
 struct RunOptions {
-  bool in_place = false;           ///< the first output lies over the operand that `in_place_operand` names
-  std::int64_t skew_elements = 0;  ///< every view begins so many elements into its storage
+  std::optional<InPlace> in_place;  ///< this output lies over this input
+  std::int64_t skew_elements = 0;   ///< every view begins so many elements into its storage
 };
 
 /// The values of all operands after the step. Fails the current test when the step wrote outside of its outputs.

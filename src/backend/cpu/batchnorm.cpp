@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -47,13 +48,41 @@ void folded(const Rows& r, std::int64_t chunk, const Body& body) {
   }
 }
 
-/// y = (x − center) · scale + shift over all rows; vectors of the folded width. The chunk that was read last comes
-/// first: of a tensor larger than the cache the end is still in it.
-void normalize_rows(const CpuContext& context, const Rows& r, float* y, const float* x, const float* center,
-                    const float* scale, const float* shift) {
-  parallel_for(threads_for(context, r), r.chunks(), [&](std::int64_t i) {
-    folded(r, r.chunks() - 1 - i, [&](std::int64_t at, std::int64_t rows, std::int64_t width) {
-      context.kernels->channel.normalize(y + at, x + at, rows, width, center, scale, shift);
+/// body(chunk) for all chunks, each thread its own run of them. `again`: a second sweep, which takes the chunk that the
+/// thread read last first: of a tensor larger than the cache the end is still in it.
+template <class Body>
+void sweep(const CpuContext& context, const Rows& r, bool again, const Body& body) {
+  const std::int64_t chunks = r.chunks();
+#pragma omp parallel num_threads(threads_for(context, r))
+  {
+    const std::int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
+    const std::int64_t begin = chunks * thread / threads, end = chunks * (thread + 1) / threads;
+    for (std::int64_t i = begin; i < end; ++i) body(again ? begin + end - 1 - i : i);
+  }
+}
+
+/// Where the operands of a norm stand; `residual` ones only where it has one.
+struct Places {
+  std::size_t residual = 5, output = 5;
+  explicit Places(bool has_residual) : output(has_residual ? 6 : 5) {}
+};
+
+std::size_t function_of(const BatchNormAttributes& attributes) {
+  return attributes.activation ? static_cast<std::size_t>(*attributes.activation) : kIdentity;
+}
+
+/// y = activation((x − center) · scale + shift [+ residual]) over all rows; vectors of the folded width.
+template <class T>
+void normalize_rows(const CpuContext& context, const BatchNormAttributes& attributes, const Rows& r,
+                    const StepArguments& a, const ChannelVectors& vectors) {
+  const Places at_operand(attributes.residual);
+  const T* x = operand<T>(a, 0);
+  const T* residual = attributes.residual ? operand<T>(a, at_operand.residual) : nullptr;
+  T* y = operand<T>(a, at_operand.output);
+  const auto kernel = context.kernels->channel.of<T>().normalize[function_of(attributes)];
+  sweep(context, r, true, [&](std::int64_t i) {
+    folded(r, i, [&](std::int64_t at, std::int64_t rows, std::int64_t width) {
+      kernel(y + at, x + at, residual == nullptr ? nullptr : residual + at, rows, width, vectors);
     });
   });
 }
@@ -104,6 +133,7 @@ ForwardLayout forward_layout(const Rows& r, bool statistics) {
 void finish_statistics(const CpuContext& context, const BatchNormAttributes& attributes, const Rows& r,
                        const ForwardLayout& at, const StepArguments& a) {
   const float *means = scratch(a, at.means), *squares = scratch(a, at.squares);
+  const std::size_t output = Places(attributes.residual).output;
   const auto rows = static_cast<double>(r.rows);
   parallel_channels(context, r, [&](std::int64_t begin, std::int64_t end) {
     BlockSums mean = add_chunks(r, begin, end, [&](std::int64_t i, std::int64_t c) {
@@ -118,8 +148,8 @@ void finish_statistics(const CpuContext& context, const BatchNormAttributes& att
       const auto k = static_cast<std::size_t>(c - begin);
       const double variance = total[k] / rows;
       const auto inverse_std = static_cast<float>(1 / std::sqrt(variance + attributes.epsilon));
-      operand(a, 6)[c] = scratch(a, at.center)[c] = static_cast<float>(mean[k]);
-      operand(a, 7)[c] = inverse_std;
+      operand(a, output + 1)[c] = scratch(a, at.center)[c] = static_cast<float>(mean[k]);
+      operand(a, output + 2)[c] = inverse_std;
       scratch(a, at.scale)[c] = operand(a, 1)[c] * inverse_std;
       scratch(a, at.shift)[c] = operand(a, 2)[c];
       move_towards(operand(a, 3)[c], mean[k], attributes.momentum);
@@ -128,30 +158,33 @@ void finish_statistics(const CpuContext& context, const BatchNormAttributes& att
   });
 }
 
-}  // namespace
+/// The forward steps' vectors in the workspace, made as wide as folded rows.
+ChannelVectors widened(const StepArguments& a, const Rows& r, const ForwardLayout& at) {
+  float *center = scratch(a, at.center), *scale = scratch(a, at.scale), *shift = scratch(a, at.shift);
+  for (float* wide : {center, scale, shift}) widen(wide, r);
+  return {center, scale, shift};
+}
 
-PreparedStep prepare_batchnorm_forward(const CpuContext& context, const StepView& step) {
-  step.expect({kF32, kF32, kF32, kF32, kF32, kF32, kF32, kF32});
+template <class T>
+PreparedStep forward(const CpuContext& context, const StepView& step) {
   const auto attributes = step.attributes<BatchNormAttributes>();
   const Rows r = rows_of(step.shape(0));
   const ForwardLayout at = forward_layout(r, true);
   const auto run = [context, attributes, r, at](const StepArguments& a) {
-    const float* x = operand(a, 0);
+    const T* x = operand<T>(a, 0);
     float *means = scratch(a, at.means), *squares = scratch(a, at.squares);
-    float *center = scratch(a, at.center), *scale = scratch(a, at.scale), *shift = scratch(a, at.shift);
-    parallel_for(threads_for(context, r), r.chunks(), [&](std::int64_t i) {
-      context.kernels->channel.statistics(x + i * r.chunk * r.channels, r.count(i), r.channels, r.fold,
-                                          means + i * r.channels, squares + i * r.channels);
+    sweep(context, r, false, [&](std::int64_t i) {
+      context.kernels->channel.of<T>().statistics(x + i * r.chunk * r.channels, r.count(i), r.channels, r.fold,
+                                                  means + i * r.channels, squares + i * r.channels);
     });
     finish_statistics(context, attributes, r, at, a);
-    for (float* wide : {center, scale, shift}) widen(wide, r);
-    normalize_rows(context, r, operand(a, 5), x, center, scale, shift);
+    normalize_rows<T>(context, attributes, r, a, widened(a, r, at));
   };
   return {.algorithm = "batchnorm:own", .workspace_bytes = at.layout.bytes(), .run = run};
 }
 
-PreparedStep prepare_batchnorm_inference(const CpuContext& context, const StepView& step) {
-  step.expect({kF32, kF32, kF32, kF32, kF32, kF32});
+template <class T>
+PreparedStep inference(const CpuContext& context, const StepView& step) {
   const auto attributes = step.attributes<BatchNormAttributes>();
   const Rows r = rows_of(step.shape(0));
   const ForwardLayout at = forward_layout(r, false);
@@ -164,25 +197,61 @@ PreparedStep prepare_batchnorm_inference(const CpuContext& context, const StepVi
                                     std::sqrt(static_cast<double>(variance[c]) + attributes.epsilon));
       shift[c] = beta[c];
     }
-    for (float* wide : {center, scale, shift}) widen(wide, r);
-    normalize_rows(context, r, operand(a, 5), operand(a, 0), center, scale, shift);
+    normalize_rows<T>(context, attributes, r, a, widened(a, r, at));
   };
   return {.algorithm = "batchnorm:own", .workspace_bytes = at.layout.bytes(), .run = run};
 }
 
+/// Types of a step's operands: activations as `data`, the rest float.
+void expect_types(const StepView& step, DType data, std::initializer_list<std::size_t> activations) {
+  for (std::size_t i = 0; i < step.count(); ++i) {
+    const bool activation = std::ranges::find(activations, i) != activations.end();
+    if (step[i].dtype != (activation ? data : kF32) || !is_packed(step[i]))
+      step.cannot_run("an operand's type or pitch");
+  }
+}
+
+}  // namespace
+
+PreparedStep prepare_batchnorm_forward(const CpuContext& context, const StepView& step) {
+  const DType data = step[0].dtype;
+  if (step.attributes<BatchNormAttributes>().residual) {
+    expect_types(step, data, {0, 5, 6});
+  } else {
+    expect_types(step, data, {0, 5});
+  }
+  return data == DType::bf16 ? forward<Bf16>(context, step) : forward<float>(context, step);
+}
+
+PreparedStep prepare_batchnorm_inference(const CpuContext& context, const StepView& step) {
+  const DType data = step[0].dtype;
+  expect_types(step, data, {0, 5, 6});
+  return data == DType::bf16 ? inference<Bf16>(context, step) : inference<float>(context, step);
+}
+
 namespace {
 
-/// What both backward steps share: sums per chunk, then dx = a · dy + b · (z − center) + c.
+/// What both backward steps share: sums per chunk, then dx = a · g + b · (z − center) + c.
 struct BackwardPlan {
   CpuContext context;
   BatchNormAttributes attributes;
   Rows r;
-  std::int64_t sums = 0, products = 0;                   ///< workspace, by chunk
-  std::int64_t center = 0, a = 0, b = 0, c = 0;          ///< workspace, of the folded width
-  std::size_t dx = 0, dgamma = 0, dbeta = 0, saved = 0;  ///< operands
+  bool from_output = false;                                            ///< z is the norm's output, not its input
+  std::int64_t sums = 0, products = 0;                                 ///< workspace, by chunk
+  std::int64_t center = 0, scale = 0, shift = 0, a = 0, b = 0, c = 0;  ///< workspace, of the folded width
+  std::size_t dx = 0, dgamma = 0, dbeta = 0, saved = 0;                ///< operands
+  std::size_t y = 5, dresidual = 9;                                    ///< operands, with a residual
+
+  [[nodiscard]] ChannelVectors vectors(const StepArguments& arguments) const {
+    return {scratch(arguments, center), scratch(arguments, scale), scratch(arguments, shift)};
+  }
+  /// Without a residual the second sweep finds the slope again; with one the first has written the gradient.
+  [[nodiscard]] std::size_t gradient_function() const {
+    return attributes.residual ? kIdentity : function_of(attributes);
+  }
 };
 
-/// dbeta and dgamma of every channel: Σ dy and factor(channel) · Σ dy · (z − center); each written or added, and handed
+/// dbeta and dgamma of every channel: Σ g and factor(channel) · Σ g · (z − center); each written or added, and handed
 /// to finish(channel, dbeta, dgamma) as the batch's own.
 template <class Factor, class Finish>
 void finish_sums(const BackwardPlan& p, const StepArguments& arguments, const Factor& factor, const Finish& finish) {
@@ -205,26 +274,38 @@ void finish_sums(const BackwardPlan& p, const StepArguments& arguments, const Fa
   });
 }
 
-/// Fills the sums of all chunks; the workspace's `center` is set.
+/// Fills the sums of all chunks; the workspace's vectors of the normalization are set.
+template <class T>
 void sum_chunks(const BackwardPlan& p, const StepArguments& arguments) {
-  const float *dy = operand(arguments, 0), *z = operand(arguments, p.saved);
-  parallel_for(threads_for(p.context, p.r), p.r.chunks(), [&](std::int64_t i) {
+  for (const std::int64_t wide : {p.center, p.scale, p.shift}) widen(scratch(arguments, wide), p.r);
+  const T *dy = operand<T>(arguments, 0), *z = operand<T>(arguments, p.saved);
+  const ChannelKernels<T>& kernels = p.context.kernels->channel.of<T>();
+  const ChannelVectors vectors = p.vectors(arguments);
+  const std::size_t function = function_of(p.attributes);
+  sweep(p.context, p.r, false, [&](std::int64_t i) {
     const std::int64_t at = i * p.r.chunk * p.r.channels;
-    p.context.kernels->channel.gradient_sums(
-        dy + at, z + at, p.r.count(i), p.r.channels, p.r.fold, scratch(arguments, p.center),
-        scratch(arguments, p.sums) + i * p.r.channels, scratch(arguments, p.products) + i * p.r.channels);
+    float* sum = scratch(arguments, p.sums) + i * p.r.channels;
+    float* product = scratch(arguments, p.products) + i * p.r.channels;
+    if (p.attributes.residual) {
+      kernels.residual_sums[function](operand<T>(arguments, p.dresidual) + at, dy + at, operand<T>(arguments, p.y) + at,
+                                      z + at, p.r.count(i), p.r.channels, p.r.fold, vectors.center, sum, product);
+    } else {
+      kernels.gradient_sums[function](dy + at, z + at, p.r.count(i), p.r.channels, p.r.fold, vectors, sum, product);
+    }
   });
 }
 
+template <class T>
 void write_gradient(const BackwardPlan& p, const StepArguments& arguments) {
-  float *center = scratch(arguments, p.center), *a = scratch(arguments, p.a);
-  float *b = scratch(arguments, p.b), *c = scratch(arguments, p.c);
-  for (float* wide : {center, a, b, c}) widen(wide, p.r);
-  const float *dy = operand(arguments, 0), *z = operand(arguments, p.saved);
-  float* dx = operand(arguments, p.dx);
-  parallel_for(threads_for(p.context, p.r), p.r.chunks(), [&](std::int64_t i) {
-    folded(p.r, p.r.chunks() - 1 - i, [&](std::int64_t at, std::int64_t rows, std::int64_t width) {
-      p.context.kernels->channel.gradient(dx + at, dy + at, z + at, rows, width, center, a, b, c);
+  for (const std::int64_t wide : {p.a, p.b, p.c}) widen(scratch(arguments, wide), p.r);
+  const float *a = scratch(arguments, p.a), *b = scratch(arguments, p.b), *c = scratch(arguments, p.c);
+  const T *g = operand<T>(arguments, p.attributes.residual ? p.dresidual : 0), *z = operand<T>(arguments, p.saved);
+  T* dx = operand<T>(arguments, p.dx);
+  const auto kernel = p.context.kernels->channel.of<T>().gradient[p.gradient_function()];
+  const ChannelVectors vectors = p.vectors(arguments);
+  sweep(p.context, p.r, true, [&](std::int64_t i) {
+    folded(p.r, i, [&](std::int64_t at, std::int64_t rows, std::int64_t width) {
+      kernel(dx + at, g + at, z + at, rows, width, vectors, a, b, c);
     });
   });
 }
@@ -233,29 +314,30 @@ BackwardPlan backward_plan(const CpuContext& context, const StepView& step, Work
   BackwardPlan p{.context = context, .attributes = step.attributes<BatchNormAttributes>(), .r = rows_of(step.shape(0))};
   p.sums = layout.add<float>(p.r.chunks() * p.r.channels);
   p.products = layout.add<float>(p.r.chunks() * p.r.channels);
-  p.center = layout.add<float>(p.r.width());
-  p.a = layout.add<float>(p.r.width());
-  p.b = layout.add<float>(p.r.width());
-  p.c = layout.add<float>(p.r.width());
+  for (std::int64_t* vector : {&p.center, &p.scale, &p.shift, &p.a, &p.b, &p.c})
+    *vector = layout.add<float>(p.r.width());
   return p;
 }
 
-}  // namespace
-
-PreparedStep prepare_batchnorm_backward(const CpuContext& context, const StepView& step) {
-  step.expect({kF32, kF32, kF32, kF32, kF32, kF32, kF32, kF32, kF32});
+template <class T>
+PreparedStep backward(const CpuContext& context, const StepView& step) {
   WorkspaceLayout layout;
   BackwardPlan p = backward_plan(context, step, layout);
-  p.dx = 5, p.dgamma = 6, p.dbeta = 7, p.saved = 8;
-  const bool from_output = step.step().chosen == Saved::output;
+  const std::size_t first = Places(p.attributes.residual).output;
+  p.dx = first, p.dgamma = first + 1, p.dbeta = first + 2;
+  p.saved = p.attributes.residual ? 10 : 8;
+  p.from_output = step.step().chosen == Saved::output;
+  if (p.from_output && p.attributes.activation) step.cannot_run("an activation hides the norm's own output");
   const auto shared = std::make_shared<const BackwardPlan>(std::move(p));
-  const auto run = [plan = shared, from_output](const StepArguments& arguments) {
+  const auto run = [plan = shared](const StepArguments& arguments) {
+    const bool from_output = plan->from_output;
     const float *gamma = operand(arguments, 1), *beta = operand(arguments, 2);
     const float *mean = operand(arguments, 3), *inverse_std = operand(arguments, 4);
-    float *center = scratch(arguments, plan->center), *a = scratch(arguments, plan->a);
-    float *b = scratch(arguments, plan->b), *c = scratch(arguments, plan->c);
-    std::copy_n(from_output ? beta : mean, plan->r.channels, center);
-    sum_chunks(*plan, arguments);
+    float *a = scratch(arguments, plan->a), *b = scratch(arguments, plan->b), *c = scratch(arguments, plan->c);
+    std::copy_n(from_output ? beta : mean, plan->r.channels, scratch(arguments, plan->center));
+    std::copy_n(beta, plan->r.channels, scratch(arguments, plan->shift));
+    for (std::int64_t i = 0; i < plan->r.channels; ++i) scratch(arguments, plan->scale)[i] = gamma[i] * inverse_std[i];
+    sum_chunks<T>(*plan, arguments);
     const auto rows = static_cast<double>(plan->r.rows);
     // (z − center) · factor is the normalised value. From the output of a channel with gamma 0 it cannot be had.
     const auto factor = [=](std::int64_t i) {
@@ -268,33 +350,51 @@ PreparedStep prepare_batchnorm_backward(const CpuContext& context, const StepVie
       b[i] = static_cast<float>(-scale * factor(i) * dgamma / rows);
       c[i] = static_cast<float>(-scale * dbeta / rows);
     });
-    write_gradient(*plan, arguments);
+    write_gradient<T>(*plan, arguments);
   };
   return {.algorithm = "batchnorm:own", .workspace_bytes = layout.bytes(), .run = run};
 }
 
-PreparedStep prepare_batchnorm_inference_backward(const CpuContext& context, const StepView& step) {
-  step.expect({kF32, kF32, kF32, kF32, kF32, kF32, kF32, kF32});
+template <class T>
+PreparedStep inference_backward(const CpuContext& context, const StepView& step) {
   WorkspaceLayout layout;
   BackwardPlan p = backward_plan(context, step, layout);
   p.dx = 4, p.dgamma = 5, p.dbeta = 6, p.saved = 7;
   const auto shared = std::make_shared<const BackwardPlan>(std::move(p));
   const auto run = [plan = shared](const StepArguments& arguments) {
     const float *gamma = operand(arguments, 1), *mean = operand(arguments, 2), *variance = operand(arguments, 3);
-    float *center = scratch(arguments, plan->center), *a = scratch(arguments, plan->a);
-    std::copy_n(mean, plan->r.channels, center);
-    std::fill_n(scratch(arguments, plan->b), plan->r.channels, 0.0F);
-    std::fill_n(scratch(arguments, plan->c), plan->r.channels, 0.0F);
-    sum_chunks(*plan, arguments);
+    float* a = scratch(arguments, plan->a);
+    std::copy_n(mean, plan->r.channels, scratch(arguments, plan->center));
+    for (const std::int64_t unused : {plan->scale, plan->shift, plan->b, plan->c})
+      std::fill_n(scratch(arguments, unused), plan->r.channels, 0.0F);
+    sum_chunks<T>(*plan, arguments);
     const auto inverse_std = [=](std::int64_t i) {
       return 1 / std::sqrt(static_cast<double>(variance[i]) + plan->attributes.epsilon);
     };
     finish_sums(*plan, arguments, inverse_std, [=](std::int64_t i, double, double) {
       a[i] = static_cast<float>(static_cast<double>(gamma[i]) * inverse_std(i));
     });
-    write_gradient(*plan, arguments);
+    write_gradient<T>(*plan, arguments);
   };
   return {.algorithm = "batchnorm:own", .workspace_bytes = layout.bytes(), .run = run};
+}
+
+}  // namespace
+
+PreparedStep prepare_batchnorm_backward(const CpuContext& context, const StepView& step) {
+  const DType data = step[0].dtype;
+  if (step.attributes<BatchNormAttributes>().residual) {
+    expect_types(step, data, {0, 5, 6, 9, 10});
+  } else {
+    expect_types(step, data, {0, 5, 8});
+  }
+  return data == DType::bf16 ? backward<Bf16>(context, step) : backward<float>(context, step);
+}
+
+PreparedStep prepare_batchnorm_inference_backward(const CpuContext& context, const StepView& step) {
+  const DType data = step[0].dtype;
+  expect_types(step, data, {0, 4, 7});
+  return data == DType::bf16 ? inference_backward<Bf16>(context, step) : inference_backward<float>(context, step);
 }
 
 }  // namespace snug::cpu

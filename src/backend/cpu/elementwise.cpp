@@ -64,7 +64,7 @@ PreparedStep prepare_scale_channels(const CpuContext& context, const StepView& s
   const std::int64_t channels = step.shape(0).back();
   const std::int64_t rows = step.elements(0) / (images * channels);
   return {.algorithm = "scale_channels:own",
-          .run = [=, kernel = context.kernels->channel.scale, threads = context.threads](const StepArguments& a) {
+          .run = [=, kernel = context.kernels->channel.f32.scale, threads = context.threads](const StepArguments& a) {
             const float *x = operand(a, 0), *s = operand(a, 1);
             float* y = operand(a, 2);
             parallel_for(threads, images, [&](std::int64_t n) {
@@ -80,7 +80,7 @@ PreparedStep prepare_scale_channels_backward(const CpuContext& context, const St
   const std::int64_t channels = step.shape(0).back();
   const std::int64_t rows = step.elements(0) / (images * channels);
   return {.algorithm = "scale_channels:own",
-          .run = [=, kernels = &context.kernels->channel, threads = context.threads](const StepArguments& a) {
+          .run = [=, kernels = &context.kernels->channel.f32, threads = context.threads](const StepArguments& a) {
             const float *dy = operand(a, 0), *x = operand(a, 1), *s = operand(a, 2);
             float *dx = operand(a, 3), *ds = operand(a, 4);
             parallel_for(threads, images, [&](std::int64_t n) {

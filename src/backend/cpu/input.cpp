@@ -11,7 +11,7 @@ PreparedStep prepare_normalize_input(const CpuContext& context, const StepView& 
   const std::int64_t chunk = std::max<std::int64_t>(1, kChunkElements / channels);
   const auto divisor = static_cast<float>(step.attributes<NormalizeAttributes>().divisor);
   return {.algorithm = "normalize_input:own",
-          .run = [=, kernels = &context.kernels->channel, threads = context.threads](const StepArguments& a) {
+          .run = [=, kernels = &context.kernels->channel.f32, threads = context.threads](const StepArguments& a) {
             const float *mean = operand(a, 1), *inverse_std = operand(a, 2);
             parallel_for(threads, (rows + chunk - 1) / chunk, [&](std::int64_t i) {
               const std::int64_t at = i * chunk * channels;

@@ -4,6 +4,7 @@
 
 #include "backend/reference/call.h"
 #include "backend/reference/functions.h"
+#include "backend/reference/slopes.h"
 
 namespace snug::reference {
 
@@ -16,7 +17,9 @@ double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 double normal_cdf(double x) { return 0.5 * (1 + std::erf(x / std::numbers::sqrt2)); }
 double normal_density(double x) { return std::exp(-0.5 * x * x) / std::sqrt(2 * std::numbers::pi); }
 
-double value(ActivationFunction function, double x) {
+}  // namespace
+
+double activation_value(ActivationFunction function, double x) {
   switch (function) {
     case ActivationFunction::relu: return x > 0 ? x : 0;
     case ActivationFunction::relu6: return std::clamp(x, 0.0, 6.0);
@@ -29,7 +32,7 @@ double value(ActivationFunction function, double x) {
   return 0;
 }
 
-double slope_at_input(ActivationFunction function, double x) {
+double activation_slope_at_input(ActivationFunction function, double x) {
   switch (function) {
     case ActivationFunction::relu: return x > 0 ? 1 : 0;
     case ActivationFunction::relu6: return x > 0 && x < 6 ? 1 : 0;
@@ -42,7 +45,7 @@ double slope_at_input(ActivationFunction function, double x) {
   return 0;
 }
 
-double slope_at_output(ActivationFunction function, double y) {
+double activation_slope_at_output(ActivationFunction function, double y) {
   switch (function) {
     case ActivationFunction::relu: return y > 0 ? 1 : 0;
     case ActivationFunction::relu6: return y > 0 && y < 6 ? 1 : 0;
@@ -55,13 +58,12 @@ double slope_at_output(ActivationFunction function, double y) {
   fail("silu and gelu have no inverse", __FILE__, __LINE__);
 }
 
-}  // namespace
-
 void activation_forward(const Call& call) {
   const ActivationFunction function = call.attributes<ActivationAttributes>().function;
   const Doubles x = call[0];
   const Doubles y = call[1];
-  for_each(y.extents, [&](Index n, Index h, Index w, Index c) { y(n, h, w, c) = value(function, x(n, h, w, c)); });
+  for_each(y.extents,
+           [&](Index n, Index h, Index w, Index c) { y(n, h, w, c) = activation_value(function, x(n, h, w, c)); });
 }
 
 void activation_backward(const Call& call) {
@@ -69,7 +71,7 @@ void activation_backward(const Call& call) {
   const Doubles dy = call[0];
   const Doubles dx = call[1];
   const Doubles saved = call[2];
-  const auto slope = call.chosen() == Saved::input ? slope_at_input : slope_at_output;
+  const auto slope = call.chosen() == Saved::input ? activation_slope_at_input : activation_slope_at_output;
   for_each(dx.extents, [&](Index n, Index h, Index w, Index c) {
     dx(n, h, w, c) = dy(n, h, w, c) * slope(function, saved(n, h, w, c));
   });

@@ -3,6 +3,7 @@
 
 #include "backend/reference/call.h"
 #include "backend/reference/functions.h"
+#include "backend/reference/slopes.h"
 
 namespace snug::reference {
 
@@ -14,6 +15,11 @@ void for_each_pixel(const Extents& extents, Visit visit) {
   for_each({extents[0], extents[1], extents[2], 1}, [&](Index n, Index h, Index w, Index) { visit(n, h, w); });
 }
 
+/// y = activation(value [+ residual]).
+double finish(const BatchNormAttributes& attributes, double value) {
+  return attributes.activation ? activation_value(*attributes.activation, value) : value;
+}
+
 double pixels(const Doubles& x) { return static_cast<double>(x.n() * x.h() * x.w()); }
 
 }  // namespace
@@ -21,7 +27,9 @@ double pixels(const Doubles& x) { return static_cast<double>(x.n() * x.h() * x.w
 void batchnorm_forward(const Call& call) {
   const auto& attributes = call.attributes<BatchNormAttributes>();
   const Doubles x = call[0], gamma = call[1], beta = call[2], running_mean = call[3], running_var = call[4];
-  const Doubles y = call[5], mean = call[6], inverse_std = call[7];
+  const int first_output = attributes.residual ? 6 : 5;
+  const Doubles y = call[first_output], mean = call[first_output + 1], inverse_std = call[first_output + 2];
+  const Doubles residual = call[5];  // y itself without one
   const double count = pixels(x);
   for (Index c = 0; c < x.c(); ++c) {
     double sum = 0;
@@ -36,38 +44,58 @@ void batchnorm_forward(const Call& call) {
     running_mean(c) = (1 - attributes.momentum) * running_mean(c) + attributes.momentum * average;
     running_var(c) = (1 - attributes.momentum) * running_var(c) + attributes.momentum * unbiased;
     for_each_pixel(x.extents, [&](Index n, Index h, Index w) {
-      y(n, h, w, c) = gamma(c) * (x(n, h, w, c) - average) * inverse_std(c) + beta(c);
+      const double value = gamma(c) * (x(n, h, w, c) - average) * inverse_std(c) + beta(c);
+      y(n, h, w, c) = finish(attributes, value + (attributes.residual ? residual(n, h, w, c) : 0.0));
     });
   }
 }
 
 void batchnorm_inference(const Call& call) {
-  const double epsilon = call.attributes<BatchNormAttributes>().epsilon;
+  const auto& attributes = call.attributes<BatchNormAttributes>();
   const Doubles x = call[0], gamma = call[1], beta = call[2], running_mean = call[3], running_var = call[4];
-  const Doubles y = call[5];
+  const Doubles residual = call[5], y = call[attributes.residual ? 6 : 5];
   for_each(x.extents, [&](Index n, Index h, Index w, Index c) {
-    y(n, h, w, c) = gamma(c) * (x(n, h, w, c) - running_mean(c)) / std::sqrt(running_var(c) + epsilon) + beta(c);
+    const double normalized = (x(n, h, w, c) - running_mean(c)) / std::sqrt(running_var(c) + attributes.epsilon);
+    const double value = gamma(c) * normalized + beta(c);
+    y(n, h, w, c) = finish(attributes, value + (attributes.residual ? residual(n, h, w, c) : 0.0));
   });
 }
 
 void batchnorm_backward(const Call& call) {
   const auto& attributes = call.attributes<BatchNormAttributes>();
   const Doubles dy = call[0], gamma = call[1], beta = call[2], mean = call[3], inverse_std = call[4];
-  const Doubles dx = call[5], dgamma = call[6], dbeta = call[7], saved = call[8];
+  const int first_output = attributes.residual ? 6 : 5;
+  const Doubles y = call[5], dx = call[first_output], dgamma = call[first_output + 1], dbeta = call[first_output + 2];
+  const Doubles saved = call[attributes.residual ? 10 : 8], dresidual = call[attributes.residual ? 9 : 5];
   const double count = pixels(dy);
   for (Index c = 0; c < dy.c(); ++c) {
     const auto normalized = [&](Index n, Index h, Index w) {
       if (call.chosen() == Saved::input) return (saved(n, h, w, c) - mean(c)) * inverse_std(c);
       return (saved(n, h, w, c) - beta(c)) / gamma(c);
     };
+    if (attributes.residual) {  // once: it may lie over dy
+      for_each_pixel(dy.extents, [&](Index n, Index h, Index w) {
+        const double slope =
+            attributes.activation ? activation_slope_at_output(*attributes.activation, y(n, h, w, c)) : 1.0;
+        dresidual(n, h, w, c) = dy(n, h, w, c) * slope;
+      });
+    }
+    /// The gradient of the normalised value, before the activation.
+    const auto gradient = [&](Index n, Index h, Index w) {
+      if (attributes.residual) return dresidual(n, h, w, c);
+      if (!attributes.activation) return dy(n, h, w, c);
+      return dy(n, h, w, c) *
+             activation_slope_at_input(*attributes.activation, gamma(c) * normalized(n, h, w) + beta(c));
+    };
     double sum = 0;
     double dot = 0;
     for_each_pixel(dy.extents, [&](Index n, Index h, Index w) {
-      sum += dy(n, h, w, c);
-      dot += dy(n, h, w, c) * normalized(n, h, w);
+      sum += gradient(n, h, w);
+      dot += gradient(n, h, w) * normalized(n, h, w);
     });
     for_each_pixel(dy.extents, [&](Index n, Index h, Index w) {
-      dx(n, h, w, c) = gamma(c) * inverse_std(c) * (dy(n, h, w, c) - sum / count - normalized(n, h, w) * dot / count);
+      dx(n, h, w, c) =
+          gamma(c) * inverse_std(c) * (gradient(n, h, w) - sum / count - normalized(n, h, w) * dot / count);
     });
     dgamma(c) = dot + (attributes.accumulate ? dgamma(c) : 0.0);
     dbeta(c) = sum + (attributes.accumulate ? dbeta(c) : 0.0);

@@ -1,5 +1,5 @@
+#include "backend/cpu/kernels/functions.h"
 #include "backend/cpu/kernels/tables.h"
-#include "backend/cpu/kernels/vector.h"
 
 namespace snug::cpu::SNUG_ISA {
 
@@ -66,29 +66,30 @@ template <class Term>
   }
 }
 
-void wide_statistics(const float* x, std::int64_t rows, std::int64_t channels, float* mean, float* squares) {
+template <class T>
+void wide_statistics(const T* x, std::int64_t rows, std::int64_t channels, float* mean, float* squares) {
   const auto inverse = static_cast<float>(1.0 / static_cast<double>(rows));
-  wide_sums(rows, channels, mean, [x](std::int64_t at, std::int64_t) { return x[at]; });
+  wide_sums(rows, channels, mean, [x](std::int64_t at, std::int64_t) { return to_float(x[at]); });
   for (std::int64_t c = 0; c < channels; ++c) mean[c] *= inverse;
   wide_sums(rows, channels, squares, [x, mean](std::int64_t at, std::int64_t c) {
-    const float d = x[at] - mean[c];
+    const float d = to_float(x[at]) - mean[c];
     return d * d;
   });
 }
 
-void statistics(const float* x, std::int64_t rows, std::int64_t channels, std::int64_t fold, float* mean,
-                float* squares) {
+template <class T>
+void statistics(const T* x, std::int64_t rows, std::int64_t channels, std::int64_t fold, float* mean, float* squares) {
   if (fold == 1 && channels > kBlock) return wide_statistics(x, rows, channels, mean, squares);
   const std::int64_t width = channels * fold;
   const std::int64_t wide_rows = rows / fold;
   const std::int64_t rest = rows - wide_rows * fold;
-  const float* tail = x + wide_rows * width;
+  const T* tail = x + wide_rows * width;
   float sums[kMaxFoldedWidth] = {};
   float center[kMaxFoldedWidth] = {};
   column_sums(wide_rows, width, width, sums,
               [x](std::int64_t offset, std::int64_t column, auto v) { return load<decltype(v)>(x + offset + column); });
   for (std::int64_t c = 0; c < channels; ++c) {
-    const auto at = [=](std::int64_t r) { return tail[r * channels + c]; };
+    const auto at = [=](std::int64_t r) { return to_float(tail[r * channels + c]); };
     mean[c] = static_cast<float>(unfold(sums, channels, fold, c, rest, at) / static_cast<double>(rows));
   }
   repeat(center, mean, channels, fold);
@@ -99,129 +100,151 @@ void statistics(const float* x, std::int64_t rows, std::int64_t channels, std::i
   });
   for (std::int64_t c = 0; c < channels; ++c) {
     const auto at = [=](std::int64_t r) {
-      const float d = tail[r * channels + c] - mean[c];
+      const float d = to_float(tail[r * channels + c]) - mean[c];
       return d * d;
     };
     squares[c] = static_cast<float>(unfold(sums, channels, fold, c, rest, at));
   }
 }
 
-void normalize(float* y, const float* x, std::int64_t rows, std::int64_t width, const float* center, const float* scale,
-               const float* shift) {
+template <class T, class Function>
+void normalize(T* y, const T* x, const T* residual, std::int64_t rows, std::int64_t width, const ChannelVectors& v) {
+  const float *center = v.center, *scale = v.scale, *shift = v.shift;
   for (std::int64_t row = 0; row < rows; ++row) {
     const std::int64_t at = row * width;
+    if (residual == nullptr) {
 #pragma omp simd
-    for (std::int64_t j = 0; j < width; ++j) y[at + j] = (x[at + j] - center[j]) * scale[j] + shift[j];
-  }
-}
-
-/// Both sums of one or more vectors of columns in one sweep.
-template <class V, std::int64_t count>
-[[gnu::always_inline]] inline void gradient_columns(const float* dy, const float* z, std::int64_t rows,
-                                                    std::int64_t stride, const float* center, float* sum,
-                                                    float* product) {
-  constexpr std::int64_t kStep = Lanes<V>::count;
-  V total[count] = {};
-  V total_product[count] = {};
-  V middle[count];
-  for (std::int64_t i = 0; i < count; ++i) middle[i] = load<V>(center + i * kStep);
-  for (std::int64_t row = 0; row < rows; ++row) {
-#pragma GCC unroll 16
-    for (std::int64_t i = 0; i < count; ++i) {
-      const V g = load<V>(dy + row * stride + i * kStep);
-      total[i] += g;
-      total_product[i] += g * (load<V>(z + row * stride + i * kStep) - middle[i]);
+      for (std::int64_t j = 0; j < width; ++j)
+        y[at + j] = from_float<T>(Function::value((to_float(x[at + j]) - center[j]) * scale[j] + shift[j]));
+    } else {
+#pragma omp simd
+      for (std::int64_t j = 0; j < width; ++j) {
+        const float value = (to_float(x[at + j]) - center[j]) * scale[j] + shift[j];
+        y[at + j] = from_float<T>(Function::value(value + to_float(residual[at + j])));
+      }
     }
   }
-  for (std::int64_t i = 0; i < count; ++i) {
-    store<V>(sum + i * kStep, total[i]);
-    store<V>(product + i * kStep, total_product[i]);
-  }
 }
 
-void gradient_block(const float* dy, const float* z, std::int64_t rows, std::int64_t width, const float* center,
-                    float* sum, float* product) {
-  constexpr std::int64_t kVectors = 4;
-  std::int64_t j = 0;
-  for (; j + kVectors * kLanes <= width; j += kVectors * kLanes)
-    gradient_columns<Vector, kVectors>(dy + j, z + j, rows, width, center + j, sum + j, product + j);
-  for (; j + kLanes <= width; j += kLanes)
-    gradient_columns<Vector, 1>(dy + j, z + j, rows, width, center + j, sum + j, product + j);
-  for (; j < width; ++j) gradient_columns<float, 1>(dy + j, z + j, rows, width, center + j, sum + j, product + j);
+/// The gradient before the activation, whose slope is had again from the norm's input.
+template <class Function>
+[[gnu::always_inline]] inline float gradient_at_input(float dy, float z, const ChannelVectors& v, std::int64_t j) {
+  return dy * Function::slope((z - v.center[j]) * v.scale[j] + v.shift[j]);
+}
+template <>
+[[gnu::always_inline]] inline float gradient_at_input<Identity>(float dy, float /*z*/, const ChannelVectors& /*v*/,
+                                                                std::int64_t /*j*/) {
+  return dy;
 }
 
-/// As wide_sums, both sums in one sweep.
-void wide_gradient_sums(const float* dy, const float* z, std::int64_t rows, std::int64_t width, const float* center,
-                        float* sum, float* product) {
+/// Σ g and Σ g · (z − center) by column; gradient(element, column) is g, and may have an effect of its own, once.
+template <class T, class Gradient>
+[[gnu::always_inline]] inline void two_sums(const T* z, std::int64_t rows, std::int64_t width, const float* center,
+                                            float* sum, float* product, const Gradient& gradient) {
   for (std::int64_t j = 0; j < width; ++j) sum[j] = product[j] = 0;
   std::int64_t row = 0;
   for (; row + kRowsAtOnce <= rows; row += kRowsAtOnce) {
-    const float *g0 = dy + row * width, *g1 = g0 + width, *g2 = g1 + width, *g3 = g2 + width;
-    const float *z0 = z + row * width, *z1 = z0 + width, *z2 = z1 + width, *z3 = z2 + width;
+    const std::int64_t r0 = row * width, r1 = r0 + width, r2 = r1 + width, r3 = r2 + width;
 #pragma omp simd
     for (std::int64_t j = 0; j < width; ++j) {
       const float middle = center[j];
-      sum[j] += (g0[j] + g1[j]) + (g2[j] + g3[j]);
-      product[j] +=
-          (g0[j] * (z0[j] - middle) + g1[j] * (z1[j] - middle)) + (g2[j] * (z2[j] - middle) + g3[j] * (z3[j] - middle));
+      const float g0 = gradient(r0 + j, j), g1 = gradient(r1 + j, j), g2 = gradient(r2 + j, j),
+                  g3 = gradient(r3 + j, j);
+      sum[j] += (g0 + g1) + (g2 + g3);
+      product[j] += (g0 * (to_float(z[r0 + j]) - middle) + g1 * (to_float(z[r1 + j]) - middle)) +
+                    (g2 * (to_float(z[r2 + j]) - middle) + g3 * (to_float(z[r3 + j]) - middle));
     }
   }
   for (; row < rows; ++row) {
     const std::int64_t at = row * width;
 #pragma omp simd
     for (std::int64_t j = 0; j < width; ++j) {
-      sum[j] += dy[at + j];
-      product[j] += dy[at + j] * (z[at + j] - center[j]);
+      const float g = gradient(at + j, j);
+      sum[j] += g;
+      product[j] += g * (to_float(z[at + j]) - center[j]);
     }
   }
 }
 
-void gradient_sums(const float* dy, const float* z, std::int64_t rows, std::int64_t channels, std::int64_t fold,
-                   const float* center, float* sum, float* product) {
-  if (fold == 1 && channels > kBlock) return wide_gradient_sums(dy, z, rows, channels, center, sum, product);
-  if (fold == 1) return gradient_block(dy, z, rows, channels, center, sum, product);
+/// The same of channels: folded rows first, then the few that are left; joined in double.
+template <class T, class Gradient>
+[[gnu::always_inline]] inline void channel_sums(const T* z, std::int64_t rows, std::int64_t channels, std::int64_t fold,
+                                                const float* center, float* sum, float* product,
+                                                const Gradient& gradient) {
   const std::int64_t width = channels * fold;
   const std::int64_t wide_rows = rows / fold;
-  const std::int64_t rest = rows - wide_rows * fold;
-  float wide_center[kMaxFoldedWidth] = {};
-  float sums[kMaxFoldedWidth] = {};
-  float products[kMaxFoldedWidth] = {};
-  repeat(wide_center, center, channels, fold);
-  gradient_block(dy, z, wide_rows, width, wide_center, sums, products);
+  const std::int64_t tail = wide_rows * width;
+  float sums[2 * kMaxFoldedWidth];
+  float products[2 * kMaxFoldedWidth];
+  // One loop, so that the compiler writes the sweep once: rows without folds need no second turn and no joining.
+  for (std::int64_t turn = 0; turn < (fold == 1 ? 1 : 2); ++turn) {
+    const std::int64_t first = turn * tail;
+    two_sums(z + first, turn == 0 ? wide_rows : rows - wide_rows * fold, turn == 0 ? width : channels, center,
+             fold == 1 ? sum : sums + turn * width, fold == 1 ? product : products + turn * width,
+             [&](std::int64_t at, std::int64_t j) { return gradient(first + at, j); });
+  }
+  if (fold == 1) return;
   for (std::int64_t c = 0; c < channels; ++c) {
-    const float* dy_tail = dy + wide_rows * width + c;
-    const float* z_tail = z + wide_rows * width + c;
-    const float middle = center[c];
-    const auto first = [=](std::int64_t r) { return dy_tail[r * channels]; };
-    const auto second = [=](std::int64_t r) { return dy_tail[r * channels] * (z_tail[r * channels] - middle); };
-    sum[c] = static_cast<float>(unfold(sums, channels, fold, c, rest, first));
-    product[c] = static_cast<float>(unfold(products, channels, fold, c, rest, second));
+    double total = 0, total_product = 0;
+    for (std::int64_t at = c; at < width + channels; at += channels) {
+      total += static_cast<double>(sums[at]);
+      total_product += static_cast<double>(products[at]);
+    }
+    sum[c] = static_cast<float>(total);
+    product[c] = static_cast<float>(total_product);
   }
 }
 
-void gradient(float* dx, const float* dy, const float* z, std::int64_t rows, std::int64_t width, const float* center,
+template <class T, class Function>
+void gradient_sums(const T* dy, const T* z, std::int64_t rows, std::int64_t channels, std::int64_t fold,
+                   const ChannelVectors& vectors, float* sum, float* product) {
+  const ChannelVectors v = vectors;
+  channel_sums(z, rows, channels, fold, v.center, sum, product, [=](std::int64_t at, std::int64_t j) {
+    return gradient_at_input<Function>(to_float(dy[at]), to_float(z[at]), v, j);
+  });
+}
+
+template <class T, class Function>
+void residual_sums(T* g, const T* dy, const T* y, const T* z, std::int64_t rows, std::int64_t channels,
+                   std::int64_t fold, const float* center, float* sum, float* product) {
+  channel_sums(z, rows, channels, fold, center, sum, product, [=](std::int64_t at, std::int64_t) {
+    const float value = to_float(dy[at]) * Function::slope_of_output(to_float(y[at]));
+    g[at] = from_float<T>(value);
+    return value;
+  });
+}
+
+template <class T, class Function>
+void gradient(T* dx, const T* dy, const T* z, std::int64_t rows, std::int64_t width, const ChannelVectors& vectors,
               const float* a, const float* b, const float* c) {
+  const ChannelVectors v = vectors;
   for (std::int64_t row = 0; row < rows; ++row) {
     const std::int64_t at = row * width;
 #pragma omp simd
-    for (std::int64_t j = 0; j < width; ++j) dx[at + j] = a[j] * dy[at + j] + (b[j] * (z[at + j] - center[j]) + c[j]);
+    for (std::int64_t j = 0; j < width; ++j) {
+      const float x = to_float(z[at + j]);
+      const float g = gradient_at_input<Function>(to_float(dy[at + j]), x, v, j);
+      dx[at + j] = from_float<T>(a[j] * g + (b[j] * (x - v.center[j]) + c[j]));
+    }
   }
-}
-
-void scale(float* y, const float* x, std::int64_t rows, std::int64_t channels, const float* factor) {
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const std::int64_t at = row * channels;
-#pragma omp simd
-    for (std::int64_t j = 0; j < channels; ++j) y[at + j] = x[at + j] * factor[j];
-  }
-}
-
-void products(const float* a, const float* b, std::int64_t rows, std::int64_t channels, float* sum) {
-  wide_sums(rows, channels, sum, [a, b](std::int64_t at, std::int64_t) { return a[at] * b[at]; });
 }
 
 template <class T>
-void normalize_input(float* y, const T* x, std::int64_t rows, std::int64_t channels, float divisor, const float* mean,
+void scale(T* y, const T* x, std::int64_t rows, std::int64_t channels, const float* factor) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const std::int64_t at = row * channels;
+#pragma omp simd
+    for (std::int64_t j = 0; j < channels; ++j) y[at + j] = from_float<T>(to_float(x[at + j]) * factor[j]);
+  }
+}
+
+template <class T>
+void products(const T* a, const T* b, std::int64_t rows, std::int64_t channels, float* sum) {
+  wide_sums(rows, channels, sum, [a, b](std::int64_t at, std::int64_t) { return to_float(a[at]) * to_float(b[at]); });
+}
+
+template <class T, class Pixel>
+void normalize_input(T* y, const Pixel* x, std::int64_t rows, std::int64_t channels, float divisor, const float* mean,
                      const float* inverse_std) {
   // One and three channels are the rule: rows are folded to fill vectors.
   const std::int64_t fold = channels <= kMaxFoldedWidth / 2 ? kMaxFoldedWidth / channels : 1;
@@ -239,21 +262,30 @@ void normalize_input(float* y, const T* x, std::int64_t rows, std::int64_t chann
     const std::int64_t n = count - at < width ? count - at : width;
 #pragma omp simd
     for (std::int64_t j = 0; j < n; ++j)
-      y[at + j] = (static_cast<float>(x[at + j]) / divisor - mean[j]) * inverse_std[j];
+      y[at + j] = from_float<T>((static_cast<float>(x[at + j]) / divisor - mean[j]) * inverse_std[j]);
   }
+}
+
+template <class T>
+ChannelKernels<T> kernels_of() {
+  return {.statistics = statistics<T>,
+          .normalize = {normalize<T, Relu>, normalize<T, Relu6>, normalize<T, LeakyRelu>, normalize<T, Silu>,
+                        normalize<T, Gelu>, normalize<T, Sigmoid>, normalize<T, Tanh>, normalize<T, Identity>},
+          .gradient_sums = {gradient_sums<T, Relu>, gradient_sums<T, Relu6>, gradient_sums<T, LeakyRelu>,
+                            gradient_sums<T, Silu>, gradient_sums<T, Gelu>, gradient_sums<T, Sigmoid>,
+                            gradient_sums<T, Tanh>, gradient_sums<T, Identity>},
+          .residual_sums = {residual_sums<T, Relu>, residual_sums<T, Relu6>, residual_sums<T, LeakyRelu>, nullptr,
+                            nullptr, residual_sums<T, Sigmoid>, residual_sums<T, Tanh>, residual_sums<T, Identity>},
+          .gradient = {gradient<T, Relu>, gradient<T, Relu6>, gradient<T, LeakyRelu>, gradient<T, Silu>,
+                       gradient<T, Gelu>, gradient<T, Sigmoid>, gradient<T, Tanh>, gradient<T, Identity>},
+          .scale = scale<T>,
+          .products = products<T>,
+          .normalize_bytes = normalize_input<T, std::uint8_t>,
+          .normalize_floats = normalize_input<T, float>};
 }
 
 }  // namespace
 
-ChannelKernels channel_kernels() {
-  return {.statistics = statistics,
-          .normalize = normalize,
-          .gradient_sums = gradient_sums,
-          .gradient = gradient,
-          .scale = scale,
-          .products = products,
-          .normalize_bytes = normalize_input<std::uint8_t>,
-          .normalize_floats = normalize_input<float>};
-}
+ByStorage<ChannelKernels> channel_kernels() { return {.f32 = kernels_of<float>(), .bf16 = kernels_of<Bf16>()}; }
 
 }  // namespace snug::cpu::SNUG_ISA

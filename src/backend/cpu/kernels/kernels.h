@@ -4,7 +4,10 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+
+#include "backend/cpu/kernels/storage.h"
 
 namespace snug::cpu {
 
@@ -17,28 +20,45 @@ struct ActivationKernels {
   Backward backward_from_output[7];  ///< null where the output does not determine the slope
 };
 
-/// Rows of channels. Few channels would leave vectors half empty; so `fold` successive rows count as one row of
-/// width = fold · channels, and per-channel vectors are repeated to `width` (see fold_of).
+/// Per-channel vectors of a normalization (x − center) · scale + shift, repeated to a row's width.
+struct ChannelVectors {
+  const float *center = nullptr, *scale = nullptr, *shift = nullptr;
+};
+
+/// Tables by activation: indexed by ActivationFunction, kIdentity for none.
+inline constexpr std::size_t kIdentity = 7, kFunctions = 8;
+
+/// Rows of channels, stored as T. Few channels would leave vectors half empty; so `fold` successive rows count as one
+/// row of width = fold · channels, and per-channel vectors are repeated to `width` (see fold_of).
+template <class T>
 struct ChannelKernels {
   /// Mean and Σ(x − mean)² of each channel over `rows` rows: two passes, so keep a chunk within the cache.
-  void (*statistics)(const float* x, std::int64_t rows, std::int64_t channels, std::int64_t fold, float* mean,
+  void (*statistics)(const T* x, std::int64_t rows, std::int64_t channels, std::int64_t fold, float* mean,
                      float* squares);
-  /// y = (x − center) · scale + shift; vectors of `width`; y may be x.
-  void (*normalize)(float* y, const float* x, std::int64_t rows, std::int64_t width, const float* center,
-                    const float* scale, const float* shift);
-  /// Σ dy and Σ dy · (z − center) of each channel; center has `channels` values.
-  void (*gradient_sums)(const float* dy, const float* z, std::int64_t rows, std::int64_t channels, std::int64_t fold,
-                        const float* center, float* sum, float* product);
-  /// dx = a · dy + b · (z − center) + c; vectors of `width`; dx may be dy or z.
-  void (*gradient)(float* dx, const float* dy, const float* z, std::int64_t rows, std::int64_t width,
-                   const float* center, const float* a, const float* b, const float* c);
+  /// y = activation((x − center) · scale + shift [+ residual]); y may be x or residual, which may be null.
+  using Normalize = void (*)(T* y, const T* x, const T* residual, std::int64_t rows, std::int64_t width,
+                             const ChannelVectors& vectors);
+  Normalize normalize[kFunctions];
+  /// Σ g and Σ g · (z − center) of each channel, where g = dy · slope of the activation at the normalised z.
+  using GradientSums = void (*)(const T* dy, const T* z, std::int64_t rows, std::int64_t channels, std::int64_t fold,
+                                const ChannelVectors& vectors, float* sum, float* product);
+  GradientSums gradient_sums[kFunctions];
+  /// The same with the slope taken from the output y; g is written, and may be dy. Null where y does not tell the
+  /// slope.
+  using ResidualSums = void (*)(T* g, const T* dy, const T* y, const T* z, std::int64_t rows, std::int64_t channels,
+                                std::int64_t fold, const float* center, float* sum, float* product);
+  ResidualSums residual_sums[kFunctions];
+  /// dx = a · g + b · (z − center) + c, g as for gradient_sums; vectors of `width`; dx may be dy or z.
+  using Gradient = void (*)(T* dx, const T* dy, const T* z, std::int64_t rows, std::int64_t width,
+                            const ChannelVectors& vectors, const float* a, const float* b, const float* c);
+  Gradient gradient[kFunctions];
   /// y = x · scale (vector of `channels`), and Σ a · b of each channel.
-  void (*scale)(float* y, const float* x, std::int64_t rows, std::int64_t channels, const float* scale);
-  void (*products)(const float* a, const float* b, std::int64_t rows, std::int64_t channels, float* sum);
+  void (*scale)(T* y, const T* x, std::int64_t rows, std::int64_t channels, const float* scale);
+  void (*products)(const T* a, const T* b, std::int64_t rows, std::int64_t channels, float* sum);
   /// y = (x ÷ divisor − mean) · inverse_std, vectors of `channels`.
-  void (*normalize_bytes)(float* y, const std::uint8_t* x, std::int64_t rows, std::int64_t channels, float divisor,
+  void (*normalize_bytes)(T* y, const std::uint8_t* x, std::int64_t rows, std::int64_t channels, float divisor,
                           const float* mean, const float* inverse_std);
-  void (*normalize_floats)(float* y, const float* x, std::int64_t rows, std::int64_t channels, float divisor,
+  void (*normalize_floats)(T* y, const float* x, std::int64_t rows, std::int64_t channels, float divisor,
                            const float* mean, const float* inverse_std);
 };
 
@@ -110,7 +130,7 @@ struct UpdateKernels {
 struct Kernels {
   const char* instruction_set;
   ActivationKernels activation;
-  ChannelKernels channel;
+  ByStorage<ChannelKernels> channel;
   PoolKernels pool;
   ElementwiseKernels elementwise;
   SoftmaxKernels softmax;

@@ -6,7 +6,7 @@
 namespace snug::cpu::SNUG_ISA {
 
 ActivationKernels activation_kernels();
-ChannelKernels channel_kernels();
+ByStorage<ChannelKernels> channel_kernels();
 PoolKernels pool_kernels();
 ElementwiseKernels elementwise_kernels();
 SoftmaxKernels softmax_kernels();
