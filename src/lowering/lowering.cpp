@@ -38,6 +38,7 @@ class Lowering {
     for (const Layer& layer : graph_.layers) program_.layers.push_back(layer.path);
     add_exchange();
     add_parameters();
+    if (mixed()) add_copies();
     mark_trained();
     if (options_.with_loss) begin_step();
     std::int64_t first = 0;
@@ -68,6 +69,10 @@ class Lowering {
     return options_.training && !options_.train.class_weights.empty() &&
            (loss == Loss::sparse_categorical_crossentropy || loss == Loss::categorical_crossentropy);
   }
+  /// Of parameters, their gradients and state, and all that the host exchanges.
+  [[nodiscard]] DType parameter_dtype() const { return options_.dtype == DType::f64 ? DType::f64 : DType::f32; }
+  /// Whether activations are of another type: weights then have copies that conv and dense read.
+  [[nodiscard]] bool mixed() const { return options_.dtype != parameter_dtype(); }
   [[nodiscard]] Phase end_phase() const { return options_.training ? Phase::update : Phase::eval; }
   [[nodiscard]] Phase begin_phase() const { return options_.training ? Phase::forward : Phase::eval; }
 
@@ -80,28 +85,31 @@ class Lowering {
     const Shape image{graph_.input[0], graph_.input[1], graph_.input[2]};
     const Shape channels{graph_.input[2]};
     exchange_.images = add_exchange_tensor(exchange::kImages, image.with_batch(options_.batch), options_.image_dtype);
-    exchange_.mean = add_exchange_tensor(exchange::kMean, channels, options_.dtype);
-    exchange_.inverse_std = add_exchange_tensor(exchange::kInverseStd, channels, options_.dtype);
+    exchange_.mean = add_exchange_tensor(exchange::kMean, channels, parameter_dtype());
+    exchange_.inverse_std = add_exchange_tensor(exchange::kInverseStd, channels, parameter_dtype());
     if (options_.training) {
       exchange_.control = add_exchange_tensor(exchange::kControl, {Control::count}, DType::f64);
     } else {
-      exchange_.outputs = add_exchange_tensor(exchange::kOutputs, {options_.batch, outputs()}, options_.dtype);
+      exchange_.outputs = add_exchange_tensor(exchange::kOutputs, {options_.batch, outputs()}, parameter_dtype());
     }
     if (!options_.with_loss) return;
     exchange_.labels = takes_class_numbers()
                            ? add_exchange_tensor(exchange::kLabels, {options_.batch}, DType::i32)
-                           : add_exchange_tensor(exchange::kLabels, {options_.batch, outputs()}, options_.dtype);
+                           : add_exchange_tensor(exchange::kLabels, {options_.batch, outputs()}, parameter_dtype());
     exchange_.stats = add_exchange_tensor(exchange::kStats, {TrainStats::count}, DType::f64);
     exchange_.totals = add_exchange_tensor(exchange::kTotals, {TrainStats::count}, DType::f64);
     if (weighs_classes()) {
-      exchange_.class_weights = add_exchange_tensor(exchange::kClassWeights, {outputs()}, options_.dtype);
-      exchange_.weight_sum = add_exchange_tensor("weight_sum", {1}, options_.dtype);
+      exchange_.class_weights = add_exchange_tensor(exchange::kClassWeights, {outputs()}, parameter_dtype());
+      exchange_.weight_sum = add_exchange_tensor("weight_sum", {1}, parameter_dtype());
     }
   }
 
   void add_parameters() {
-    const ProgramBuilder::NewTensor weights{
-        .name = "weights", .shape = {}, .dtype = options_.dtype, .role = Role::weight, .arena = Arena::persistent};
+    const ProgramBuilder::NewTensor weights{.name = "weights",
+                                            .shape = {},
+                                            .dtype = parameter_dtype(),
+                                            .role = mixed() ? Role::master : Role::weight,
+                                            .arena = Arena::persistent};
     if (!options_.training && options_.use_average) {
       // What is trained is read from its average; what is frozen has none.
       ProgramBuilder::NewTensor averages = weights;
@@ -117,9 +125,19 @@ class Lowering {
     statistics.role = Role::statistic;
     merge(weights_, add_parameter_tensors(builder_, graph_, layout_, {kStatistics}, statistics, ""));
     if (!options_.training) return;
-    const ProgramBuilder::NewTensor gradients{
-        .name = "gradients", .shape = {}, .dtype = options_.dtype, .role = Role::gradient, .arena = Arena::transient};
+    const ProgramBuilder::NewTensor gradients{.name = "gradients",
+                                              .shape = {},
+                                              .dtype = parameter_dtype(),
+                                              .role = Role::gradient,
+                                              .arena = Arena::transient};
     gradients_ = add_parameter_tensors(builder_, graph_, layout_, {kDecay, kPlain}, gradients, state_prefix::kGradient);
+  }
+
+  /// Steps read the copies; updates and averages the masters (`flat`).
+  void add_copies() {
+    ParameterTensors copies = add_weight_copies(builder_, graph_, layout_, weights_, options_.dtype, begin_phase());
+    copies.flat.assign(copies.flat.size(), TensorId{});
+    merge(weights_, copies);
   }
 
   static void merge(ParameterTensors& into, const ParameterTensors& from) {
@@ -192,16 +210,41 @@ class Lowering {
       for (const NodeId input : graph_[id].inputs) inputs.push_back(forward[input.index()].output);
       forward[n] = op_definition(graph_[id].op).forward(context(id, first, samples, accumulate), std::move(inputs));
     }
-    const TensorId logits = flat(forward[final_.logits.index()].output, samples, "logits");
-    if (!options_.training) {
-      step(Op::copy, Phase::eval, NoAttributes{},
-           {{logits}, {part_of(exchange_.outputs, first, samples), Access::out}});
-    }
+    const TensorId logits =
+        lower_outputs(flat(forward[final_.logits.index()].output, samples, "logits"), first, samples);
     if (!options_.with_loss) return;
     const TensorId dlogits = lower_loss(logits, first, samples);
     if (options_.training && needs_gradient_[final_.logits.index()]) {
       lower_backward(forward, dlogits, first, samples, accumulate);
     }
+  }
+
+  /// Hands the logits to the host (evaluation); returns them as the loss sees them.
+  TensorId lower_outputs(TensorId logits, std::int64_t first, std::int64_t samples) {
+    if (!options_.training) {
+      const TensorId outputs = part_of(exchange_.outputs, first, samples);
+      if (mixed()) return cast(logits, outputs);
+      step(Op::copy, Phase::eval, NoAttributes{}, {{logits}, {outputs, Access::out}});
+    }
+    return mixed() ? cast(logits, add_logits("logits:wide", logits, parameter_dtype())) : logits;
+  }
+
+  /// A tensor like the logits of another type.
+  TensorId add_logits(std::string_view name, TensorId logits, DType dtype) {
+    return builder_.add_tensor({.name = std::string(name) + suffix_,
+                                .shape = program_[logits].shape,
+                                .dtype = dtype,
+                                .role = Role::activation,
+                                .layer = logits_node().layer});
+  }
+
+  TensorId cast(TensorId from, TensorId to) {
+    builder_.add_step({.op = Op::cast,
+                       .phase = begin_phase(),
+                       .attributes = CastAttributes{},
+                       .operands = {{from}, {to, Access::out}},
+                       .layer = logits_node().layer});
+    return to;
   }
 
   TensorId lower_input(std::int64_t first, std::int64_t samples) {
@@ -251,11 +294,7 @@ class Lowering {
     operands.push_back({exchange_.stats, Access::inout});
     TensorId dlogits;
     if (options_.training) {
-      dlogits = builder_.add_tensor({.name = "dlogits" + suffix_,
-                                     .shape = program_[logits].shape,
-                                     .dtype = options_.dtype,
-                                     .role = Role::activation,
-                                     .layer = logits_node().layer});
+      dlogits = add_logits(mixed() ? "dlogits:wide" : "dlogits", logits, parameter_dtype());
       operands.push_back({dlogits, Access::out});
     }
     builder_.add_step({.op = loss_op(),
@@ -263,7 +302,7 @@ class Lowering {
                        .attributes = attributes,
                        .operands = std::move(operands),
                        .layer = logits_node().layer});
-    return dlogits;
+    return options_.training && mixed() ? cast(dlogits, add_logits("dlogits", logits, options_.dtype)) : dlogits;
   }
 
   // ---- the backward walk --------------------------------------------------------------------------------------
@@ -317,7 +356,7 @@ class Lowering {
 
   TensorId state(int group, std::string_view name, Role role, std::string_view prefix) {
     const ProgramBuilder::NewTensor like{
-        .name = std::string(name), .shape = {}, .dtype = options_.dtype, .role = role, .arena = Arena::persistent};
+        .name = std::string(name), .shape = {}, .dtype = parameter_dtype(), .role = role, .arena = Arena::persistent};
     return add_parameter_tensors(builder_, graph_, layout_, {group}, like, prefix)
         .flat[static_cast<std::size_t>(group)];
   }
@@ -402,6 +441,16 @@ void ensure_sound(const Program& program, std::string_view pass) {
 }
 
 }  // namespace
+
+DType activation_dtype(Precision precision) {
+  switch (precision) {
+    case Precision::fp32:
+    case Precision::tf32: return DType::f32;
+    case Precision::bf16: return DType::bf16;
+    case Precision::fp16: return DType::f16;
+  }
+  return DType::f32;
+}
 
 Program lower(const Graph& graph, const LoweringOptions& options) {
   ensure(graph.output.valid() && options.batch > 0, "a program needs a whole graph and a batch");

@@ -16,7 +16,7 @@ struct LoweringOptions {
   bool training = true;      ///< false: one evaluation step
   bool with_loss = true;     ///< evaluation without it: predict
   bool use_average = false;  ///< evaluation reads the EMA of the weights
-  DType dtype = DType::f32;  ///< f64 for the reference backend
+  DType dtype = DType::f32;  ///< of activations and their gradients; all else is f64 in f64 programs and f32 in others
   DType image_dtype = DType::u8;  ///< as the host delivers images: u8, f32 (f64 in f64 programs)
   double image_divisor = 1;       ///< of normalize_input
   std::vector<bool> frozen;       ///< by node; empty: none
@@ -50,7 +50,12 @@ inline constexpr std::string_view kGradient = "gradient:";
 /// Lowers the whole step: alternatives chosen, in-place aliases made, verified. `graph` must be free of findings.
 /// Parameters are tensors named as in checkpoints, views of flat storages per optimizer group ("weights.decay",
 /// "weights.plain", "weights.frozen"); gradients and optimizer state lie at equal offsets in storages of their own.
+/// In 16 bits, "weights.…" are the masters, and beside them lie "copies.…" of the weights of conv and dense, which
+/// every program fills first.
 [[nodiscard]] Program lower(const Graph& graph, const LoweringOptions& options);
+
+/// The type of activations in a precision.
+[[nodiscard]] DType activation_dtype(Precision precision);
 
 /// Joins batchnorm with the sum and the activation that follow it, forward and backward, where nothing else reads what
 /// lies between. Runs before alternatives are chosen.

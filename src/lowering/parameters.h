@@ -14,9 +14,10 @@ namespace snug {
 /// Parameters that one update step treats alike lie in one storage, at equal offsets (in elements) in the storages of
 /// their weights, gradients, moments and averages.
 struct ParameterGroup {
-  std::string name;  ///< "decay", "plain" (no weight decay), "frozen", "statistics"
-  Segments segments;
+  std::string name;           ///< "decay", "plain" (no weight decay), "frozen", "statistics"
+  Segments segments;          ///< the weights of conv and dense first
   std::int64_t elements = 0;  ///< with the padding between segments
+  std::size_t weights = 0;    ///< segments that are weights of conv and dense: the head of the group
 };
 
 /// One parameter of a node in its group.
@@ -46,5 +47,12 @@ struct ParameterTensors {
 [[nodiscard]] ParameterTensors add_parameter_tensors(ProgramBuilder& builder, const Graph& graph,
                                                      const ParameterLayout& layout, std::initializer_list<int> groups,
                                                      const ProgramBuilder::NewTensor& like, std::string_view prefix);
+
+/// Adds copies of the weights of conv and dense in another type, at the elements of their masters: tensors named
+/// "copy:" + the parameter's name in storages "copies." + the group's name. Others have none. The steps that fill the
+/// copies from `masters` are added in `phase`.
+[[nodiscard]] ParameterTensors add_weight_copies(ProgramBuilder& builder, const Graph& graph,
+                                                 const ParameterLayout& layout, const ParameterTensors& masters,
+                                                 DType dtype, Phase phase);
 
 }  // namespace snug

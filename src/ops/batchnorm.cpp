@@ -22,8 +22,8 @@ Forward batchnorm_forward(const OpContext& context, std::vector<TensorId> inputs
     return {.output = y, .inputs = std::move(inputs), .kept = {}};
   }
   const Shape channels{context.node.output.back()};
-  const TensorId mean = context.tensor("mean", channels);
-  const TensorId inverse_std = context.tensor("inverse_std", channels);
+  const TensorId mean = context.tensor("mean", channels, Role::activation, context.parameter_dtype());
+  const TensorId inverse_std = context.tensor("inverse_std", channels, Role::activation, context.parameter_dtype());
   context.step(Op::batchnorm_forward, Phase::forward, context.node.attributes,
                {{inputs[0]},
                 {gamma},
@@ -46,8 +46,11 @@ std::vector<TensorId> batchnorm_backward(const OpContext& context, const Forward
   attributes.accumulate = trained && context.accumulate;
   const Access access = attributes.accumulate ? Access::inout : Access::out;
   const Shape channels{context.node.output.back()};
-  const TensorId dgamma = trained ? context.gradients[0] : context.tensor("dgamma", channels, Role::gradient);
-  const TensorId dbeta = trained ? context.gradients[1] : context.tensor("dbeta", channels, Role::gradient);
+  const auto sums = [&](std::size_t i, std::string_view name) {
+    return trained ? context.gradients[i] : context.tensor(name, channels, Role::gradient, context.parameter_dtype());
+  };
+  const TensorId dgamma = sums(0, "dgamma");
+  const TensorId dbeta = sums(1, "dbeta");
   // The output would do as well (op_list.h), but only while no gamma is zero; so the input is what auto keeps.
   const std::vector<Alternative> saved{{Saved::input, x}};
   if (context.batch_statistics) {

@@ -51,6 +51,7 @@ std::int64_t step_flops(const Program& program, const Step& step) {
     case Op::softmax_crossentropy_rows:
     case Op::sigmoid_crossentropy:
     case Op::mean_squared_error:
+    case Op::cast:
     case Op::gradient_norm:
     case Op::sgd_update:
     case Op::adam_update:

@@ -31,7 +31,7 @@ struct OpContext {
   ProgramBuilder& builder;
   const Node& node;
   LayerId layer;
-  DType dtype = DType::f32;        ///< of activations and gradients
+  DType dtype = DType::f32;        ///< of activations and their gradients
   std::int64_t batch = 1;          ///< samples in this part
   std::int64_t sample_offset = 0;  ///< of the part in the whole batch
   bool training = true;
@@ -46,6 +46,8 @@ struct OpContext {
   /// A new packed tensor "path:purpose" of the node's layer.
   TensorId tensor(std::string_view purpose, const Shape& shape, Role role = Role::activation) const;
   TensorId tensor(std::string_view purpose, const Shape& shape, Role role, DType dtype) const;
+  /// What is computed per channel and the parameters' gradients are kept in, whatever activations are.
+  [[nodiscard]] DType parameter_dtype() const { return dtype == DType::f64 ? DType::f64 : DType::f32; }
   void step(Op op, Phase phase, Attributes attributes, std::vector<Operand> operands,
             std::vector<Alternative> saved = {}) const;
 };

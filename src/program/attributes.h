@@ -94,6 +94,11 @@ struct Segment {
 /// The parameters of a flat group; what lies between them is padding that no kernel reads or writes.
 using Segments = std::vector<Segment>;
 
+struct CastAttributes {
+  Segments segments;  ///< of the flat tensors; empty: every element
+  friend bool operator==(const CastAttributes&, const CastAttributes&) = default;
+};
+
 struct GradientNormAttributes {
   Segments segments;
   bool accumulate = false;  ///< add to the sum of an earlier group
@@ -116,8 +121,9 @@ struct NoAttributes {
   friend bool operator==(const NoAttributes&, const NoAttributes&) = default;
 };
 
-using Attributes = std::variant<NoAttributes, ConvAttributes, DenseAttributes, BatchNormAttributes,
-                                ActivationAttributes, PoolAttributes, DropoutAttributes, FillAttributes,
-                                NormalizeAttributes, LossAttributes, GradientNormAttributes, UpdateAttributes>;
+using Attributes =
+    std::variant<NoAttributes, ConvAttributes, DenseAttributes, BatchNormAttributes, ActivationAttributes,
+                 PoolAttributes, DropoutAttributes, FillAttributes, NormalizeAttributes, LossAttributes, CastAttributes,
+                 GradientNormAttributes, UpdateAttributes>;
 
 }  // namespace snug

@@ -27,6 +27,7 @@ std::string_view to_string(Op op) {
     case Op::adaptive_avgpool_backward: return "adaptive_avgpool_backward";
     case Op::add: return "add";
     case Op::copy: return "copy";
+    case Op::cast: return "cast";
     case Op::scale_channels: return "scale_channels";
     case Op::scale_channels_backward: return "scale_channels_backward";
     case Op::dropout_forward: return "dropout_forward";

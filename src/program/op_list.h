@@ -42,6 +42,7 @@ enum class Op : std::uint8_t {
   adaptive_avgpool_backward,  ///< dy → dx
   add,                        ///< a, b → y; y may be a or b (in place)
   copy,                       ///< x → y; both may be pitched (a channel slice of a wider tensor)
+  cast,                       ///< x → y: another floating type, rounded to nearest even           (CastAttributes)
   scale_channels,             ///< x [n,h,w,c], s [n,1,1,c] → y
   scale_channels_backward,    ///< dy, x, s → dx, ds
   dropout_forward,            ///< x, control → y; in place allowed                      (DropoutAttributes)

@@ -44,7 +44,8 @@ std::string signature(const Step& step) {
     case Op::avgpool_backward:
     case Op::adaptive_avgpool_forward:
     case Op::adaptive_avgpool_backward:
-    case Op::copy: return "io";
+    case Op::copy:
+    case Op::cast: return "io";
     case Op::softmax_backward:
     case Op::maxpool_backward:
     case Op::add:

@@ -131,6 +131,59 @@ TEST(Lower, InPlaceMergesReluWithItsNorm) {
   EXPECT_EQ(merged, 3);
 }
 
+TEST(Lower, Bf16KeepsActivationsInBf16AndAllElseInFp32) {
+  for (const bool training : {true, false}) {
+    LoweringOptions options{.batch = 4, .training = training, .dtype = DType::bf16};
+    options.train.optimizer.momentum = 0.9;
+    const Program program = lower(residual_net(), options);
+    EXPECT_TRUE(verify(program).empty());
+    for (const Step& step : program.steps) {
+      for (const Operand& operand : step.operands) {
+        const TensorInfo& tensor = program[operand.tensor];
+        if (!is_floating(tensor.dtype) || tensor.dtype == DType::f64) continue;
+        const bool per_channel = tensor.shape.rank() == 1 && tensor.shape[0] < 100;
+        const bool of_loss = tensor.name.ends_with(":wide") || tensor.role == Role::input;
+        const bool low = tensor.role == Role::weight || (tensor.role == Role::activation && !per_channel && !of_loss);
+        EXPECT_EQ(tensor.dtype, low ? DType::bf16 : DType::f32) << to_string(step.op) << " " << tensor.name;
+      }
+    }
+    EXPECT_EQ(count(program, Op::cast), training ? 3 : 2);  // the copies, the logits, their gradient
+    EXPECT_EQ(program.steps.front().op, Op::cast);
+  }
+}
+
+TEST(Lower, CopiesLieAtTheElementsOfTheirMasters) {
+  struct Row {
+    bool frozen, decay_all, average;
+  };
+  for (const Row& row : {Row{}, Row{.frozen = true}, Row{.decay_all = true}, Row{.average = true}}) {
+    const Graph graph = residual_net();
+    LoweringOptions options{.batch = 2, .training = !row.average, .use_average = row.average, .dtype = DType::bf16};
+    options.train.decay_norm_and_bias = row.decay_all;
+    options.train.ema = row.average ? 0.9 : 0;
+    if (row.frozen) options.frozen.assign(graph.nodes.size(), true), options.frozen.back() = false;
+    const Program program = lower(graph, options);
+    for (const std::string name : {"0.weight", "1.body.0.weight", "3.weight"}) {
+      const TensorId copy = program.find("copy:" + name);
+      const TensorId master = program.find((row.average ? "average:" : "") + name);
+      ASSERT_TRUE(copy.valid() && master.valid()) << name;
+      EXPECT_EQ(2 * program[copy].view.offset_bytes, program[master].view.offset_bytes) << name;
+      EXPECT_EQ(program[copy].role, Role::weight);
+      EXPECT_EQ(program[master].role, row.average ? Role::statistic : Role::master);
+      EXPECT_EQ(program.storage_of(copy).arena, Arena::persistent);
+    }
+    for (const std::string name : {"0.norm.weight", "0.norm.bias", "3.bias"}) {
+      EXPECT_FALSE(program.find("copy:" + name).valid()) << name;
+    }
+    std::int64_t cast_elements = 0;
+    for (const Step& step : program.steps) {
+      if (const auto* cast = std::get_if<CastAttributes>(&step.attributes))
+        for (const Segment& segment : cast->segments) cast_elements += segment.count;
+    }
+    EXPECT_EQ(cast_elements, 4 * 27 + 4 * 36 + 5 * 4) << "every weight once, nothing else";
+  }
+}
+
 TEST(Lower, LossesReadTheirKindOfLabels) {
   struct Case {
     Loss loss;

@@ -1,9 +1,10 @@
-// The CPU backend computes in f32 what the reference backend computes in double.
+// The CPU backend computes in f32 what the reference backend computes in double; so it does with activations in bf16.
 #include <algorithm>
 #include <cmath>
 
 #include <gtest/gtest.h>
 
+#include "config/precision.h"
 #include "ops/op_cases.h"
 
 namespace snug::ops_test {
@@ -68,8 +69,15 @@ double tolerance(const StepCase& step) {
   }
 }
 
+/// The same for an operand of a step on bf16. Numbers are multiplied and added up as floats, so an fp32 operand is as
+/// exact as ever; a bf16 one is rounded once more, by half of its last place: 2^-8 of the value.
+double bf16_tolerance(const StepCase& step, std::size_t operand) {
+  const bool rounded_once = step.args[operand].kind == Kind::real && !stays_wide(step, operand) && tolerance(step) > 0;
+  return tolerance(step) + (rounded_once ? 0x1p-8 : 0);
+}
+
 /// Values that a step may not touch are NaN before it (gaps between parameters): they must be NaN behind it too.
-void expect_operand(const StepCase& step, std::size_t operand, Values actual, Values expected) {
+void expect_operand(const StepCase& step, std::size_t operand, Values actual, Values expected, double allowed) {
   const Arg& arg = step.args[operand];
   for (std::size_t i = 0; i < arg.values.size(); ++i) {
     if (!std::isnan(arg.values[i])) continue;
@@ -78,29 +86,32 @@ void expect_operand(const StepCase& step, std::size_t operand, Values actual, Va
   }
   const bool finite = std::ranges::all_of(expected, [](double v) { return std::isfinite(v); });
   EXPECT_TRUE(finite || step.poisoned) << "the reference left operand " << operand << " unwritten";
-  if (finite) expect_close(actual, expected, tolerance(step), "operand " + std::to_string(operand));
+  if (finite) expect_close(actual, expected, allowed, "operand " + std::to_string(operand));
 }
 
-void expect_outputs(const StepCase& step, const std::vector<Values>& actual, const std::vector<Values>& expected) {
+void expect_outputs(const StepCase& step, DType real, const std::vector<Values>& actual,
+                    const std::vector<Values>& expected) {
   for (std::size_t i = 0; i < step.args.size(); ++i) {
-    if (step.args[i].access != Access::in) expect_operand(step, i, actual[i], expected[i]);
+    if (step.args[i].access == Access::in) continue;
+    const double allowed = real == DType::bf16 ? bf16_tolerance(step, i) : tolerance(step);
+    expect_operand(step, i, actual[i], expected[i], allowed);
   }
 }
 
-void expect_agreement(Backend& cpu, Backend& reference, const StepCase& exact) {
-  const StepCase step = rounded(exact);
-  SCOPED_TRACE(step.name);
+void expect_agreement(Backend& cpu, Backend& reference, const StepCase& exact, DType real) {
+  const StepCase step = rounded(exact, real);
+  SCOPED_TRACE(step.name + " in " + std::string(to_string(real)));
   const std::vector<Values> expected = run_step(reference, DType::f64, step);
-  const std::vector<Values> actual = run_step(cpu, DType::f32, step);
-  expect_outputs(step, actual, expected);
+  const std::vector<Values> actual = run_step(cpu, real, step);
+  expect_outputs(step, real, actual, expected);
   {
     SCOPED_TRACE("at odd addresses");
-    expect_outputs(step, run_step(cpu, DType::f32, step, {.skew_elements = 1}), expected);
+    expect_outputs(step, real, run_step(cpu, real, step, {.skew_elements = 1}), expected);
   }
   for (const InPlace& pair : in_place_operands({.op = step.op, .attributes = step.attributes})) {
     if (step.args[pair.output].shape != step.args[pair.input].shape) continue;
     SCOPED_TRACE("operand " + std::to_string(pair.output) + " over operand " + std::to_string(pair.input));
-    const std::vector<Values> shared = run_step(cpu, DType::f32, step, {.in_place = pair});
+    const std::vector<Values> shared = run_step(cpu, real, step, {.in_place = pair});
     const std::vector<Values> shared_reference = run_step(reference, DType::f64, step, {.in_place = pair});
     for (std::size_t i = 0; i < step.args.size(); ++i) {
       if (step.args[i].access == Access::in) continue;
@@ -110,11 +121,29 @@ void expect_agreement(Backend& cpu, Backend& reference, const StepCase& exact) {
   }
 }
 
+/// Whether the step has operands that are bf16 in such a program, and the processor can compute with them.
+bool runs_in_bf16(const StepCase& step) {
+  if (cannot_compute(Precision::bf16, this_processor())) return false;
+  switch (step.op) {
+    case Op::normalize_input:
+    case Op::scale_channels:
+    case Op::scale_channels_backward: return false;
+    default: break;
+  }
+  for (std::size_t i = 0; i < step.args.size(); ++i) {
+    if (step.args[i].kind == Kind::real && !stays_wide(step, i)) return true;
+  }
+  return false;
+}
+
 void expect_all(const std::vector<StepCase>& cases, int threads = kThreads) {
   ASSERT_FALSE(cases.empty());
   const auto cpu = make_cpu_backend({.threads = threads});
   const auto reference = make_reference_backend();
-  for (const StepCase& step : cases) expect_agreement(*cpu, *reference, step);
+  for (const StepCase& step : cases) {
+    expect_agreement(*cpu, *reference, step, DType::f32);
+    if (runs_in_bf16(step)) expect_agreement(*cpu, *reference, step, DType::bf16);
+  }
 }
 
 /// Forward and backward steps; backward steps read what the reference's forward step left.

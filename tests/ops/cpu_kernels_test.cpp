@@ -1,6 +1,8 @@
 // Every instruction set's table computes the same: each kernel against its definition in double.
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -73,8 +75,8 @@ TEST_F(CpuKernels, activations_and_their_slopes) {
       const FunctionCase& function = kFunctions[f];
       SCOPED_TRACE(function.name);
       Floats y(x.size()), slope(x.size());
-      kernels.activation.forward[f](y.data(), x.data(), count);
-      kernels.activation.backward_from_input[f](slope.data(), ones.data(), x.data(), count);
+      kernels.activation.f32.forward[f](y.data(), x.data(), count);
+      kernels.activation.f32.backward_from_input[f](slope.data(), ones.data(), x.data(), count);
       for (std::size_t i = 0; i < x.size(); ++i) {
         const double at = static_cast<double>(x[i]);
         // Small values to small relative error too: a shift of the origin would show.
@@ -84,7 +86,7 @@ TEST_F(CpuKernels, activations_and_their_slopes) {
       }
       if (!function.from_output) continue;
       Floats again(x.size());
-      kernels.activation.backward_from_output[f](again.data(), ones.data(), y.data(), count);
+      kernels.activation.f32.backward_from_output[f](again.data(), ones.data(), y.data(), count);
       for (std::size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(again[i], slope[i], 4e-7) << x[i];
     }
   });
@@ -100,12 +102,71 @@ TEST_F(CpuKernels, activations_at_the_ends_of_the_range) {
     for (std::size_t f = 0; f < kFunctions.size(); ++f) {
       SCOPED_TRACE(kFunctions[f].name);
       Floats y(x.size());
-      kernels.activation.forward[f](y.data(), x.data(), static_cast<std::int64_t>(x.size()));
+      kernels.activation.f32.forward[f](y.data(), x.data(), static_cast<std::int64_t>(x.size()));
       for (std::size_t i = 0; i < expected[f].size(); ++i) {
         EXPECT_NEAR(y[i], expected[f][i], 1e-6F * std::max(1.0F, std::abs(expected[f][i]))) << x[i];
       }
       EXPECT_TRUE(std::isnan(y.back())) << "a value that is not a number must stay one";
     }
+  });
+}
+
+/// Rounding to nearest even as IEEE 754 describes it: what is cut off is compared with one half.
+std::uint16_t narrowed(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t cut = bits & 0xFFFF, kept = bits >> 16;
+  if (std::isnan(value)) return static_cast<std::uint16_t>(kept | 0x40);
+  return static_cast<std::uint16_t>(kept + (cut > 0x8000 || (cut == 0x8000 && kept % 2 == 1) ? 1 : 0));
+}
+
+TEST_F(CpuKernels, casts_round_to_nearest_even_and_keep_nan) {
+  Floats x;
+  for (std::uint64_t bits = 0; bits <= 0xFFFF'FFFF; bits += 0x1'0001 / 3)
+    x.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(bits)));
+  for (const std::uint32_t bits :
+       {0x3F80'8000U, 0x3F81'8000U, 0x7F7F'FFFFU, 0x7F80'0000U, 0x7F80'0001U, 0xFFFF'FFFFU, 0x0000'8000U, 0x8000'8001U})
+    x.push_back(std::bit_cast<float>(bits));
+  const auto count = static_cast<std::int64_t>(x.size());
+  on_every_table([&](const Kernels& kernels) {
+    std::vector<Bf16> y(x.size());
+    kernels.cast.narrow(y.data(), x.data(), count);
+    Floats back(x.size());
+    kernels.cast.widen(back.data(), y.data(), count);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      ASSERT_EQ(y[i].bits, narrowed(x[i])) << std::hex << std::bit_cast<std::uint32_t>(x[i]);
+      ASSERT_EQ(std::bit_cast<std::uint32_t>(back[i]), std::uint32_t{y[i].bits} << 16);
+    }
+  });
+}
+
+/// What is stored in bf16 is what is stored in fp32, rounded.
+TEST_F(CpuKernels, bf16_kernels_round_what_the_fp32_kernels_compute) {
+  Floats x = random_floats(1003, 7, -8, 8), dy = random_floats(1003, 8);
+  for (Floats* values : {&x, &dy})
+    for (float& value : *values) value = std::bit_cast<float>(std::uint32_t{narrowed(value)} << 16);
+  const auto count = static_cast<std::int64_t>(x.size());
+  on_every_table([&](const Kernels& kernels) {
+    std::vector<Bf16> low_x(x.size()), low_dy(x.size()), low(x.size());
+    kernels.cast.narrow(low_x.data(), x.data(), count);
+    kernels.cast.narrow(low_dy.data(), dy.data(), count);
+    Floats wide(x.size());
+    const auto expect_rounded = [&](const char* what) {
+      for (std::size_t i = 0; i < x.size(); ++i) ASSERT_EQ(low[i].bits, narrowed(wide[i])) << what << " of " << x[i];
+    };
+    for (std::size_t f = 0; f < kFunctions.size(); ++f) {
+      kernels.activation.f32.forward[f](wide.data(), x.data(), count);
+      kernels.activation.bf16.forward[f](low.data(), low_x.data(), count);
+      expect_rounded(kFunctions[f].name);
+      kernels.activation.f32.backward_from_input[f](wide.data(), dy.data(), x.data(), count);
+      kernels.activation.bf16.backward_from_input[f](low.data(), low_dy.data(), low_x.data(), count);
+      expect_rounded(kFunctions[f].name);
+    }
+    kernels.elementwise.f32.add(wide.data(), x.data(), dy.data(), count);
+    kernels.elementwise.bf16.add(low.data(), low_x.data(), low_dy.data(), count);
+    expect_rounded("sum");
+    kernels.elementwise.f32.multiply(wide.data(), x.data(), 1.7F, count);
+    kernels.elementwise.bf16.multiply(low.data(), low_x.data(), 1.7F, count);
+    expect_rounded("product");
   });
 }
 
@@ -187,8 +248,8 @@ TEST_F(CpuKernels, dropout_draws_the_documented_numbers) {
   on_every_table([&](const Kernels& kernels) {
     for (const std::int64_t first : {0, 4, 16'384}) {
       Floats y(x.size());
-      kernels.elementwise.dropout(y.data(), x.data(), static_cast<std::int64_t>(x.size()), first, kKey, kCounter,
-                                  threshold, 2);
+      kernels.elementwise.f32.dropout(y.data(), x.data(), static_cast<std::int64_t>(x.size()), first, kKey, kCounter,
+                                      threshold, 2);
       for (std::size_t i = 0; i < x.size(); ++i) {
         const std::uint64_t element = static_cast<std::uint64_t>(first) + i;
         const bool kept = static_cast<double>(to_unit(philox(kKey, kCounter, element / 4)[element % 4])) >= kRate;

@@ -1,6 +1,7 @@
 #include "ops/op_harness.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdlib>
@@ -41,9 +42,10 @@ class Block {
   std::size_t size_ = 0;
 };
 
-DType dtype_of(Kind kind, DType real) {
-  switch (kind) {
-    case Kind::real: return real;
+DType dtype_of(const StepCase& step, std::size_t operand, DType real) {
+  const bool narrow = real == DType::bf16 || real == DType::f16;
+  switch (step.args[operand].kind) {
+    case Kind::real: return narrow && stays_wide(step, operand) ? DType::f32 : real;
     case Kind::byte: return DType::u8;
     case Kind::number: return DType::i32;
     case Kind::wide: return DType::f64;
@@ -72,7 +74,11 @@ double load(const std::byte* place, DType dtype) {
     case DType::u8: return as(std::uint8_t{0});
     case DType::i32: return as(std::int32_t{0});
     case DType::i64: return as(std::int64_t{0});
-    case DType::bf16:
+    case DType::bf16: {
+      std::uint16_t bits = 0;
+      std::memcpy(&bits, place, sizeof bits);
+      return static_cast<double>(std::bit_cast<float>(std::uint32_t{bits} << 16));
+    }
     case DType::f16: break;
   }
   std::abort();
@@ -87,6 +93,7 @@ void store(std::byte* place, DType dtype, double value) {
     case DType::i32: return as(static_cast<std::int32_t>(value));
     case DType::i64: return as(static_cast<std::int64_t>(value));
     case DType::bf16:
+      return as(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(value)) >> 16));
     case DType::f16: break;
   }
   std::abort();
@@ -131,7 +138,7 @@ Bench set_up(const StepCase& step, DType real, const RunOptions& options) {
     const Arg& arg = step.args[i];
     const bool shared = options.in_place && options.in_place->output == i;
     const TensorId tensor = shared ? lowered.operands[options.in_place->input].tensor
-                                   : add_operand(builder, arg, "operand" + std::to_string(i), dtype_of(arg.kind, real),
+                                   : add_operand(builder, arg, "operand" + std::to_string(i), dtype_of(step, i, real),
                                                  options.skew_elements);
     lowered.operands.push_back({tensor, arg.access});
   }
@@ -204,10 +211,41 @@ StepCase complete(StepCase step, const std::vector<Values>& forward_values) {
   return step;
 }
 
-StepCase rounded(StepCase step) {
-  for (Arg& arg : step.args) {
-    if (arg.kind != Kind::real) continue;
-    for (double& value : arg.values) value = static_cast<double>(static_cast<float>(value));
+bool stays_wide(const StepCase& step, std::size_t operand) {
+  switch (step.op) {
+    case Op::conv_forward:
+    case Op::dense_forward: return operand == 2 && step.args.size() == 4;  // the bias
+    case Op::conv_backward_weights:
+    case Op::dense_backward_weights: return operand >= 2;
+    case Op::normalize_input: return operand < 3;
+    case Op::batchnorm_forward:
+    case Op::batchnorm_inference:
+    case Op::batchnorm_backward:
+    case Op::batchnorm_inference_backward: return step.args[operand].shape.rank() == 1;
+    case Op::weight_sum:
+    case Op::softmax_crossentropy:
+    case Op::softmax_crossentropy_rows:
+    case Op::sigmoid_crossentropy:
+    case Op::mean_squared_error:
+    case Op::add_stats:
+    case Op::gradient_norm:
+    case Op::sgd_update:
+    case Op::adam_update:
+    case Op::ema_update:
+    case Op::fill: return true;
+    default: return false;
+  }
+}
+
+StepCase rounded(StepCase step, DType real) {
+  for (std::size_t i = 0; i < step.args.size(); ++i) {
+    if (step.args[i].kind != Kind::real) continue;
+    const bool to_bf16 = dtype_of(step, i, real) == DType::bf16;
+    for (double& value : step.args[i].values) {
+      const auto single = static_cast<float>(value);
+      const std::uint32_t cut = to_bf16 ? 0xFFFF'0000 : 0xFFFF'FFFF;
+      value = static_cast<double>(std::bit_cast<float>(std::bit_cast<std::uint32_t>(single) & cut));
+    }
   }
   return step;
 }

@@ -15,7 +15,8 @@ namespace snug::ops_test {
 
 using Values = std::vector<double>;
 
-/// What an operand's elements are: `real` is what the backend under test computes in (f32, or f64 on the reference).
+/// What an operand's elements are: `real` is what the backend under test computes in (f32, or f64 on the reference); in
+/// bf16 some of them stay f32 (`stays_wide`).
 enum class Kind : std::uint8_t { real, byte, number, wide };  // wide: f64 everywhere (control, statistics)
 
 /// One operand of a step under test.
@@ -58,8 +59,11 @@ struct GradientCase {
 /// The step with every `from` replaced by values.
 [[nodiscard]] StepCase complete(StepCase step, const std::vector<Values>& forward_values);
 
-/// The step with every real number rounded to one that f32 holds.
-[[nodiscard]] StepCase rounded(StepCase step);
+/// Whether a real operand is f32 though activations are bf16: parameters but weights, gradients of parameters, losses.
+[[nodiscard]] bool stays_wide(const StepCase& step, std::size_t operand);
+
+/// The step with every real number cut to one that the operand holds when activations are `real`.
+[[nodiscard]] StepCase rounded(StepCase step, DType real = DType::f32);
 
 struct RunOptions {
   std::optional<InPlace> in_place;  ///< this output lies over this input

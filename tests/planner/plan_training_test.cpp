@@ -130,6 +130,33 @@ TEST(PlanTraining, ReportAddsUp) {
   EXPECT_TRUE(std::ranges::is_sorted(report.peak.tensors, std::greater{}, &PlanTensor::bytes));
 }
 
+TEST(PlanTraining, LowPrecisionCopiesCostTwoBytesAWeight) {
+  const Graph graph = test::small_net(true);
+  std::int64_t parameters = 0, weights = 0, norm_channels = 0;
+  for (const Node& node : graph.nodes) {
+    parameters += parameter_count(node);
+    if (node.op == NodeOp::batchnorm) norm_channels += node.output.back();
+    if (node.op == NodeOp::conv || node.op == NodeOp::dense) weights += node.parameters[0].shape.elements();
+  }
+  struct Row {
+    bool frozen, decay_all, ema;
+  };
+  for (const Row& row : {Row{}, Row{.frozen = true}, Row{.decay_all = true}, Row{.ema = true}}) {
+    PlanRequest request = fixed(32);
+    request.lowering.dtype = DType::bf16;
+    request.lowering.train.decay_norm_and_bias = row.decay_all;
+    request.lowering.train.ema = row.ema ? 0.99 : 0;
+    if (row.frozen) request.lowering.frozen.assign(graph.nodes.size(), true), request.lowering.frozen.back() = false;
+    const PlanReport report = plan(graph, request).report;
+    EXPECT_EQ(report.breakdown.weights, 4 * parameters + 2 * weights);
+    EXPECT_EQ(report.breakdown.statistics, 8 * norm_channels + (row.ema ? 4 * parameters : 0));
+    EXPECT_EQ(report.breakdown.total(), report.total_bytes);
+    std::int64_t peak = 0;
+    for (const PlanTensor& tensor : report.peak.tensors) peak += tensor.bytes;
+    EXPECT_EQ(peak, report.lower_bound_bytes);
+  }
+}
+
 TEST(PlanTraining, LayersSayWhatTheyCost) {
   const Graph graph = test::small_net(true);
   const PlanReport report = plan(graph, fixed(32)).report;

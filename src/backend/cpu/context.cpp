@@ -29,4 +29,14 @@ void StepView::expect(std::initializer_list<DType> types, bool pitched_allowed) 
   }
 }
 
+Segments chunks_of(const Segments& segments) {
+  Segments chunks;
+  for (const Segment& segment : segments) {
+    for (std::int64_t at = 0; at < segment.count; at += kChunkElements) {
+      chunks.push_back({segment.begin + at, std::min(kChunkElements, segment.count - at)});
+    }
+  }
+  return chunks;
+}
+
 }  // namespace snug::cpu

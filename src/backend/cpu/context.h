@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <memory>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -17,7 +18,11 @@
 
 namespace snug::cpu {
 
-inline constexpr DType kF32 = DType::f32, kF64 = DType::f64;
+inline constexpr DType kF32 = DType::f32, kF64 = DType::f64, kBf16 = DType::bf16;
+
+/// The element type of tensors stored as T.
+template <class T>
+inline constexpr DType kStored = std::is_same_v<T, Bf16> ? DType::bf16 : DType::f32;
 
 struct Library;  ///< oneDNN's engine and stream; see onednn.h
 
@@ -58,6 +63,12 @@ class StepView {
   const Step& step_;
 };
 
+/// prepare<T>() for the type that operand `i` is stored in.
+template <class Prepare>
+[[nodiscard]] PreparedStep by_storage(const StepView& step, std::size_t i, const Prepare& prepare) {
+  return step[i].dtype == kBf16 ? prepare.template operator()<Bf16>() : prepare.template operator()<float>();
+}
+
 template <class T = float>
 [[nodiscard]] T* operand(const StepArguments& arguments, std::size_t i) {
   return static_cast<T*>(arguments.operands[i]);
@@ -92,6 +103,9 @@ template <class T = float>
 inline constexpr std::int64_t kSerialElements = 16'384;
 /// Elements of a chunk of an elementwise loop: 64 KiB of floats.
 inline constexpr std::int64_t kChunkElements = 16'384;
+
+/// The segments cut into pieces of at most kChunkElements: by shape alone.
+[[nodiscard]] Segments chunks_of(const Segments& segments);
 
 /// body(i) for i of [0, count). Each i must do the same work whichever thread runs it: no result may depend on threads.
 template <class Body>

@@ -35,6 +35,7 @@ PreparedStep prepare_step(const CpuContext& context, const StepView& step) {
     case Op::adaptive_avgpool_forward: return prepare_adaptive_avgpool_forward(context, step);
     case Op::adaptive_avgpool_backward: return prepare_adaptive_avgpool_backward(context, step);
     case Op::add: return prepare_add(context, step);
+    case Op::cast: return prepare_cast(context, step);
     case Op::copy: return prepare_copy(context, step);
     case Op::scale_channels: return prepare_scale_channels(context, step);
     case Op::scale_channels_backward: return prepare_scale_channels_backward(context, step);

@@ -10,7 +10,9 @@ namespace {
 using dnnl::memory;
 using Layout = memory::desc;
 
-Layout matrix(const Shape& shape) { return {{shape[0], shape[1]}, memory::data_type::f32, memory::format_tag::ab}; }
+Layout matrix(const TensorInfo& tensor) {
+  return {{tensor.shape[0], tensor.shape[1]}, library_type(tensor.dtype), memory::format_tag::ab};
+}
 Layout vector(std::int64_t count) { return {{count}, memory::data_type::f32, memory::format_tag::a}; }
 
 }  // namespace
@@ -19,11 +21,12 @@ Layout vector(std::int64_t count) { return {{count}, memory::data_type::f32, mem
 
 PreparedStep prepare_dense_forward(const CpuContext& context, const StepView& step) {
   const auto& dense = step.attributes<DenseAttributes>();
-  dense.bias ? step.expect({kF32, kF32, kF32, kF32}) : step.expect({kF32, kF32, kF32});
+  const DType type = step[0].dtype;
+  dense.bias ? step.expect({type, type, kF32, type}) : step.expect({type, type, type});
   const std::size_t out = dense.bias ? 3 : 2;
-  const Layout x = matrix(step.shape(0));
-  const Layout w = matrix(step.shape(1));
-  const Layout y = matrix(step.shape(out));
+  const Layout x = matrix(step[0]);
+  const Layout w = matrix(step[1]);
+  const Layout y = matrix(step[out]);
   const Layout bias = dense.bias ? vector(step.shape(1)[0]) : Layout();
   PrimitiveSequence sequence(context.library);
   const dnnl::inner_product_forward::primitive_desc description(sequence.engine(), dnnl::prop_kind::forward_training, x,
@@ -37,10 +40,11 @@ PreparedStep prepare_dense_forward(const CpuContext& context, const StepView& st
 }
 
 PreparedStep prepare_dense_backward_data(const CpuContext& context, const StepView& step) {
-  step.expect({DType::f32, DType::f32, DType::f32});
-  const Layout dy = matrix(step.shape(0));
-  const Layout w = matrix(step.shape(1));
-  const Layout dx = matrix(step.shape(2));
+  const DType type = step[0].dtype;
+  step.expect({type, type, type});
+  const Layout dy = matrix(step[0]);
+  const Layout w = matrix(step[1]);
+  const Layout dx = matrix(step[2]);
   PrimitiveSequence sequence(context.library);
   const dnnl::inner_product_forward::primitive_desc hint(sequence.engine(), dnnl::prop_kind::forward_training, dx, w,
                                                          dy, user_scratchpad());
@@ -54,23 +58,25 @@ PreparedStep prepare_dense_backward_data(const CpuContext& context, const StepVi
 
 PreparedStep prepare_dense_backward_weights(const CpuContext& context, const StepView& step) {
   const auto& dense = step.attributes<DenseAttributes>();
-  dense.bias ? step.expect({kF32, kF32, kF32, kF32}) : step.expect({kF32, kF32, kF32});
-  const Layout x = matrix(step.shape(0));
-  const Layout dy = matrix(step.shape(1));
-  const Layout w = matrix(step.shape(2));
+  const DType type = step[0].dtype;
+  dense.bias ? step.expect({type, type, kF32, kF32}) : step.expect({type, type, kF32});
+  const Layout x = matrix(step[0]);
+  const Layout dy = matrix(step[1]);
+  const Layout dw = matrix(step[2]);
+  const Layout w({step.shape(2)[0], step.shape(2)[1]}, library_type(type), memory::format_tag::ab);
   const Layout bias = dense.bias ? vector(step.shape(2)[0]) : Layout();
   PrimitiveSequence sequence(context.library);
   const dnnl::inner_product_forward::primitive_desc hint(sequence.engine(), dnnl::prop_kind::forward_training, x, w,
                                                          bias, dy, user_scratchpad());
-  const dnnl::inner_product_backward_weights::primitive_desc description(sequence.engine(), x, w, bias, dy, hint,
+  const dnnl::inner_product_backward_weights::primitive_desc description(sequence.engine(), x, dw, bias, dy, hint,
                                                                          user_scratchpad());
-  const Place dw = dense.accumulate ? sequence.add_scratch(w) : at_operand(2);
+  const Place weights = dense.accumulate ? sequence.add_scratch(dw) : at_operand(2);
   const Place dbias = dense.bias && dense.accumulate ? sequence.add_scratch(bias) : at_operand(3);
   std::vector<PrimitiveSequence::Argument> arguments{
-      {DNNL_ARG_SRC, at_operand(0), x}, {DNNL_ARG_DIFF_DST, at_operand(1), dy}, {DNNL_ARG_DIFF_WEIGHTS, dw, w}};
+      {DNNL_ARG_SRC, at_operand(0), x}, {DNNL_ARG_DIFF_DST, at_operand(1), dy}, {DNNL_ARG_DIFF_WEIGHTS, weights, dw}};
   if (dense.bias) arguments.push_back({DNNL_ARG_DIFF_BIAS, dbias, bias});
   sequence.add(dnnl::inner_product_backward_weights(description), std::move(arguments));
-  if (dense.accumulate) sequence.add_reorder(dw, w, at_operand(2), w, true);
+  if (dense.accumulate) sequence.add_reorder(weights, dw, at_operand(2), dw, true);
   if (dense.accumulate && dense.bias) sequence.add_reorder(dbias, bias, at_operand(3), bias, true);
   return as_step(std::move(sequence), fmt::format("dense:{}", description.impl_info_str()));
 }

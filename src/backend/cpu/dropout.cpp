@@ -5,9 +5,11 @@
 
 namespace snug::cpu {
 
-/// Forward and backward: the same factors, drawn again.
-PreparedStep prepare_dropout(const CpuContext& context, const StepView& step) {
-  step.expect({DType::f32, DType::f64, DType::f32});
+namespace {
+
+template <class T>
+PreparedStep dropout(const CpuContext& context, const StepView& step) {
+  step.expect({kStored<T>, kF64, kStored<T>});
   const auto d = step.attributes<DropoutAttributes>();
   const std::int64_t samples = step.shape(0)[0];
   const std::int64_t elements = step.elements(0) / samples;
@@ -17,10 +19,11 @@ PreparedStep prepare_dropout(const CpuContext& context, const StepView& step) {
   const std::uint64_t key = random_key(d.seed, RandomStream::dropout, static_cast<std::uint64_t>(d.layer));
   const std::int64_t chunks = (elements + kChunkElements - 1) / kChunkElements;  // of one sample
   const int threads = samples * elements <= kSerialElements ? 1 : context.threads;
-  return {.algorithm = "dropout:own", .run = [=, kernels = &context.kernels->elementwise](const StepArguments& a) {
-            const float* x = operand(a, 0);
+  return {.algorithm = "dropout:own",
+          .run = [=, kernels = &context.kernels->elementwise.of<T>()](const StepArguments& a) {
+            const T* x = operand<T>(a, 0);
             const auto at_step = static_cast<std::uint64_t>(operand<double>(a, 1)[Control::step]);
-            float* y = operand(a, 2);
+            T* y = operand<T>(a, 2);
             parallel_for(threads, samples * chunks, [&](std::int64_t i) {
               const std::int64_t sample = i / chunks;
               const std::int64_t first = i % chunks * kChunkElements;
@@ -35,6 +38,13 @@ PreparedStep prepare_dropout(const CpuContext& context, const StepView& step) {
               }
             });
           }};
+}
+
+}  // namespace
+
+/// Forward and backward: the same factors, drawn again.
+PreparedStep prepare_dropout(const CpuContext& context, const StepView& step) {
+  return by_storage(step, 0, [&]<class T>() { return dropout<T>(context, step); });
 }
 
 }  // namespace snug::cpu

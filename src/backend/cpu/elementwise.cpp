@@ -4,17 +4,52 @@
 
 namespace snug::cpu {
 
-PreparedStep prepare_add(const CpuContext& context, const StepView& step) {
-  step.expect({DType::f32, DType::f32, DType::f32});
+namespace {
+
+template <class T>
+PreparedStep add(const CpuContext& context, const StepView& step) {
+  step.expect({kStored<T>, kStored<T>, kStored<T>});
   const std::int64_t total = step.elements(0);
   return {.algorithm = "add:own",
-          .run = [kernel = context.kernels->elementwise.add, threads = context.threads,
+          .run = [kernel = context.kernels->elementwise.of<T>().add, threads = context.threads,
                   total](const StepArguments& arguments) {
-            const float *a = operand(arguments, 0), *b = operand(arguments, 1);
-            float* y = operand(arguments, 2);
+            const T *a = operand<T>(arguments, 0), *b = operand<T>(arguments, 1);
+            T* y = operand<T>(arguments, 2);
             parallel_elements(threads, total,
                               [&](std::int64_t at, std::int64_t count) { kernel(y + at, a + at, b + at, count); });
           }};
+}
+
+template <class To, class From>
+PreparedStep cast(const CpuContext& context, const StepView& step, void (*kernel)(To*, const From*, std::int64_t)) {
+  Segments chunks = chunks_of(step.attributes<CastAttributes>().segments);
+  if (chunks.empty()) chunks = chunks_of({{0, step.elements(0)}});
+  const int threads = step.elements(0) <= kSerialElements ? 1 : context.threads;
+  return {
+      .algorithm = "cast:own",
+      .run = [kernel, threads, chunks = std::make_shared<const Segments>(std::move(chunks))](const StepArguments& a) {
+        const From* x = operand<From>(a, 0);
+        To* y = operand<To>(a, 1);
+        parallel_for(threads, static_cast<std::int64_t>(chunks->size()), [&](std::int64_t i) {
+          const Segment& chunk = (*chunks)[static_cast<std::size_t>(i)];
+          kernel(y + chunk.begin, x + chunk.begin, chunk.count);
+        });
+      }};
+}
+
+}  // namespace
+
+PreparedStep prepare_add(const CpuContext& context, const StepView& step) {
+  return by_storage(step, 0, [&]<class T>() { return add<T>(context, step); });
+}
+
+PreparedStep prepare_cast(const CpuContext& context, const StepView& step) {
+  if (step[0].dtype == kBf16) {
+    step.expect({kBf16, kF32});
+    return cast(context, step, context.kernels->cast.widen);
+  }
+  step.expect({kF32, kBf16});
+  return cast(context, step, context.kernels->cast.narrow);
 }
 
 namespace {

@@ -18,6 +18,19 @@ void check(dnnl_status_t status, std::string_view what) {
 
 }  // namespace
 
+dnnl::memory::data_type library_type(DType dtype) {
+  switch (dtype) {
+    case DType::f32: return dnnl::memory::data_type::f32;
+    case DType::bf16: return dnnl::memory::data_type::bf16;
+    case DType::f64:
+    case DType::f16:
+    case DType::u8:
+    case DType::i32:
+    case DType::i64: break;
+  }
+  fail("oneDNN is asked for fp32 and bf16 alone", __FILE__, __LINE__);
+}
+
 dnnl::primitive_attr user_scratchpad() {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);

@@ -17,6 +17,9 @@ struct Library {
   dnnl::stream stream{engine};
 };
 
+/// oneDNN's name of an element type.
+[[nodiscard]] dnnl::memory::data_type library_type(DType dtype);
+
 /// Where an argument of a primitive lies at run time.
 struct Place {
   bool in_workspace = false;

@@ -38,17 +38,16 @@ int threads_for(const CpuContext& context, std::int64_t elements) {
   return elements <= kSerialElements ? 1 : context.threads;
 }
 
-}  // namespace
-
-PreparedStep prepare_maxpool_forward(const CpuContext& context, const StepView& step) {
-  step.expect({DType::f32, DType::f32, DType::u8});
+template <class T>
+PreparedStep max_forward(const CpuContext& context, const StepView& step) {
+  step.expect({kStored<T>, kStored<T>, DType::u8});
   const PoolGeometry g = max_geometry(step, step.shape(0), step.shape(1));
   const std::int64_t images = step.shape(0)[0];
   const int threads = threads_for(context, step.elements(0));
   return {.algorithm = "maxpool:own",
-          .run = [kernel = context.kernels->pool.max_forward, threads, g, images](const StepArguments& a) {
-            const float* x = operand(a, 0);
-            float* y = operand(a, 1);
+          .run = [kernel = context.kernels->pool.of<T>().max_forward, threads, g, images](const StepArguments& a) {
+            const T* x = operand<T>(a, 0);
+            T* y = operand<T>(a, 1);
             auto* index = operand<std::uint8_t>(a, 2);
             parallel_for(threads, images * g.out_height, [&](std::int64_t i) {
               const std::int64_t image = i / g.out_height;
@@ -57,8 +56,6 @@ PreparedStep prepare_maxpool_forward(const CpuContext& context, const StepView& 
             });
           }};
 }
-
-namespace {
 
 /// By input place along one axis: the outputs whose windows reach over it.
 std::vector<Range> readers(const PoolGeometry& g, std::size_t axis, std::int64_t in_extent, std::int64_t out_extent) {
@@ -74,20 +71,19 @@ std::vector<Range> readers(const PoolGeometry& g, std::size_t axis, std::int64_t
   return ranges;
 }
 
-}  // namespace
-
-PreparedStep prepare_maxpool_backward(const CpuContext& context, const StepView& step) {
-  step.expect({DType::f32, DType::u8, DType::f32});
+template <class T>
+PreparedStep max_backward(const CpuContext& context, const StepView& step) {
+  step.expect({kStored<T>, DType::u8, kStored<T>});
   const PoolGeometry g = max_geometry(step, step.shape(2), step.shape(0));
   const std::int64_t images = step.shape(0)[0];
   const int threads = threads_for(context, step.elements(2));
   return {.algorithm = "maxpool:own",
-          .run = [kernel = context.kernels->pool.max_backward, threads, g, images,
+          .run = [kernel = context.kernels->pool.of<T>().max_backward, threads, g, images,
                   rows = readers(g, 0, g.in_height, g.out_height),
                   columns = readers(g, 1, g.in_width, g.out_width)](const StepArguments& a) {
-            const float* dy = operand(a, 0);
+            const T* dy = operand<T>(a, 0);
             const auto* index = operand<std::uint8_t>(a, 1);
-            float* dx = operand(a, 2);
+            T* dx = operand<T>(a, 2);
             parallel_for(threads, images * g.in_height, [&](std::int64_t i) {
               const std::int64_t at = i / g.in_height * g.out_height * g.out_width * g.channels;
               const std::int64_t row = i % g.in_height;
@@ -95,6 +91,16 @@ PreparedStep prepare_maxpool_backward(const CpuContext& context, const StepView&
                      dx + i * g.in_width * g.channels);
             });
           }};
+}
+
+}  // namespace
+
+PreparedStep prepare_maxpool_forward(const CpuContext& context, const StepView& step) {
+  return by_storage(step, 0, [&]<class T>() { return max_forward<T>(context, step); });
+}
+
+PreparedStep prepare_maxpool_backward(const CpuContext& context, const StepView& step) {
+  return by_storage(step, 0, [&]<class T>() { return max_backward<T>(context, step); });
 }
 
 namespace {
@@ -168,16 +174,18 @@ AverageGeometry adaptive_geometry(const Shape& x, const Shape& y) {
   return g;
 }
 
-PreparedStep average_forward(const CpuContext& context, AverageGeometry geometry) {
+template <class T>
+PreparedStep average_forward(const CpuContext& context, const StepView& step, AverageGeometry geometry) {
+  step.expect({kStored<T>, kStored<T>});
   const auto shared = std::make_shared<const AverageGeometry>(std::move(geometry));
   const int threads = threads_for(context, shared->images * shared->in_height * shared->in_width * shared->channels);
   return {.algorithm = "avgpool:own",
-          .run = [kernel = context.kernels->pool.average_forward, threads, shared](const StepArguments& a) {
+          .run = [kernel = context.kernels->pool.of<T>().average_forward, threads, shared](const StepArguments& a) {
             const AverageGeometry& g = *shared;
-            const float* x = operand(a, 0);
-            float* y = operand(a, 1);
+            const T* x = operand<T>(a, 0);
+            T* y = operand<T>(a, 1);
             parallel_for(threads, g.images * g.out_height, [&](std::int64_t i) {
-              const float* image = x + i / g.out_height * g.in_height * g.in_width * g.channels;
+              const T* image = x + i / g.out_height * g.in_height * g.in_width * g.channels;
               const Range rows = g.rows.inputs[static_cast<std::size_t>(i % g.out_height)];
               kernel(y + i * g.out_width * g.channels, image, g.channels, g.in_width, rows, g.columns.inputs.data(),
                      g.out_width);
@@ -185,16 +193,18 @@ PreparedStep average_forward(const CpuContext& context, AverageGeometry geometry
           }};
 }
 
-PreparedStep average_backward(const CpuContext& context, AverageGeometry geometry) {
+template <class T>
+PreparedStep average_backward(const CpuContext& context, const StepView& step, AverageGeometry geometry) {
+  step.expect({kStored<T>, kStored<T>});
   const auto shared = std::make_shared<const AverageGeometry>(std::move(geometry));
   const int threads = threads_for(context, shared->images * shared->in_height * shared->in_width * shared->channels);
   return {.algorithm = "avgpool:own",
-          .run = [kernel = context.kernels->pool.average_backward, threads, shared](const StepArguments& a) {
+          .run = [kernel = context.kernels->pool.of<T>().average_backward, threads, shared](const StepArguments& a) {
             const AverageGeometry& g = *shared;
-            const float* dy = operand(a, 0);
-            float* dx = operand(a, 1);
+            const T* dy = operand<T>(a, 0);
+            T* dx = operand<T>(a, 1);
             parallel_for(threads, g.images * g.in_height, [&](std::int64_t i) {
-              const float* image = dy + i / g.in_height * g.out_height * g.out_width * g.channels;
+              const T* image = dy + i / g.in_height * g.out_height * g.out_width * g.channels;
               const Range rows = g.rows.outputs[static_cast<std::size_t>(i % g.in_height)];
               kernel(dx + i * g.in_width * g.channels, image, g.channels, g.out_width, rows, g.rows.weights.data(),
                      g.columns.outputs.data(), g.columns.weights.data(), g.in_width);
@@ -202,26 +212,30 @@ PreparedStep average_backward(const CpuContext& context, AverageGeometry geometr
           }};
 }
 
+PreparedStep average_forward(const CpuContext& context, const StepView& step, const AverageGeometry& geometry) {
+  return by_storage(step, 0, [&]<class T>() { return average_forward<T>(context, step, geometry); });
+}
+
+PreparedStep average_backward(const CpuContext& context, const StepView& step, const AverageGeometry& geometry) {
+  return by_storage(step, 0, [&]<class T>() { return average_backward<T>(context, step, geometry); });
+}
+
 }  // namespace
 
 PreparedStep prepare_avgpool_forward(const CpuContext& context, const StepView& step) {
-  step.expect({DType::f32, DType::f32});
-  return average_forward(context, window_geometry(step, step.shape(0), step.shape(1)));
+  return average_forward(context, step, window_geometry(step, step.shape(0), step.shape(1)));
 }
 
 PreparedStep prepare_avgpool_backward(const CpuContext& context, const StepView& step) {
-  step.expect({DType::f32, DType::f32});
-  return average_backward(context, window_geometry(step, step.shape(1), step.shape(0)));
+  return average_backward(context, step, window_geometry(step, step.shape(1), step.shape(0)));
 }
 
 PreparedStep prepare_adaptive_avgpool_forward(const CpuContext& context, const StepView& step) {
-  step.expect({DType::f32, DType::f32});
-  return average_forward(context, adaptive_geometry(step.shape(0), step.shape(1)));
+  return average_forward(context, step, adaptive_geometry(step.shape(0), step.shape(1)));
 }
 
 PreparedStep prepare_adaptive_avgpool_backward(const CpuContext& context, const StepView& step) {
-  step.expect({DType::f32, DType::f32});
-  return average_backward(context, adaptive_geometry(step.shape(1), step.shape(0)));
+  return average_backward(context, step, adaptive_geometry(step.shape(1), step.shape(0)));
 }
 
 }  // namespace snug::cpu

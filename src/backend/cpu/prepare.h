@@ -28,6 +28,7 @@ PreparedStep prepare_avgpool_backward(const CpuContext& context, const StepView&
 PreparedStep prepare_adaptive_avgpool_forward(const CpuContext& context, const StepView& step);
 PreparedStep prepare_adaptive_avgpool_backward(const CpuContext& context, const StepView& step);
 PreparedStep prepare_add(const CpuContext& context, const StepView& step);
+PreparedStep prepare_cast(const CpuContext& context, const StepView& step);
 PreparedStep prepare_copy(const CpuContext& context, const StepView& step);
 PreparedStep prepare_scale_channels(const CpuContext& context, const StepView& step);
 PreparedStep prepare_scale_channels_backward(const CpuContext& context, const StepView& step);

@@ -7,15 +7,8 @@ namespace snug::cpu {
 
 namespace {
 
-/// The segments cut into pieces of at most kChunkElements: by shape alone.
-std::shared_ptr<const Segments> chunks_of(const Segments& segments) {
-  Segments chunks;
-  for (const Segment& segment : segments) {
-    for (std::int64_t at = 0; at < segment.count; at += kChunkElements) {
-      chunks.push_back({segment.begin + at, std::min(kChunkElements, segment.count - at)});
-    }
-  }
-  return std::make_shared<const Segments>(std::move(chunks));
+std::shared_ptr<const Segments> shared_chunks_of(const Segments& segments) {
+  return std::make_shared<const Segments>(chunks_of(segments));
 }
 
 int threads_for(const CpuContext& context, const Segments& chunks) {
@@ -53,7 +46,7 @@ struct UpdatePlan {
 /// `states`: flat operands behind the weights.
 UpdatePlan update_plan(const CpuContext& context, const StepView& step, std::size_t states) {
   UpdatePlan p{.attributes = step.attributes<UpdateAttributes>()};
-  p.chunks = chunks_of(p.attributes.segments);
+  p.chunks = shared_chunks_of(p.attributes.segments);
   p.attributes.segments.clear();
   p.threads = threads_for(context, *p.chunks);
   if (p.attributes.clip_norm > 0) {
@@ -74,7 +67,7 @@ PreparedStep prepare_gradient_norm(const CpuContext& context, const StepView& st
   const auto& attributes = step.attributes<GradientNormAttributes>();
   const DType type = step[2].dtype == DType::f32 ? DType::f32 : DType::f64;
   step.expect({DType::f32, DType::f64, type});
-  const auto chunks = chunks_of(attributes.segments);
+  const auto chunks = shared_chunks_of(attributes.segments);
   return {.algorithm = "gradient_norm:own",
           .workspace_bytes = static_cast<std::int64_t>(chunks->size() * sizeof(double)),
           .run = [kernel = context.kernels->update.sum_of_squares, threads = threads_for(context, *chunks), chunks,
@@ -155,7 +148,7 @@ PreparedStep prepare_adam_update(const CpuContext& context, const StepView& step
 PreparedStep prepare_ema_update(const CpuContext& context, const StepView& step) {
   step.expect({DType::f32, DType::f64, DType::f32});
   const auto& attributes = step.attributes<UpdateAttributes>();
-  const auto chunks = chunks_of(attributes.segments);
+  const auto chunks = shared_chunks_of(attributes.segments);
   const auto decay = static_cast<float>(attributes.ema_decay);
   const auto rest = static_cast<float>(1 - attributes.ema_decay);
   return {.algorithm = "ema:own",

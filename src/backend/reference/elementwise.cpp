@@ -17,6 +17,19 @@ void copy(const Call& call) {
   for_each(y.extents, [&](Index n, Index h, Index w, Index c) { y(n, h, w, c) = x(n, h, w, c); });
 }
 
+/// From any type that can be read; what it writes is double.
+void cast(const Call& call) {
+  const Reader x = call.reader(0);
+  const Doubles y = call[1];
+  const Segments& segments = call.attributes<CastAttributes>().segments;
+  if (segments.empty()) {
+    for_each(y.extents, [&](Index n, Index h, Index w, Index c) { y(n, h, w, c) = x(n, h, w, c); });
+  }
+  for (const Segment& segment : segments) {
+    for (Index i = segment.begin; i < segment.begin + segment.count; ++i) y(i) = x(i);
+  }
+}
+
 void fill(const Call& call) {
   const double value = call.attributes<FillAttributes>().value;
   const Doubles y = call[0];

@@ -35,6 +35,7 @@ void adaptive_avgpool_backward(const Call& call);
 
 void add(const Call& call);
 void copy(const Call& call);
+void cast(const Call& call);
 void fill(const Call& call);
 void scale_channels(const Call& call);
 void scale_channels_backward(const Call& call);

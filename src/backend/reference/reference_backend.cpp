@@ -37,6 +37,7 @@ Function function_of(Op op) {
     case Op::adaptive_avgpool_forward: return reference::adaptive_avgpool_forward;
     case Op::adaptive_avgpool_backward: return reference::adaptive_avgpool_backward;
     case Op::add: return reference::add;
+    case Op::cast: return reference::cast;
     case Op::copy: return reference::copy;
     case Op::scale_channels: return reference::scale_channels;
     case Op::scale_channels_backward: return reference::scale_channels_backward;

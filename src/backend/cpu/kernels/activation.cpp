@@ -5,33 +5,38 @@ namespace snug::cpu::SNUG_ISA {
 
 namespace {
 
-template <class Function>
-void forward(float* y, const float* x, std::int64_t count) {
+template <class T, class Function>
+void forward(T* y, const T* x, std::int64_t count) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) y[i] = Function::value(x[i]);
+  for (std::int64_t i = 0; i < count; ++i) y[i] = from_float<T>(Function::value(to_float(x[i])));
 }
 
-template <class Function>
-void from_input(float* dx, const float* dy, const float* x, std::int64_t count) {
+template <class T, class Function>
+void from_input(T* dx, const T* dy, const T* x, std::int64_t count) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) dx[i] = dy[i] * Function::slope(x[i]);
+  for (std::int64_t i = 0; i < count; ++i) dx[i] = from_float<T>(to_float(dy[i]) * Function::slope(to_float(x[i])));
 }
 
-template <class Function>
-void from_output(float* dx, const float* dy, const float* y, std::int64_t count) {
+template <class T, class Function>
+void from_output(T* dx, const T* dy, const T* y, std::int64_t count) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) dx[i] = dy[i] * Function::slope_of_output(y[i]);
+  for (std::int64_t i = 0; i < count; ++i)
+    dx[i] = from_float<T>(to_float(dy[i]) * Function::slope_of_output(to_float(y[i])));
+}
+
+template <class T>
+constexpr ActivationKernels<T> kernels_of() {
+  return {
+      .forward = {forward<T, Relu>, forward<T, Relu6>, forward<T, LeakyRelu>, forward<T, Silu>, forward<T, Gelu>,
+                  forward<T, Sigmoid>, forward<T, Tanh>},
+      .backward_from_input = {from_input<T, Relu>, from_input<T, Relu6>, from_input<T, LeakyRelu>, from_input<T, Silu>,
+                              from_input<T, Gelu>, from_input<T, Sigmoid>, from_input<T, Tanh>},
+      .backward_from_output = {from_output<T, Relu>, from_output<T, Relu6>, from_output<T, LeakyRelu>, nullptr, nullptr,
+                               from_output<T, Sigmoid>, from_output<T, Tanh>}};
 }
 
 }  // namespace
 
-ActivationKernels activation_kernels() {
-  return {.forward = {forward<Relu>, forward<Relu6>, forward<LeakyRelu>, forward<Silu>, forward<Gelu>, forward<Sigmoid>,
-                      forward<Tanh>},
-          .backward_from_input = {from_input<Relu>, from_input<Relu6>, from_input<LeakyRelu>, from_input<Silu>,
-                                  from_input<Gelu>, from_input<Sigmoid>, from_input<Tanh>},
-          .backward_from_output = {from_output<Relu>, from_output<Relu6>, from_output<LeakyRelu>, nullptr, nullptr,
-                                   from_output<Sigmoid>, from_output<Tanh>}};
-}
+ByStorage<ActivationKernels> activation_kernels() { return {.f32 = kernels_of<float>(), .bf16 = kernels_of<Bf16>()}; }
 
 }  // namespace snug::cpu::SNUG_ISA

@@ -5,14 +5,22 @@ namespace snug::cpu::SNUG_ISA {
 
 namespace {
 
-void add(float* y, const float* a, const float* b, std::int64_t count) {
+template <class T>
+void add(T* y, const T* a, const T* b, std::int64_t count) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) y[i] = a[i] + b[i];
+  for (std::int64_t i = 0; i < count; ++i) y[i] = from_float<T>(to_float(a[i]) + to_float(b[i]));
 }
 
-void multiply(float* y, const float* x, float factor, std::int64_t count) {
+template <class T>
+void multiply(T* y, const T* x, float factor, std::int64_t count) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) y[i] = x[i] * factor;
+  for (std::int64_t i = 0; i < count; ++i) y[i] = from_float<T>(to_float(x[i]) * factor);
+}
+
+template <class To, class From>
+void cast(To* y, const From* x, std::int64_t count) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < count; ++i) y[i] = from_float<To>(to_float(x[i]));
 }
 
 constexpr int kGroups = 16;  // Philox calls side by side
@@ -47,19 +55,27 @@ constexpr int kGroups = 16;  // Philox calls side by side
   }
 }
 
-void dropout(float* y, const float* x, std::int64_t count, std::int64_t first, std::uint64_t key, std::uint64_t counter,
+template <class T>
+void dropout(T* y, const T* x, std::int64_t count, std::int64_t first, std::uint64_t key, std::uint64_t counter,
              std::uint32_t threshold, float factor) {
   std::uint32_t words[4][kGroups];
   for (std::int64_t at = 0; at < count; at += 4 * kGroups) {
     random_words(words, key, counter, static_cast<std::uint64_t>(first + at) / 4);
     const std::int64_t n = count - at < 4 * kGroups ? count - at : 4 * kGroups;
     for (std::int64_t i = 0; i < n; ++i)
-      y[at + i] = (words[i % 4][i / 4] >> 8) >= threshold ? x[at + i] * factor : 0.0F;
+      y[at + i] = from_float<T>((words[i % 4][i / 4] >> 8) >= threshold ? to_float(x[at + i]) * factor : 0.0F);
   }
+}
+
+template <class T>
+constexpr ElementwiseKernels<T> kernels_of() {
+  return {.add = add<T>, .multiply = multiply<T>, .dropout = dropout<T>};
 }
 
 }  // namespace
 
-ElementwiseKernels elementwise_kernels() { return {.add = add, .multiply = multiply, .dropout = dropout}; }
+ByStorage<ElementwiseKernels> elementwise_kernels() { return {.f32 = kernels_of<float>(), .bf16 = kernels_of<Bf16>()}; }
+
+CastKernels cast_kernels() { return {.narrow = cast<Bf16, float>, .widen = cast<float, Bf16>}; }
 
 }  // namespace snug::cpu::SNUG_ISA

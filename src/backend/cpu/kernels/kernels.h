@@ -1,5 +1,6 @@
 // Our own CPU kernels: plain functions on ranges, without threads, memory or state of their own. Each is compiled for
 // several instruction sets; `kernels_for` picks a table. Splitting work over threads is the callers' part.
+// Activations and their gradients are stored as T (storage.h); everything else is float, and so is what is computed.
 // In-place use (an output equal to an input) is allowed where the line says so; other overlap never is.
 #pragma once
 
@@ -12,9 +13,10 @@
 namespace snug::cpu {
 
 /// y may be x; dx may be dy or the third operand. Indexed by ActivationFunction.
+template <class T>
 struct ActivationKernels {
-  using Forward = void (*)(float* y, const float* x, std::int64_t count);
-  using Backward = void (*)(float* dx, const float* dy, const float* saved, std::int64_t count);
+  using Forward = void (*)(T* y, const T* x, std::int64_t count);
+  using Backward = void (*)(T* dx, const T* dy, const T* saved, std::int64_t count);
   Forward forward[7];
   Backward backward_from_input[7];
   Backward backward_from_output[7];  ///< null where the output does not determine the slope
@@ -70,29 +72,35 @@ struct PoolGeometry {
 struct Range {
   std::int64_t begin = 0, end = 0;
 };
+template <class T>
 struct PoolKernels {
   /// One output row of one image. NaN wins; a window without a pixel gives -infinity.
-  void (*max_forward)(const PoolGeometry& geometry, std::int64_t out_row, const float* x, float* y,
-                      std::uint8_t* index);
+  void (*max_forward)(const PoolGeometry& geometry, std::int64_t out_row, const T* x, T* y, std::uint8_t* index);
   /// One input row of one image: `rows` and `columns[i]` are the outputs whose windows may reach this row and column i.
-  void (*max_backward)(const PoolGeometry& geometry, std::int64_t in_row, Range rows, const Range* columns,
-                       const float* dy, const std::uint8_t* index, float* dx);
+  void (*max_backward)(const PoolGeometry& geometry, std::int64_t in_row, Range rows, const Range* columns, const T* dy,
+                       const std::uint8_t* index, T* dx);
   /// One output row: averages x over rows × columns[j].
-  void (*average_forward)(float* y, const float* x, std::int64_t channels, std::int64_t in_width, Range rows,
+  void (*average_forward)(T* y, const T* x, std::int64_t channels, std::int64_t in_width, Range rows,
                           const Range* columns, std::int64_t out_width);
   /// One input row: column i gathers dy over rows × columns[i], weighted by 1 ÷ (row_count · column_count).
-  void (*average_backward)(float* dx, const float* dy, std::int64_t channels, std::int64_t out_width, Range rows,
+  void (*average_backward)(T* dx, const T* dy, std::int64_t channels, std::int64_t out_width, Range rows,
                            const float* row_weights, const Range* columns, const float* column_weights,
                            std::int64_t in_width);
 };
 
+template <class T>
 struct ElementwiseKernels {
-  void (*add)(float* y, const float* a, const float* b, std::int64_t count);     ///< y may be a or b
-  void (*multiply)(float* y, const float* x, float factor, std::int64_t count);  ///< y may be x
+  void (*add)(T* y, const T* a, const T* b, std::int64_t count);         ///< y may be a or b
+  void (*multiply)(T* y, const T* x, float factor, std::int64_t count);  ///< y may be x
   /// y = x · factor where the element's random number is kept, else 0; `first` (of x, within its sample) is a multiple
   /// of 4. See DropoutAttributes; kept when word >> 8 ≥ threshold. y may be x.
-  void (*dropout)(float* y, const float* x, std::int64_t count, std::int64_t first, std::uint64_t key,
-                  std::uint64_t counter, std::uint32_t threshold, float factor);
+  void (*dropout)(T* y, const T* x, std::int64_t count, std::int64_t first, std::uint64_t key, std::uint64_t counter,
+                  std::uint32_t threshold, float factor);
+};
+
+struct CastKernels {
+  void (*narrow)(Bf16* y, const float* x, std::int64_t count);
+  void (*widen)(float* y, const Bf16* x, std::int64_t count);
 };
 
 struct SoftmaxKernels {
@@ -129,10 +137,11 @@ struct UpdateKernels {
 
 struct Kernels {
   const char* instruction_set;
-  ActivationKernels activation;
+  ByStorage<ActivationKernels> activation;
   ByStorage<ChannelKernels> channel;
-  PoolKernels pool;
-  ElementwiseKernels elementwise;
+  ByStorage<PoolKernels> pool;
+  ByStorage<ElementwiseKernels> elementwise;
+  CastKernels cast;
   SoftmaxKernels softmax;
   UpdateKernels update;
 };

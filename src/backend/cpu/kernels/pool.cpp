@@ -32,8 +32,8 @@ void list_taps(Taps& taps, const PoolGeometry& g, Range rows, Range columns) {
   }
 }
 
-template <class V>
-[[gnu::always_inline]] inline void max_block(const Taps& taps, const float* corner, float* y, std::uint8_t* index) {
+template <class V, class T>
+[[gnu::always_inline]] inline void max_block(const Taps& taps, const T* corner, T* y, std::uint8_t* index) {
   using I = typename Lanes<V>::Int;
   V best = broadcast<V>(-__builtin_inff());
   I place = I{} + taps.place[0];  // the first pixel inside the image wins even if it is -infinity
@@ -47,7 +47,8 @@ template <class V>
   store_bytes(index, place);
 }
 
-void max_forward(const PoolGeometry& g, std::int64_t out_row, const float* x, float* y, std::uint8_t* index) {
+template <class T>
+void max_forward(const PoolGeometry& g, std::int64_t out_row, const T* x, T* y, std::uint8_t* index) {
   const Range rows = inside(g, 0, out_row, g.in_height);
   const std::int64_t top = out_row * g.stride[0] - g.pad[0];
   Taps taps;
@@ -74,8 +75,9 @@ void max_forward(const PoolGeometry& g, std::int64_t out_row, const float* x, fl
   return distance % g.dilation[axis] == 0 ? distance / g.dilation[axis] : -1;
 }
 
-void max_backward(const PoolGeometry& g, std::int64_t in_row, Range rows, const Range* columns, const float* dy,
-                  const std::uint8_t* index, float* dx) {
+template <class T>
+void max_backward(const PoolGeometry& g, std::int64_t in_row, Range rows, const Range* columns, const T* dy,
+                  const std::uint8_t* index, T* dx) {
   for (std::int64_t in = 0; in < g.in_width; ++in) {
     const Range span = columns[in];
     for_lanes(g.channels, [&](std::int64_t channel, auto v) {
@@ -98,8 +100,9 @@ void max_backward(const PoolGeometry& g, std::int64_t in_row, Range rows, const 
   }
 }
 
-void average_forward(float* y, const float* x, std::int64_t channels, std::int64_t in_width, Range rows,
-                     const Range* columns, std::int64_t out_width) {
+template <class T>
+void average_forward(T* y, const T* x, std::int64_t channels, std::int64_t in_width, Range rows, const Range* columns,
+                     std::int64_t out_width) {
   for (std::int64_t out = 0; out < out_width; ++out) {
     const Range span = columns[out];
     const float weight = 1.0F / static_cast<float>((rows.end - rows.begin) * (span.end - span.begin));
@@ -115,7 +118,8 @@ void average_forward(float* y, const float* x, std::int64_t channels, std::int64
   }
 }
 
-void average_backward(float* dx, const float* dy, std::int64_t channels, std::int64_t out_width, Range rows,
+template <class T>
+void average_backward(T* dx, const T* dy, std::int64_t channels, std::int64_t out_width, Range rows,
                       const float* row_weights, const Range* columns, const float* column_weights,
                       std::int64_t in_width) {
   for (std::int64_t in = 0; in < in_width; ++in) {
@@ -132,13 +136,16 @@ void average_backward(float* dx, const float* dy, std::int64_t channels, std::in
   }
 }
 
+template <class T>
+constexpr PoolKernels<T> kernels_of() {
+  return {.max_forward = max_forward<T>,
+          .max_backward = max_backward<T>,
+          .average_forward = average_forward<T>,
+          .average_backward = average_backward<T>};
+}
+
 }  // namespace
 
-PoolKernels pool_kernels() {
-  return {.max_forward = max_forward,
-          .max_backward = max_backward,
-          .average_forward = average_forward,
-          .average_backward = average_backward};
-}
+ByStorage<PoolKernels> pool_kernels() { return {.f32 = kernels_of<float>(), .bf16 = kernels_of<Bf16>()}; }
 
 }  // namespace snug::cpu::SNUG_ISA

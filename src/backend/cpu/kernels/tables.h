@@ -5,10 +5,11 @@
 
 namespace snug::cpu::SNUG_ISA {
 
-ActivationKernels activation_kernels();
+ByStorage<ActivationKernels> activation_kernels();
 ByStorage<ChannelKernels> channel_kernels();
-PoolKernels pool_kernels();
-ElementwiseKernels elementwise_kernels();
+ByStorage<PoolKernels> pool_kernels();
+ByStorage<ElementwiseKernels> elementwise_kernels();
+CastKernels cast_kernels();
 SoftmaxKernels softmax_kernels();
 UpdateKernels update_kernels();
 Kernels kernels();
