@@ -94,32 +94,25 @@ PreparedStep prepare_conv_forward(const CpuContext& context, const StepView& ste
 
 namespace {
 
-dnnl::convolution_backward_data::primitive_desc backward_data(const PrimitiveSequence& sequence, const Tensors& t) {
-  const dnnl::convolution_forward::primitive_desc hint(sequence.engine(), dnnl::prop_kind::forward_training,
+using BackwardData = dnnl::convolution_backward_data::primitive_desc;
+
+BackwardData backward_data(const dnnl::engine& engine, const Tensors& t, bool depthwise) {
+  const dnnl::convolution_forward::primitive_desc hint(engine, dnnl::prop_kind::forward_training,
                                                        dnnl::algorithm::convolution_direct, t.x, t.any_w, t.y,
                                                        t.strides, t.dilates, t.pad_begin, t.pad_end, user_scratchpad());
-  return {sequence.engine(),
-          dnnl::algorithm::convolution_direct,
-          t.x,
-          t.any_w,
-          t.y,
-          t.strides,
-          t.dilates,
-          t.pad_begin,
-          t.pad_end,
-          hint,
-          user_scratchpad()};
-}
-
-/// oneDNN's first choice for strided depthwise gradients in bf16 is a kernel for dense ones, at a fifteenth of the
-/// speed of the depthwise kernel that comes later in its list.
-dnnl::convolution_backward_data::primitive_desc depthwise_backward_data(const PrimitiveSequence& sequence,
-                                                                        const Tensors& t) {
-  auto description = backward_data(sequence, t);
-  do {
-    if (std::string_view(description.impl_info_str()).find("dw") != std::string_view::npos) return description;
-  } while (description.next_impl());
-  return backward_data(sequence, t);
+  const auto first_choice = [&] {
+    return BackwardData(engine, dnnl::algorithm::convolution_direct, t.x, t.any_w, t.y, t.strides, t.dilates,
+                        t.pad_begin, t.pad_end, hint, user_scratchpad());
+  };
+  // The first choice for strided depthwise gradients in bf16 is a kernel for dense ones, at a fifteenth of the speed of
+  // the depthwise kernel that comes later in the library's list.
+  if (depthwise) {
+    BackwardData description = first_choice();
+    do {
+      if (std::string_view(description.impl_info_str()).find("dw") != std::string_view::npos) return description;
+    } while (description.next_impl());
+  }
+  return first_choice();
 }
 
 }  // namespace
@@ -131,7 +124,7 @@ PreparedStep prepare_conv_backward_data(const CpuContext& context, const StepVie
   const Tensors t = tensors_of(conv, step[2], step.shape(1), step.shape(0));
   PrimitiveSequence sequence(context.library);
   const bool depthwise = conv.groups == step.shape(2)[3] && conv.groups == step.shape(0)[3];
-  const auto description = depthwise ? depthwise_backward_data(sequence, t) : backward_data(sequence, t);
+  const BackwardData description = backward_data(sequence.engine(), t, depthwise);
   const Layout wanted = description.weights_desc();
   const Place weights = weights_in(sequence, t, wanted);
   sequence.add(dnnl::convolution_backward_data(description), {{DNNL_ARG_DIFF_DST, at_operand(0), t.y},
