@@ -1,28 +1,33 @@
 #!/usr/bin/env bash
 # Compares Snug with its real peers: trains the nets of tests/clients/pytorch_cases.py in PyTorch (in a virtual
-# environment of its own, made once in .venv/clients) and in Snug, and compares losses and rates step by step.
+# environment of its own, made once in .venv/clients) and in Snug, and compares losses and rates step by step; then
+# torchvision's models with the same weights: logits, gradients and statistics, and weights that go both ways.
 # `--record` also renews the committed figures that scripts/test.sh replays without PyTorch.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly venv=.venv/clients
-readonly packages=(torch==2.11.0 numpy)
+readonly packages=(torch==2.11.0 torchvision==0.26.0 safetensors numpy)
 
-if [[ ! -f $venv/ready ]]; then
+if [[ $(cat "$venv/ready" 2>/dev/null) != "${packages[*]}" ]]; then
   echo "Making the virtual environment $venv (PyTorch is large: some minutes) …"
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet "${packages[@]}"
-  touch "$venv/ready"
+  echo "${packages[*]}" >"$venv/ready"
 fi
 
-losses=$(mktemp --suffix=.json)
-trap 'rm -f "$losses"' EXIT
-"$venv/bin/python" tests/clients/pytorch_losses.py "$losses"
-if [[ ${1:-} == --record ]]; then
-  cp "$losses" tests/clients/pytorch_losses.json
-fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for figures in pytorch_losses torchvision_models; do
+  "$venv/bin/python" "tests/clients/$figures.py" "$work/$figures.json"
+  if [[ ${1:-} == --record ]]; then
+    cp "$work/$figures.json" "tests/clients/$figures.json"
+  fi
+done
 
 scripts/setup.sh --tests
 cmake --preset test >/dev/null
-cmake --build --preset test --target snug_clients_test
-SNUG_PYTORCH_LOSSES=$losses build/test/bin/snug_clients_test
+cmake --build --preset test --target snug_clients_test snug
+SNUG_PYTORCH_LOSSES=$work/pytorch_losses.json SNUG_TORCHVISION=$work/torchvision_models.json \
+  build/test/bin/snug_clients_test
+"$venv/bin/python" tests/clients/torchvision_weights.py build/test/bin/snug "$work"

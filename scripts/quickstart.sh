@@ -9,7 +9,7 @@ headline "1. What is needed"
 setup build
 
 headline "2. Build (Release)"
-build release --target snug
+build release
 snug=build/release/bin/snug
 
 headline "3. Train: configs/quickstart.toml, 10 kinds of coloured shapes"

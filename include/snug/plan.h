@@ -28,6 +28,11 @@ struct PlanPeak {
   std::vector<PlanTensor> tensors;  ///< every live transient storage once, largest first
 };
 
+/// The arenas as they are allocated: with the holes between buffers and whole pages.
+struct PlanArenas {
+  std::int64_t persistent = 0, transient = 0, input = 0;
+};
+
 struct PlanLayer {
   std::string name;
   std::vector<std::int64_t> output;  ///< with the batch
@@ -49,7 +54,10 @@ struct PlanReport {
   std::int64_t batch = 0, micro_batch = 0, accumulation = 1, max_batch = 0;
   std::int64_t total_bytes = 0;
   PlanBreakdown breakdown;
+  /// What the arenas hold: weights, optimizer and statistics; what lives at the peak. Their holes are padding, so that
+  /// driver, library, both arenas, input and padding are the total.
   std::int64_t persistent_arena_bytes = 0, transient_arena_bytes = 0, lower_bound_bytes = 0;
+  PlanArenas allocated;
   PlanPeak peak;
   std::int64_t host_bytes = 0, checkpoint_bytes = 0;
   std::vector<std::string> strategy;

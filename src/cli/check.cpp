@@ -16,8 +16,8 @@ namespace {
 void check_memory(const Config& config, CheckedRun& checked, const Arguments& arguments) {
   collect(checked.findings, [&] {
     const RunSetup setup = take_setup(config, checked);
-    const auto backend = make_cpu_backend({.threads = thread_count(arguments)});
-    const Plan plan = plan_run(config, setup, cpu_memory(), *backend);
+    const auto make_backend = [&] { return make_cpu_backend({.threads = thread_count(arguments)}); };
+    const Plan plan = plan_run(config, setup, cpu_memory(), *make_backend(), {.trial_backend = make_backend});
     if (!plan.report.fits) checked.findings.push_back(does_not_fit(config, plan.report));
   });
 }

@@ -26,6 +26,7 @@ struct Command {
 [[nodiscard]] Command train_command();
 [[nodiscard]] Command eval_command();
 [[nodiscard]] Command predict_command();
+[[nodiscard]] Command export_command();
 [[nodiscard]] Command devices_command();
 [[nodiscard]] Command data_info_command();
 [[nodiscard]] Command data_synth_command();

@@ -85,10 +85,11 @@ int run(const Arguments& arguments) {
   }
   if (has_errors(checked.findings)) throw Error(checked.findings);
   const RunSetup setup = setup_for_plan(config, checked);
-  const auto backend = make_cpu_backend({.threads = threads});
+  const auto make_backend = [&] { return make_cpu_backend({.threads = threads}); };
   // What would fit is the question, whatever the data: the number of samples does not bound the batch.
   const Plan plan =
-      plan_run(config, setup, cpu_memory(), *backend, {.arena_budget_bytes = arena_budget, .batch_limit = kBatchLimit});
+      plan_run(config, setup, cpu_memory(), *make_backend(),
+               {.arena_budget_bytes = arena_budget, .batch_limit = kBatchLimit, .trial_backend = make_backend});
   print_result(arguments, plan_json(plan.report), to_text(plan.report, config.name));
   show_asides(arguments, checked.findings);
   return plan.report.fits ? 0 : 4;

@@ -34,8 +34,7 @@ std::vector<fs::path> installed_folders() {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
   if (!error) candidates.push_back(program.parent_path().parent_path() / "share" / "snug" / "configs");
-  // src/config/search.cpp → configs: for programs that run from a build folder.
-  candidates.push_back(fs::path(__FILE__).parent_path().parent_path().parent_path() / "configs");
+  candidates.emplace_back(SNUG_SOURCE_CONFIGS);  // for programs that run from a build folder
 
   std::vector<fs::path> out;
   for (const fs::path& candidate : candidates) {

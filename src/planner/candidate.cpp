@@ -66,7 +66,7 @@ std::int64_t micro_batch(const Candidate& candidate) {
   return (candidate.batch + candidate.parts - 1) / candidate.parts;
 }
 
-Limits limits_of(const PlanRequest& request, const DeviceMemory& device) {
+Limits limits_of(const PlanRequest& request, const DeviceMemory& device, std::int64_t host_bytes) {
   constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max();
   Limits limits{.arena_bytes = request.arena_budget_bytes.value_or(kUnlimited),
                 .workspace_bytes = request.workspace_limit_bytes.value_or(kUnlimited)};
@@ -78,21 +78,29 @@ Limits limits_of(const PlanRequest& request, const DeviceMemory& device) {
   // What is in use already is not free, yet it is counted. On the CPU the host's own buffers come out of the same
   // memory.
   const std::int64_t in_use = device.driver_in_use ? device.driver_bytes + device.library_bytes : 0;
-  const std::int64_t host = device.driver_in_use ? request.host_bytes : 0;
+  const std::int64_t host = device.driver_in_use ? host_bytes : 0;
   const auto free = static_cast<double>(std::max<std::int64_t>(0, device.free_bytes - host));
   limits.total_bytes = static_cast<std::int64_t>(request.budget.fraction * free) + in_use;
   return limits;
 }
 
 Candidates::Candidates(const Graph& graph, const PlanRequest& request, const DeviceMemory& device, Backend& backend)
-    : graph_(graph), request_(request), device_(device), backend_(backend), limits_(limits_of(request, device)) {}
+    : graph_(graph), request_(request), device_(device), backend_(backend) {}
 
-Plan Candidates::assemble_all(const Candidate& candidate) {
+std::int64_t Candidates::host_bytes(const Candidate& candidate) const {
+  return request_.host_bytes_of ? request_.host_bytes_of(candidate.batch) : request_.host_bytes;
+}
+
+Limits Candidates::limits(const Candidate& candidate) const {
+  return limits_of(request_, device_, host_bytes(candidate));
+}
+
+Plan Candidates::assemble_all(const Candidate& candidate, Backend& backend) const {
   const ProgramSet set = programs_of(request_, candidate);
   std::vector<Program> programs;
   programs.reserve(set.options.size());
   for (const LoweringOptions& options : set.options) programs.push_back(lower(graph_, options));
-  Plan plan = assemble(std::move(programs), backend_);
+  Plan plan = assemble(std::move(programs), backend);
   plan.train = set.train;
   plan.train_last = set.train_last;
   plan.eval = set.eval;
@@ -101,25 +109,26 @@ Plan Candidates::assemble_all(const Candidate& candidate) {
 }
 
 Plan Candidates::plan(const Candidate& candidate) {
-  Plan plan = assemble_all(candidate);
+  Plan plan = assemble_all(candidate, backend_);
+  const Limits allowed = limits(candidate);
   describe(plan, device_);
   plan.report.batch = candidate.batch;
   plan.report.accumulation = candidate.parts;
   plan.report.micro_batch = micro_batch(candidate);
   describe_graph(graph_, candidate.batch, plan.report.layers);
   if (candidate.parts > 1) plan.report.strategy.emplace_back("microbatch");
-  plan.report.budget_bytes = limits_.total_bytes;
-  plan.report.host_bytes = request_.host_bytes;
+  plan.report.budget_bytes = allowed.total_bytes;
+  plan.report.host_bytes = host_bytes(candidate);
   plan.report.checkpoint_bytes = request_.checkpoint_bytes;
-  plan.report.short_by_bytes = short_by(plan);
+  plan.report.short_by_bytes = short_by(plan, allowed);
   plan.report.fits = plan.report.short_by_bytes == 0;
   return plan;
 }
 
-std::int64_t Candidates::short_by(const Plan& plan) const {
+std::int64_t Candidates::short_by(const Plan& plan, const Limits& limits) const {
   const std::int64_t arenas = plan.persistent_bytes + plan.transient_bytes + plan.input_bytes;
-  return std::max({std::int64_t{0}, total_bytes(plan, device_) - limits_.total_bytes, arenas - limits_.arena_bytes,
-                   largest_workspace(plan) - limits_.workspace_bytes});
+  return std::max({std::int64_t{0}, total_bytes(plan, device_) - limits.total_bytes, arenas - limits.arena_bytes,
+                   largest_workspace(plan) - limits.workspace_bytes});
 }
 
 /// The tensors of the training program alone are a bound that costs no prepared step.
@@ -127,13 +136,18 @@ bool Candidates::surely_too_large(const Candidate& candidate) const {
   const Program train = lower(graph_, programs_of(request_, candidate).options.front());
   const Program* const one[] = {&train};
   const std::int64_t arenas = arena_lower_bound(one);
-  return arenas > limits_.arena_bytes || device_.driver_bytes + device_.library_bytes + arenas > limits_.total_bytes;
+  const Limits allowed = limits(candidate);
+  return arenas > allowed.arena_bytes || device_.driver_bytes + device_.library_bytes + arenas > allowed.total_bytes;
 }
 
 bool Candidates::fits(const Candidate& candidate) {
   const auto known = answers_.find(candidate);
   if (known != answers_.end()) return known->second;
-  const bool fit = !surely_too_large(candidate) && short_by(assemble_all(candidate)) == 0;
+  bool fit = false;
+  if (!surely_too_large(candidate)) {
+    const std::unique_ptr<Backend> trial = request_.trial_backend ? request_.trial_backend() : nullptr;
+    fit = short_by(assemble_all(candidate, trial ? *trial : backend_), limits(candidate)) == 0;
+  }
   answers_.emplace(candidate, fit);
   return fit;
 }

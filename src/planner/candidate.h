@@ -25,7 +25,7 @@ struct Limits {
   std::int64_t arena_bytes = 0;      ///< persistent + transient + input
   std::int64_t workspace_bytes = 0;  ///< scratch of one step
 };
-[[nodiscard]] Limits limits_of(const PlanRequest& request, const DeviceMemory& device);
+[[nodiscard]] Limits limits_of(const PlanRequest& request, const DeviceMemory& device, std::int64_t host_bytes);
 
 /// Plans candidates. Every answer is exact: programs are lowered, prepared and placed.
 class Candidates {
@@ -35,19 +35,19 @@ class Candidates {
   /// Lowered, prepared, placed and described; the report's totals, breakdown, peak and layers are filled in.
   [[nodiscard]] Plan plan(const Candidate& candidate);
   [[nodiscard]] bool fits(const Candidate& candidate);
-  /// By how much a plan misses its limits; 0 when it fits.
-  [[nodiscard]] std::int64_t short_by(const Plan& plan) const;
-  [[nodiscard]] const Limits& limits() const { return limits_; }
+  [[nodiscard]] std::int64_t host_bytes(const Candidate& candidate) const;
+  [[nodiscard]] Limits limits(const Candidate& candidate) const;
 
  private:
-  [[nodiscard]] Plan assemble_all(const Candidate& candidate);
+  [[nodiscard]] Plan assemble_all(const Candidate& candidate, Backend& backend) const;
+  /// By how much a plan misses its limits; 0 when it fits.
+  [[nodiscard]] std::int64_t short_by(const Plan& plan, const Limits& limits) const;
   [[nodiscard]] bool surely_too_large(const Candidate& candidate) const;
 
   const Graph& graph_;
   const PlanRequest& request_;
   const DeviceMemory& device_;
   Backend& backend_;
-  Limits limits_;
   std::map<Candidate, bool> answers_;
 };
 

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <fstream>
 #include <limits>
 #include <optional>
@@ -12,6 +13,12 @@
 
 namespace snug {
 namespace {
+
+// Upper bounds of what was measured (docs/decisions.md): program and libraries with their tables, heap and stacks; what
+// a thread adds; code and descriptors of one oneDNN kernel with its steps.
+constexpr std::int64_t kProcessBytes = 40 << 20;
+constexpr std::int64_t kThreadBytes = 128 << 10;
+constexpr std::int64_t kKernelBytes = 80 << 10;
 
 constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max();
 
@@ -112,6 +119,18 @@ DeviceMemory cpu_memory() {
     hold({static_cast<std::int64_t>(limit.rlim_cur), read_kib("/proc/self/status", "VmSize:")});
   }
   return memory;
+}
+
+DeviceMemory steady(DeviceMemory device, std::int64_t process_bytes) {
+  if (!device.driver_in_use) return device;
+  // Steps of a 64th to a 128th of the device: neighbours' small changes rarely show.
+  const auto step = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(device.total_bytes / 64) | 1U));
+  const std::int64_t ours = (device.free_bytes + process_bytes) / step * step;
+  device.driver_bytes = kProcessBytes + kThreadBytes * std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
+  device.library_bytes = 0;
+  device.kernel_bytes = kKernelBytes;
+  device.free_bytes = std::clamp<std::int64_t>(ours - device.driver_bytes, 0, device.total_bytes);
+  return device;
 }
 
 }  // namespace snug

@@ -1,8 +1,10 @@
 #include "planner/plan_report.h"
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/ensure.h"
 #include "planner/assemble.h"
@@ -176,11 +178,36 @@ void describe_layers(const Program& program, std::vector<PlanLayer>& layers) {
   }
 }
 
+/// Steps that the library computes, and not a kernel of our own.
+bool is_product(Op op) {
+  return op == Op::conv_forward || op == Op::conv_backward_data || op == Op::conv_backward_weights ||
+         op == Op::dense_forward || op == Op::dense_backward_data || op == Op::dense_backward_weights;
+}
+
+std::int64_t count_products(const Plan& plan) {
+  std::set<std::pair<Op, std::vector<std::int64_t>>> kernels;
+  for (const PlannedProgram& planned : plan.programs) {
+    for (const Step& step : planned.program.steps) {
+      if (!is_product(step.op)) continue;
+      std::vector<std::int64_t> extents;
+      for (const Operand& operand : step.operands) {
+        for (const std::int64_t extent : planned.program[operand.tensor].shape.extents()) extents.push_back(extent);
+      }
+      kernels.emplace(step.op, std::move(extents));
+    }
+  }
+  return std::ssize(kernels);
+}
+
 }  // namespace
 
+std::int64_t library_bytes(const Plan& plan, const DeviceMemory& device) {
+  return device.library_bytes + (device.kernel_bytes > 0 ? device.kernel_bytes * count_products(plan) : 0);
+}
+
 std::int64_t total_bytes(const Plan& plan, const DeviceMemory& device) {
-  return device.driver_bytes + device.library_bytes + pages(plan.persistent_bytes) + pages(plan.transient_bytes) +
-         pages(plan.input_bytes);
+  return device.driver_bytes + library_bytes(plan, device) + pages(plan.persistent_bytes) +
+         pages(plan.transient_bytes) + pages(plan.input_bytes);
 }
 
 void describe(Plan& plan, const DeviceMemory& device) {
@@ -188,10 +215,11 @@ void describe(Plan& plan, const DeviceMemory& device) {
   const std::vector<const Program*> programs = pointers(plan);
   report.device = device.name;
   report.device_bytes = device.total_bytes;
-  report.persistent_arena_bytes = plan.persistent_bytes;
-  report.transient_arena_bytes = plan.transient_bytes;
+  report.allocated = {.persistent = pages(plan.persistent_bytes),
+                      .transient = pages(plan.transient_bytes),
+                      .input = pages(plan.input_bytes)};
   report.breakdown.driver = device.driver_bytes;
-  report.breakdown.library = device.library_bytes;
+  report.breakdown.library = library_bytes(plan, device);
   describe_peak(find_largest(plan), report);
   describe_persistent(programs, report.breakdown);
   for (const SharedStorage& storage : share_by_name(programs, Arena::input).storages) {
@@ -200,6 +228,9 @@ void describe(Plan& plan, const DeviceMemory& device) {
   report.total_bytes = total_bytes(plan, device);
   report.breakdown.padding = report.total_bytes - report.breakdown.total();
   ensure(report.breakdown.padding >= 0, "the parts of a plan are not more than the whole");
+  const PlanBreakdown& parts = report.breakdown;
+  report.persistent_arena_bytes = parts.weights + parts.optimizer + parts.statistics;
+  report.transient_arena_bytes = parts.gradients + parts.activations + parts.workspace;
 
   const int largest = plan.train >= 0 ? plan.train : 0;
   if (!plan.programs.empty()) describe_layers(plan.programs[static_cast<std::size_t>(largest)].program, report.layers);

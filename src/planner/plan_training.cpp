@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "base/ensure.h"
 #include "planner/candidate.h"
@@ -56,6 +57,18 @@ std::int64_t fewest_parts(Candidates& candidates, const Candidate& candidate) {
   return good;
 }
 
+/// The budget that a batch needs, where the user's own number is what stands in its way.
+std::optional<PlanRemedy> larger_budget(const Graph& graph, PlanRequest request, const DeviceMemory& device,
+                                        Backend& backend, const Candidate& candidate) {
+  constexpr std::int64_t kMiB = 1 << 20;
+  if (!request.budget.bytes) return std::nullopt;
+  request.budget = {};  // what is taken when nothing is said
+  const std::int64_t total = Candidates(graph, request, device, backend).plan(candidate).report.total_bytes;
+  const std::int64_t mebibytes = (total + kMiB - 1) / kMiB;
+  if (!Candidates(graph, request, device, backend).fits(candidate)) return std::nullopt;
+  return PlanRemedy{.change = fmt::format("memory.budget = \"{}MiB\"", mebibytes), .total_bytes = total};
+}
+
 std::vector<PlanRemedy> find_remedies(Candidates& candidates, const Graph& graph, const PlanRequest& request,
                                       const Candidate& candidate) {
   std::vector<PlanRemedy> remedies;
@@ -104,6 +117,9 @@ Plan plan_training(const Graph& graph, const PlanRequest& request, const DeviceM
   plan.report.max_batch = largest(limit, [&](std::int64_t batch) { return candidates.fits({batch, 1}); });
   if (!plan.report.fits) {
     plan.report.remedies = find_remedies(candidates, graph, request, chosen);
+    if (const auto budget = larger_budget(graph, request, device, backend, chosen)) {
+      plan.report.remedies.push_back(*budget);
+    }
     plan.programs.clear();
     plan.train = plan.train_last = plan.eval = plan.eval_last = -1;
   }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,11 +22,17 @@ struct DeviceMemory {
   std::int64_t free_bytes = 0;
   std::int64_t driver_bytes = 0;   ///< context; on the CPU the process before its arenas
   std::int64_t library_bytes = 0;  ///< loaded kernels
+  std::int64_t kernel_bytes = 0;   ///< and for every library kernel that a run prepares
   bool driver_in_use = false;      ///< driver and library are taken already and so not part of free_bytes; host memory
                                    ///< is taken from free_bytes too (the CPU)
 };
-/// This machine's memory: the least of physical memory, the control group's limit and ulimit.
+/// This machine's memory now: the least of physical memory, the control group's limit and ulimit.
 [[nodiscard]] DeviceMemory cpu_memory();
+/// The same memory as plans see it. What a process takes changes from run to run with what happens to be loaded, and
+/// plans of one thing must not: the measured process becomes a fixed reserve that it stays below, and what is free is
+/// rounded down. `process_bytes`: of the process now, without what is counted elsewhere. Other devices stay as they
+/// are.
+[[nodiscard]] DeviceMemory steady(DeviceMemory device, std::int64_t process_bytes);
 
 struct PlanRequest {
   LoweringOptions lowering;  ///< batch and parts are the planner's to set
@@ -34,9 +42,13 @@ struct PlanRequest {
   bool drop_last = false;
   std::int64_t batch_limit = 0;  ///< bounds batch = "max" and max_batch; 0: train_samples, or 65,535 when unknown
   Budget budget;
-  std::optional<std::int64_t> arena_budget_bytes;     ///< of persistent + transient + input alone
-  std::optional<std::int64_t> workspace_limit_bytes;  ///< of the scratch of one step
-  std::int64_t host_bytes = 0;                        ///< data set, prefetch ring, checkpoint buffer
+  std::optional<std::int64_t> arena_budget_bytes;           ///< of persistent + transient + input alone
+  std::optional<std::int64_t> workspace_limit_bytes;        ///< of the scratch of one step
+  std::int64_t host_bytes = 0;                              ///< data set, prefetch ring, checkpoint buffer
+  std::function<std::int64_t(std::int64_t)> host_bytes_of;  ///< instead: of a batch size
+  /// Makes a backend to try one batch size with. A backend keeps what it has prepared, and most of what a search tries
+  /// is never run. Without it everything is prepared by the backend that runs.
+  std::function<std::unique_ptr<Backend>()> trial_backend;
   std::int64_t checkpoint_bytes = 0;
 };
 

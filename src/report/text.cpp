@@ -56,7 +56,7 @@ std::string peak_text(const PlanReport& plan) {
   const PlanPeak& peak = plan.peak;
   std::string text = fmt::format("peak: step {}, {}{}: {} alive, in an arena of {}\n", peak.step, peak.phase,
                                  peak.layer.empty() ? "" : " of layer " + peak.layer,
-                                 format_bytes(plan.lower_bound_bytes), format_bytes(plan.transient_arena_bytes));
+                                 format_bytes(plan.lower_bound_bytes), format_bytes(plan.allocated.transient));
   if (peak.tensors.empty()) return text;
   Table table({"tensor", "role", ">size"});
   std::int64_t rest = 0;
@@ -74,12 +74,23 @@ std::string peak_text(const PlanReport& plan) {
 }
 
 std::string remedies_text(const PlanReport& plan) {
+/// Lines "train.batch = 32" as they are given to a command: "--set train.batch=32".
+std::string as_options(std::string_view change) {
+  std::string options;
+  while (!change.empty()) {
+    std::string line(change.substr(0, change.find('\n')));
+    change.remove_prefix(std::min(change.size(), line.size() + 1));
+    if (const std::size_t equals = line.find(" = "); equals != std::string::npos) line.replace(equals, 3, "=");
+    std::erase(line, '"');
+    options += (options.empty() ? "--set " : " --set ") + line;
+  }
+  return options;
+}
+
   if (plan.remedies.empty()) return "";
   std::string text = "what would fit (each was planned):\n";
   for (const PlanRemedy& remedy : plan.remedies) {
-    std::string change = remedy.change;
-    std::ranges::replace(change, '\n', ';');
-    text += fmt::format("  {}   → {}, {:.2f}× the time\n", change, format_bytes(remedy.total_bytes),
+    text += fmt::format("  {}   → {}, {:.2f}× the time\n", as_options(remedy.change), format_bytes(remedy.total_bytes),
                         remedy.estimated_slowdown);
   }
   return text;

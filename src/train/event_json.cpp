@@ -52,6 +52,9 @@ void add_plan(Json& object, const PlanReport& plan) {
   object["persistent_arena_bytes"] = plan.persistent_arena_bytes;
   object["transient_arena_bytes"] = plan.transient_arena_bytes;
   object["lower_bound_bytes"] = plan.lower_bound_bytes;
+  object["allocated"] = {{"persistent", plan.allocated.persistent},
+                         {"transient", plan.allocated.transient},
+                         {"input", plan.allocated.input}};
   object["peak"] = peak_object(plan.peak);
   object["host_bytes"] = plan.host_bytes;
   object["checkpoint_bytes"] = plan.checkpoint_bytes;

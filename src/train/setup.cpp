@@ -7,7 +7,7 @@
 #include <fstream>
 #include <system_error>
 
-#include <unistd.h>
+#include <malloc.h>
 
 #include "base/ensure.h"
 #include "base/text.h"
@@ -22,9 +22,6 @@ namespace {
 Diagnostic finding(std::string code, std::string where, std::string what, std::string fix) {
   return {.code = std::move(code), .where = std::move(where), .what = std::move(what), .fix = std::move(fix)};
 }
-
-constexpr std::int64_t kNoticedBytes = 4 << 20;  // growth of the process that is worth planning again
-constexpr std::int64_t kLikelyBatch = 128;       // that a search comes out with: the rings of the first question
 
 bool takes_rows(Loss loss) { return loss != Loss::sparse_categorical_crossentropy; }
 
@@ -101,25 +98,14 @@ std::int64_t resident_file_bytes() {
   return 0;
 }
 
-/// The device's memory was asked for with the data open; the data counts as host memory, not as the driver's.
-DeviceMemory without_data(DeviceMemory device, const Splits& splits) {
-  if (!device.driver_in_use) return device;
-  std::int64_t resident = 0, mapped = 0;
+/// The device's memory was asked for with the data open; the data counts as host memory, not as the process's.
+DeviceMemory without_data(const DeviceMemory& device, const Splits& splits) {
+  std::int64_t mapped = 0;
   for (const auto& split : {splits.train, splits.val, splits.test}) {
-    if (split == nullptr) continue;
-    resident += split->info().resident_bytes;
-    mapped += split->info().mapped_bytes;
+    if (split != nullptr) mapped += split->info().mapped_bytes;
   }
-  const std::int64_t in_use = resident + std::min(mapped, resident_file_bytes());
-  device.driver_bytes = std::max<std::int64_t>(0, device.driver_bytes - in_use);
-  device.free_bytes = std::min(device.total_bytes, device.free_bytes + resident);
-  return device;
-}
-
-/// The same device with the process as it is now.
-DeviceMemory measured_again(DeviceMemory device) {
-  if (device.driver_in_use) device.driver_bytes = cpu_memory().driver_bytes;
-  return device;
+  // Pages of mapped files are free as it is. What data have in memory is given back here, and taken as host memory.
+  return steady(device, device.driver_bytes - std::min(mapped, resident_file_bytes()));
 }
 
 LoweringOptions lowering_options(const Config& config, const RunSetup& setup, std::vector<Diagnostic>& findings) {
@@ -270,34 +256,41 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
                       .checkpoint_bytes = checkpoint_bytes(config, setup.graph)};
   request.batch_limit = options.batch_limit;
   if (options.batch > 0) request.batch = {.kind = BatchChoice::Kind::number, .number = options.batch};
-  const bool fixed = request.batch.kind == BatchChoice::Kind::number;
-  DeviceMemory memory = without_data(device, setup.splits);
-  const auto host = [&](std::int64_t size) { return host_bytes(config, setup, size, memory.free_bytes); };
-  request.host_bytes = host(fixed ? request.batch.number : kLikelyBatch);
+  const DeviceMemory memory = without_data(device, setup.splits);
+  request.host_bytes_of = [&](std::int64_t batch) { return host_bytes(config, setup, batch, memory.free_bytes); };
+  if (options.trial_backend) request.trial_backend = options.trial_backend;
   Plan plan = plan_training(setup.graph, request, memory, backend);
-  // Two things are known only now: the rings of the batch that came out, and on the CPU what the library takes for
-  // itself once it has prepared the steps. Ask again with them until the answer holds.
-  for (int round = 0; plan.report.fits && round < 4; ++round) {
-    const std::int64_t needed = host(plan.report.batch);
-    const std::int64_t process = without_data(measured_again(device), setup.splits).driver_bytes;
-    if (needed <= request.host_bytes && process - memory.driver_bytes < kNoticedBytes) break;
-    request.host_bytes = std::max(needed, request.host_bytes);
-    memory.driver_bytes = std::max(process, memory.driver_bytes);
-    plan = plan_training(setup.graph, request, memory, backend);
-  }
-  plan.report.host_bytes = host(plan.report.batch);
+  ::malloc_trim(0);  // what the search took: pages that the run would only hold
   return plan;
 }
+namespace {
+
+/// A change of a dotted key as a line for the table in the file, or as the option that its value came from.
+std::string pasteable(const Config& config, const std::string& change) {
+  const std::size_t equals = change.find(" = ");
+  const std::size_t dot = change.rfind('.', equals);
+  if (equals == std::string::npos || dot == std::string::npos) return change;
+  const std::string key = change.substr(0, equals);
+  if (config.where(key).line == 0) return fmt::format("--set {}={}", key, change.substr(equals + 3));
+  return fmt::format("{}   # in [{}]", change.substr(dot + 1), change.substr(0, dot));
+}
+
+}  // namespace
+
 
 Diagnostic does_not_fit(const Config& config, const PlanReport& report) {
-  const std::string batch =
-      report.batch > 1 ? fmt::format("train.batch = {}", report.batch / 2) : "memory.budget = \"100%\"";
+  const bool own_budget = config.memory.budget.bytes.has_value() && config.positions.contains("memory.budget");
+  const auto with_host = [](std::int64_t bytes, std::int64_t host) {
+    return host > 0 ? fmt::format("{} and {} for data", format_bytes(bytes), format_bytes(host)) : format_bytes(bytes);
+  };
   return {.code = "M611",
-          .where = to_string(config.where("memory.budget")),
+          .where = to_string(config.where(own_budget ? "memory.budget" : "train.batch")),
           .what = fmt::format("batch {} needs {}, the budget is {}: {} too much", report.batch,
-                              format_bytes(report.total_bytes), format_bytes(report.budget_bytes),
+                              with_host(report.total_bytes, report.host_bytes), format_bytes(report.budget_bytes),
                               format_bytes(report.short_by_bytes)),
-          .fix = report.remedies.empty() ? batch : report.remedies.front().change};
+          .fix = report.remedies.empty()
+                     ? "not even a batch of 1 fits: a smaller model.input, or a device with more memory"
+                     : pasteable(config, report.remedies.front().change)};
 }
 
 Config checkpoint_config(const CheckpointInfo& info, const std::filesystem::path& path, const ConfigOptions& changes) {

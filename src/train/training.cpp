@@ -35,7 +35,9 @@ void Training::read_state() {
 
 void Training::make_plan() {
   backend_ = make_cpu_backend({.threads = options_.threads});
-  plan_ = plan_run(config_, setup_, cpu_memory(), *backend_, {.batch = saved_ ? state_.batch : 0});
+  const auto trial = [this] { return make_cpu_backend({.threads = options_.threads}); };
+  plan_ =
+      plan_run(config_, setup_, cpu_memory(), *backend_, {.batch = saved_ ? state_.batch : 0, .trial_backend = trial});
   const PlanReport& report = plan_.report;
   if (report.fits) return;
   reporter_.on_event(PlanEvent{report});

@@ -63,6 +63,13 @@ def layer_cases():
             f'{{ conv = 6, kernel = 3, norm = "batch", activation = "{activation}" }}, {HEAD}')
     cases["flatten dense"] = config(f'{PLAIN}, {{ maxpool = 2 }}, {{ flatten = true }}, '
                                     '{ dense = 7, activation = "tanh" }, { dense = 5, bias = false }')
+    # Norms over a batch of 8 single values amplify rounding: smooth layers and a low rate keep the runs together.
+    smooth, slow = PLAIN.replace("relu", "tanh"), SGD.replace("0.05", "0.005")
+    cases["flatten batchnorm dense"] = config(f'{smooth}, {{ maxpool = 2 }}, {{ flatten = true }}, '
+                                              '{ batchnorm = true, activation = "tanh" }, { dense = 5 }', slow)
+    cases["flattened maps joined"] = config(f'{smooth}, {{ branches = [ [ {{ flatten = true }} ], [ {{ maxpool = 2 }}, '
+                                            '{ flatten = true } ], [ { global_avgpool = true } ] ] }, '
+                                            '{ batchnorm = true }, { dense = 5 }', slow)
     cases["softmax at the end"] = config(f'{PLAIN}, {{ global_avgpool = true }}, {{ dense = 5, activation = "softmax" }}')
     cases["one channel"] = config(f"{NORMED}, {HEAD}", size=(7, 7, 1))
     cases["bn_momentum"] = config(f"{NORMED}, {HEAD}").replace("layers =", "bn_momentum = 0.3\nlayers =")

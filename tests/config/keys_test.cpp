@@ -63,7 +63,7 @@ TEST(Reference, SampleIsValid) {
 }
 
 TEST(Reference, DocsAreUpToDate) {
-  const std::filesystem::path file = std::filesystem::path(__FILE__).parent_path() / "../../docs/config.md";
+  const std::filesystem::path file = std::filesystem::path(SNUG_SOURCE_DIR) / "docs/config.md";
   if (std::getenv("SNUG_UPDATE_DOCS") != nullptr) write_text(file, reference());
   ASSERT_TRUE(std::filesystem::exists(file)) << "SNUG_UPDATE_DOCS=1 snug_config_test writes it";
   EXPECT_TRUE(read_text(file) == reference()) << "docs/config.md differs from the table of keys; "

@@ -29,7 +29,7 @@ int read_all(const fs::path& folder, bool model_only) {
 }
 
 TEST(Shipped, ConfigsAndModelsAreSound) {
-  const fs::path configs = fs::path(__FILE__).parent_path() / "../../configs";
+  const fs::path configs = fs::path(SNUG_SOURCE_DIR) / "configs";
   EXPECT_GT(read_all(configs, false) + read_all(configs / "examples", false), 0);
   EXPECT_GT(read_all(configs / "models", true), 0);
 }

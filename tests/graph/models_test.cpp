@@ -25,14 +25,25 @@ Built build_text(std::string_view text) {
   return built;
 }
 
+// Parameters as torchvision 0.26 counts them; multiply-adds are its published GMAC with all their digits.
 struct ModelCase {
   std::string file;
   std::int64_t parameters, mac, outputs;
 };
 TEST(Models, HaveTheExpectedSize) {
   const std::vector<ModelCase> cases{
-      // torchvision 0.20: 11,689,512 parameters and 1.814 GMAC
       {"configs/models/resnet18.toml", 11'689'512, 1'814'073'344, 1000},
+      {"configs/models/resnet34.toml", 21'797'672, 3'663'761'408, 1000},
+      {"configs/models/resnet50.toml", 25'557'032, 4'089'184'256, 1000},
+      {"configs/models/resnet101.toml", 44'549'160, 7'801'405'440, 1000},
+      {"configs/models/resnext50_32x4d.toml", 25'028'904, 4'230'479'872, 1000},
+      {"configs/models/vgg16.toml", 138'357'544, 15'470'264'320, 1000},
+      {"configs/models/vgg16_bn.toml", 138'365'992, 15'470'264'320, 1000},
+      {"configs/models/mobilenet_v2.toml", 3'504'872, 300'774'272, 1000},
+      {"configs/models/densenet121.toml", 7'978'856, 2'834'161'664, 1000},
+      {"configs/models/efficientnet_b0.toml", 5'288'548, 385'814'752, 1000},
+      {"configs/models/squeezenet1_1.toml", 1'235'496, 349'151'936, 1000},
+      {"configs/models/alexnet.toml", 61'100'840, 714'188'480, 1000},
       {"configs/models/resnet18-cifar.toml", 11'173'962, 555'422'720, 10},
       // conv 288 + 18,432, BN 2 · 96, dense 3,136 · 128 + 128 and 128 · 10 + 10
       {"configs/models/lenet.toml", 421'738, 784 * 288 + 196 * 18'432 + 3'136 * 128 + 1'280, 10},
@@ -188,6 +199,19 @@ layers = [
   add_conv(expected, path + "3.0", 24, 144, 1);
   add_norm(expected, path + "3.1", 24);
   EXPECT_EQ(state_of(built.graph), expected);
+}
+
+/// torchvision: 0.2 · number of the block ÷ 16, in blocks that have a shortcut.
+TEST(EfficientNet, LeavesOutDeeperBlocksMoreOften) {
+  const Built built = build_file("configs/models/efficientnet_b0.toml");
+  std::vector<double> rates;
+  for (const Node& node : built.graph.nodes) {
+    const auto* dropout = std::get_if<DropoutAttributes>(&node.attributes);
+    if (dropout != nullptr && dropout->per_sample) rates.push_back(dropout->rate);
+  }
+  std::vector<double> expected;
+  for (const int number : {2, 4, 6, 7, 9, 10, 12, 13, 14}) expected.push_back(0.2 * number / 16);
+  EXPECT_THAT(rates, testing::Pointwise(testing::DoubleNear(1e-12), expected));
 }
 
 TEST(Places, AreThoseOfTheKeys) {

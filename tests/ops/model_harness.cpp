@@ -1,6 +1,7 @@
 #include "ops/model_harness.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <filesystem>
 #include <set>
@@ -203,6 +204,13 @@ Values Training::values(const std::string& tensor) {
     case DType::f64: return load<double>(bytes);
     case DType::u8: return load<std::uint8_t>(bytes);
     case DType::i32: return load<std::int32_t>(bytes);
+    case DType::bf16: {
+      Values widened = load<std::uint16_t>(bytes);
+      for (double& value : widened) {
+        value = static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(value) << 16));
+      }
+      return widened;
+    }
     default: fail("no tensor of a program that lasts has this type", __FILE__, __LINE__);
   }
 }

@@ -123,7 +123,14 @@ TEST(PlanTraining, ReportAddsUp) {
   EXPECT_GT(report.breakdown.activations, 0);
   EXPECT_EQ(report.breakdown.gradients + report.breakdown.activations + report.breakdown.workspace,
             report.lower_bound_bytes);
-  EXPECT_GE(report.transient_arena_bytes, report.lower_bound_bytes);
+  EXPECT_EQ(report.persistent_arena_bytes,
+            report.breakdown.weights + report.breakdown.optimizer + report.breakdown.statistics);
+  EXPECT_EQ(report.transient_arena_bytes, report.lower_bound_bytes);
+  EXPECT_EQ(report.total_bytes, report.breakdown.driver + report.breakdown.library + report.persistent_arena_bytes +
+                                    report.transient_arena_bytes + report.breakdown.input + report.breakdown.padding);
+  EXPECT_GE(report.allocated.transient, report.lower_bound_bytes);
+  EXPECT_EQ(report.total_bytes, report.breakdown.driver + report.breakdown.library + report.allocated.persistent +
+                                    report.allocated.transient + report.allocated.input);
   std::int64_t peak = 0;
   for (const PlanTensor& tensor : report.peak.tensors) peak += tensor.bytes;
   EXPECT_EQ(peak, report.lower_bound_bytes);
@@ -286,7 +293,62 @@ TEST(PlanTraining, NothingFits) {
   EXPECT_EQ(report.batch, 1);
   EXPECT_EQ(report.max_batch, 0);
   EXPECT_GT(report.short_by_bytes, 0);
-  EXPECT_THAT(report.remedies, IsEmpty());
+  ASSERT_EQ(report.remedies.size(), 1U) << "the budget is the user's own";
+  std::int64_t mebibytes = 0;
+  ASSERT_EQ(std::sscanf(report.remedies[0].change.c_str(), "memory.budget = \"%ldMiB\"", &mebibytes), 1);
+  request.budget.bytes = mebibytes * kMiB;
+  EXPECT_TRUE(plan(test::small_net(true), request).report.fits);
+  request.budget = {};
+  EXPECT_THAT(plan(test::small_net(true), request, 130'000).report.remedies, IsEmpty()) << "the device is too small";
+}
+
+/// Memory beside the device's that grows with the batch: the answer counts that of the batch that it proposes.
+TEST(PlanTraining, HostMemoryIsThatOfEachCandidate) {
+  PlanRequest request = fixed(1'000'000);
+  request.host_bytes_of = [](std::int64_t batch) { return batch * 100'000; };
+  DeviceMemory memory = device(64 * kMiB);
+  memory.driver_in_use = true;
+  PlanningBackend backend;
+  const PlanReport report = plan_training(test::small_net(true), request, memory, backend).report;
+  EXPECT_FALSE(report.fits);
+  ASSERT_EQ(report.remedies.size(), 1U);
+  request.batch.number = report.max_batch;
+  EXPECT_EQ(report.remedies[0].change, "train.batch = " + std::to_string(report.max_batch));
+  const PlanReport smaller = plan_training(test::small_net(true), request, memory, backend).report;
+  EXPECT_TRUE(smaller.fits);
+  EXPECT_EQ(smaller.host_bytes, report.max_batch * 100'000);
+}
+
+/// What a search tries is prepared by backends of its own; that which runs prepares the one plan.
+TEST(PlanTraining, TrialsLeaveNothingBehind) {
+  PlanRequest request = fixed(1);
+  request.batch = {BatchChoice::Kind::maximum, 0};
+  const Graph graph = test::small_net(true);
+  PlanningBackend alone;
+  const PlanReport expected = plan_training(graph, request, device(10 * kMiB), alone).report;
+  int made = 0;
+  request.trial_backend = [&made] { return ++made, std::make_unique<PlanningBackend>(); };
+  PlanningBackend backend;
+  const Plan plan = plan_training(graph, request, device(10 * kMiB), backend);
+  EXPECT_EQ(plan.report.batch, expected.batch);
+  EXPECT_GT(made, 1);
+  std::size_t steps = 0;
+  for (const PlannedProgram& planned : plan.programs) steps += planned.program.steps.size();
+  EXPECT_EQ(backend.prepared, static_cast<int>(steps));
+}
+
+TEST(PlanTraining, KernelsOfEqualShapesAreCountedOnce) {
+  DeviceMemory memory = device(1024 * kMiB);
+  memory.kernel_bytes = 1'000'000;
+  PlanningBackend backend;
+  PlanRequest request = fixed(8);
+  request.train_samples = request.val_samples = 64;
+  const PlanReport report = plan_training(test::small_net(true), request, memory, backend).report;
+  // A forward step of evaluation is that of training. Three kernels a layer; the first has no dx, two layers are alike.
+  int products = 0;
+  for (const Node& node : test::small_net(true).nodes) products += node.op == NodeOp::conv || node.op == NodeOp::dense;
+  EXPECT_EQ(report.breakdown.library, 23'456 + 1'000'000 * (3 * (products - 1) - 1));
+  EXPECT_EQ(report.breakdown.total(), report.total_bytes);
 }
 
 TEST(PlanTraining, Budgets) {
@@ -309,7 +371,7 @@ TEST(PlanTraining, Budgets) {
     PlanRequest request = fixed(2);
     request.batch_limit = 4;
     request.budget = row.budget;
-    request.host_bytes = row.host;
+    request.host_bytes_of = [&row](std::int64_t) { return row.host; };
     DeviceMemory memory = device(free);
     memory.driver_in_use = row.in_use;
     PlanningBackend backend;

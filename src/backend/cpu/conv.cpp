@@ -92,18 +92,39 @@ PreparedStep prepare_conv_forward(const CpuContext& context, const StepView& ste
   return as_step(std::move(sequence), algorithm_name(description.impl_info_str(), weights.in_workspace));
 }
 
+namespace {
+
+using BackwardData = dnnl::convolution_backward_data::primitive_desc;
+
+BackwardData backward_data(const dnnl::engine& engine, const Tensors& t, bool depthwise) {
+  const dnnl::convolution_forward::primitive_desc hint(engine, dnnl::prop_kind::forward_training,
+                                                       dnnl::algorithm::convolution_direct, t.x, t.any_w, t.y,
+                                                       t.strides, t.dilates, t.pad_begin, t.pad_end, user_scratchpad());
+  const auto first_choice = [&] {
+    return BackwardData(engine, dnnl::algorithm::convolution_direct, t.x, t.any_w, t.y, t.strides, t.dilates,
+                        t.pad_begin, t.pad_end, hint, user_scratchpad());
+  };
+  // The first choice for strided depthwise gradients in bf16 is a kernel for dense ones, at a fifteenth of the speed of
+  // the depthwise kernel that comes later in the library's list.
+  if (depthwise) {
+    BackwardData description = first_choice();
+    do {
+      if (std::string_view(description.impl_info_str()).find("dw") != std::string_view::npos) return description;
+    } while (description.next_impl());
+  }
+  return first_choice();
+}
+
+}  // namespace
+
 PreparedStep prepare_conv_backward_data(const CpuContext& context, const StepView& step) {
   const auto& conv = step.attributes<ConvAttributes>();
   const DType type = step[0].dtype;
   step.expect({type, type, type});
   const Tensors t = tensors_of(conv, step[2], step.shape(1), step.shape(0));
   PrimitiveSequence sequence(context.library);
-  const dnnl::convolution_forward::primitive_desc hint(sequence.engine(), dnnl::prop_kind::forward_training,
-                                                       dnnl::algorithm::convolution_direct, t.x, t.any_w, t.y,
-                                                       t.strides, t.dilates, t.pad_begin, t.pad_end, user_scratchpad());
-  const dnnl::convolution_backward_data::primitive_desc description(
-      sequence.engine(), dnnl::algorithm::convolution_direct, t.x, t.any_w, t.y, t.strides, t.dilates, t.pad_begin,
-      t.pad_end, hint, user_scratchpad());
+  const bool depthwise = conv.groups == step.shape(2)[3] && conv.groups == step.shape(0)[3];
+  const BackwardData description = backward_data(sequence.engine(), t, depthwise);
   const Layout wanted = description.weights_desc();
   const Place weights = weights_in(sequence, t, wanted);
   sequence.add(dnnl::convolution_backward_data(description), {{DNNL_ARG_DIFF_DST, at_operand(0), t.y},
