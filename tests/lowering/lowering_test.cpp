@@ -121,8 +121,40 @@ TEST(Lower, FrozenLayersHaveNoGradient) {
   EXPECT_TRUE(program.find("weights.frozen").valid());
 }
 
+TEST(Lower, NormsTakeWhatFollowsIntoTheirSweeps) {
+  ModelConfig model{.input = {8, 8, 3}};
+  ConvLayer linear = conv(4);
+  linear.activation = Activation::identity;
+  ResidualLayer residual;
+  residual.body = {layer(conv(4)), layer(linear)};
+  residual.activation = Activation::relu;
+  model.layers = {layer(conv(4)), layer(residual), layer(GlobalAveragePoolLayer{}), layer(DenseLayer{.units = 5})};
+  std::vector<Diagnostic> findings;
+  const Graph graph = build_graph(model, findings);
+  ASSERT_TRUE(findings.empty());
+  const auto norms = [](const Program& program, Op op, bool residual_too) {
+    return std::ranges::count_if(program.steps, [&](const Step& step) {
+      const auto* norm = std::get_if<BatchNormAttributes>(&step.attributes);
+      return step.op == op && norm != nullptr && norm->residual == residual_too &&
+             norm->activation == ActivationFunction::relu;
+    });
+  };
+  const Program training = lower(graph, {.batch = 4});
+  EXPECT_EQ(count(training, Op::activation_forward) + count(training, Op::activation_backward), 0);
+  EXPECT_EQ(count(training, Op::add), 1);  // the sum of the residual's two gradients
+  for (const Op op : {Op::batchnorm_forward, Op::batchnorm_backward}) {
+    EXPECT_EQ(norms(training, op, false), 2) << to_string(op);
+    EXPECT_EQ(norms(training, op, true), 1) << to_string(op);
+  }
+  const Program evaluation = lower(graph, {.batch = 4, .training = false});
+  EXPECT_EQ(count(evaluation, Op::activation_forward) + count(evaluation, Op::add), 0);
+  EXPECT_EQ(norms(evaluation, Op::batchnorm_inference, true), 1);
+  const Program apart = lower(graph, {.batch = 4, .fuse = false});
+  EXPECT_EQ(count(apart, Op::activation_forward), 3);
+}
+
 TEST(Lower, InPlaceMergesReluWithItsNorm) {
-  const Program program = lower(residual_net(), {.batch = 4});
+  const Program program = lower(residual_net(), {.batch = 4, .fuse = false});
   std::int64_t merged = 0;
   for (const Step& step : program.steps) {
     if (step.op != Op::activation_forward) continue;
