@@ -142,6 +142,7 @@ void check_training(const Config& config, const Graph& graph, Findings& findings
     findings.push_back(finding("T110", config.where("train.label_smoothing"),
                                fmt::format("label_smoothing = {} has no effect with mse", config.train.label_smoothing),
                                "label_smoothing = 0.0", Severity::warning));
+  check_rate(config, findings);
   }
 }
 
