@@ -600,13 +600,11 @@ TEST_F(Trainer, another_batch_cannot_resume_a_run) {
     const Diagnostic finding = failure(config({{key, value}}), some);
     EXPECT_EQ(finding.code[0], 'T') << key;
     EXPECT_THAT(finding.where, HasSubstr("last.state"));
+    EXPECT_EQ(finding.fix,
+              "snug train " + (out("run") / "config.toml").string() + " --out " + out("run").string() + " --resume");
   }
 }
 
-}  // namespace
-}  // namespace snug
-    EXPECT_EQ(finding.fix,
-              "snug train " + (out("run") / "config.toml").string() + " --out " + out("run").string() + " --resume");
 TEST_F(Trainer, resuming_where_nothing_is_saved_says_that_it_begins_anew) {
   Recorder recorder;
   TrainOptions some = options("run", recorder);
@@ -623,3 +621,5 @@ TEST_F(Trainer, resuming_where_nothing_is_saved_says_that_it_begins_anew) {
   EXPECT_THAT(failure(config(), some).fix, HasSubstr("last.safetensors"));
 }
 
+}  // namespace
+}  // namespace snug
