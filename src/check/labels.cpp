@@ -116,7 +116,14 @@ bool check_numbers_against_loss(const Config& config, const Ending& ending, cons
                     sparse));
       }
       return ending.outputs == 1;
-    case Loss::mse: return true;
+    case Loss::mse:
+      if (ending.outputs == 1) return true;
+      findings.push_back(finding("L201", loss,
+                                 fmt::format("mse with {} outputs needs rows of {} floats, the labels are class "
+                                             "numbers ({} to {})",
+                                             ending.outputs, ending.outputs, labels.least(), labels.most()),
+                                 sparse));
+      return false;
   }
   return true;
 }

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "check/families.h"
+#include "config/rates.h"
 
 namespace snug {
 
@@ -37,6 +38,23 @@ void check_precision(const Config& config, Findings& findings) {
           finding("T102", where, "precision = \"fp16\" cannot be computed on the CPU", "precision = \"fp32\""));
       return;
   }
+}
+
+/// Rates that no network of ordinary scale bears: a slip of the keyboard rather than a choice.
+void check_rate(const Config& config, Findings& findings) {
+  const bool sgd = config.train.optimizer.kind == OptimizerKind::sgd;
+  const double most = sgd ? 10 : 0.1;
+  const auto look = [&](std::string_view key, double rate) {
+    if (rate <= most) return;
+    const std::string_view name = key.substr(key.rfind('.') + 1);
+    findings.push_back(finding("T111", config.where(key),
+                               fmt::format("{} = {:.4g} is far above what {} bears: rates are mostly below {}", name,
+                                           rate, sgd ? "sgd" : "adam", sgd ? 1.0 : 0.01),
+                               fmt::format("{} = {}", name, sane_rate(config.train.optimizer.kind, rate)),
+                               Severity::warning));
+  };
+  look("train.optimizer.lr", config.train.optimizer.lr);
+  if (config.train.schedule.kind == ScheduleKind::onecycle) look("train.schedule.max_lr", config.train.schedule.max_lr);
 }
 
 void check_accumulate(const Config& config, Findings& findings) {
@@ -132,6 +150,7 @@ void check_batch_norm(const Config& config, const Graph& graph, Findings& findin
 
 void check_training(const Config& config, const Graph& graph, Findings& findings) {
   check_schedule(config, findings);
+  check_rate(config, findings);
   check_precision(config, findings);
   check_accumulate(config, findings);
   check_early_stopping(config, findings);

@@ -6,9 +6,9 @@
 namespace snug {
 
 struct Ceiling {
-  double flops_per_second = 0;  ///< a square fp32 matrix product
+  double flops_per_second = 0;  ///< a square matrix product or a wide 3×3 convolution, the faster
   double bytes_per_second = 0;  ///< a copy, read and written bytes counted
 };
-[[nodiscard]] Ceiling measure_ceiling(Backend& backend);
+[[nodiscard]] Ceiling measure_ceiling(Backend& backend, DType dtype);
 
 }  // namespace snug

@@ -28,14 +28,16 @@ std::string text_of(const Arguments& arguments, const CheckedRun& checked) {
 }
 
 int run(const Arguments& arguments) {
-  require_cpu(arguments, DeviceUse::plan);
+  std::vector<Diagnostic> device;
+  collect(device, [&] { require_cpu(arguments, DeviceUse::plan); });
   CheckedRun checked;
   // What is wrong with the config itself is a result of `check` like any other.
   collect(checked.findings, [&] {
     const Config config = read_config(arguments.positional()[0], arguments);
     checked = check_run(config, arguments);
-    if (!has_errors(checked.findings)) check_memory(config, checked, arguments);
+    if (!has_errors(checked.findings) && device.empty()) check_memory(config, checked, arguments);
   });
+  checked.findings.insert(checked.findings.end(), device.begin(), device.end());
   order_by_place(checked.findings);
   print_result(arguments, findings_json(checked.findings), text_of(arguments, checked));
   return exit_code(checked.findings);

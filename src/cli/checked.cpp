@@ -17,6 +17,7 @@ void append(std::vector<Diagnostic>& findings, std::vector<Diagnostic> more) {
 
 CheckedRun check_run(const Config& config, const Arguments& arguments) {
   CheckedRun run;
+  run.findings = config.warnings;
   run.graph = build_graph(config.model, run.findings);
   append(run.findings, check_config(config, run.graph));
   collect(run.findings, [&] { run.splits = open_data(config.data, config.model.input, config.train.seed); });

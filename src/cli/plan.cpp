@@ -67,8 +67,12 @@ RunSetup setup_for_plan(const Config& config, CheckedRun& checked) {
 }
 
 int run(const Arguments& arguments) {
-  require_cpu(arguments, DeviceUse::plan);
-  Config config = read_config(arguments.positional()[0], arguments, true);
+  std::vector<Diagnostic> device;
+  collect(device, [&] { require_cpu(arguments, DeviceUse::plan); });
+  std::optional<Config> read;
+  collect(device, [&] { read = read_config(arguments.positional()[0], arguments, true); });
+  if (!read) throw Error(device);
+  Config config = *std::move(read);
   if (const auto batch = arguments.text("batch")) config.train.batch = parse_batch(*batch);
   if (const auto budget = arguments.text("budget")) config.memory.budget = parse_budget(*budget);
   const auto arena_budget = parse_arena_budget(arguments);
@@ -83,6 +87,7 @@ int run(const Arguments& arguments) {
                                 .what = "planned without the data: the number of images and host memory are unknown",
                                 .fix = "give their folder: --data-root DIR"});
   }
+  checked.findings.insert(checked.findings.end(), device.begin(), device.end());
   if (has_errors(checked.findings)) throw Error(checked.findings);
   const RunSetup setup = setup_for_plan(config, checked);
   const auto make_backend = [&] { return make_cpu_backend({.threads = threads}); };

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "cli/checked.h"
 #include "cli/command.h"
@@ -36,20 +38,37 @@ std::unique_ptr<Reporter> make_reporter(const Arguments& arguments, const Config
   return make_console_reporter(console_options(config.train.epochs));
 }
 
+/// Once events are written, what ends the run is one of them: a reader of lines meets nothing else.
+int train_to_the_end(const Config& config, const TrainOptions& options, Reporter& reporter, CheckedRun& checked,
+                     bool json) {
+  try {
+    return train(config, options, reporter, take_setup(config, checked)).interrupted ? kInterrupted : 0;
+  } catch (...) {
+    if (!json) throw;
+    const std::vector<Diagnostic> findings = current_exception_findings();
+    for (const Diagnostic& finding : findings) reporter.on_event(FindingEvent{finding});
+    return exit_code(findings);
+  }
+}
+
 int run(const Arguments& arguments) {
-  require_cpu(arguments, DeviceUse::train);
   const TrainOptions options = train_options(arguments);
-  const Config config = read_config(arguments.positional()[0], arguments);
-  const StopSignals signals;
-  const auto reporter = make_reporter(arguments, config);
-
-  CheckedRun checked = check_run(config, arguments);
-  collect(checked.findings, [&] { (void)choose_run_folder(options.out, options.resume, config.name); });
+  std::vector<Diagnostic> device;
+  collect(device, [&] { require_cpu(arguments, DeviceUse::train); });
+  std::optional<Config> config;
+  CheckedRun checked;
+  collect(checked.findings, [&] {
+    config = read_config(arguments.positional()[0], arguments);
+    checked = check_run(*config, arguments);
+    collect(checked.findings, [&] { (void)choose_run_folder(options.out, options.resume, config->name); });
+  });
+  checked.findings.insert(checked.findings.end(), device.begin(), device.end());
   if (has_errors(checked.findings)) throw Error(checked.findings);
-  for (const Diagnostic& finding : checked.findings) reporter->on_event(FindingEvent{finding});
 
-  const DoneEvent done = train(config, options, *reporter, take_setup(config, checked));
-  return done.interrupted ? kInterrupted : 0;
+  const StopSignals signals;
+  const auto reporter = make_reporter(arguments, *config);
+  for (const Diagnostic& finding : checked.findings) reporter->on_event(FindingEvent{finding});
+  return train_to_the_end(*config, options, *reporter, checked, arguments.has("json"));
 }
 
 }  // namespace

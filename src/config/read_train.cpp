@@ -14,7 +14,7 @@ namespace {
 /// A key that the chosen method does not use is a warning: it may be left over from another choice.
 void warn_unused(const TableReader& reader, std::string_view key, std::string_view method) {
   // Of a faulty key or name enough has been said.
-  if (reader.find(key) == nullptr || (reader.has("name") && reader.find("name") == nullptr)) return;
+  if (reader.find(key) == nullptr || reader.doubtful("name")) return;
   reader.findings().warning("T012", reader.table().find(key)->where,
                             fmt::format("{} has no effect with \"{}\"", reader.path_of(key), method),
                             fmt::format("leave out {}", key));
@@ -41,8 +41,7 @@ void read_optimizer(const Value& table, OptimizerConfig& out, Findings& findings
     warn_unused(reader, "momentum", method);
     warn_unused(reader, "nesterov", method);
   }
-  const bool momentum_is_faulty = reader.has("momentum") && reader.find("momentum") == nullptr;
-  if (sgd && out.nesterov && out.momentum == 0 && !momentum_is_faulty) {
+  if (sgd && out.nesterov && out.momentum == 0 && !reader.doubtful("momentum")) {
     findings.error("T011", table.find("nesterov")->where, "nesterov needs momentum above 0, and momentum is 0",
                    line_for(table.find("nesterov")->where, "train.optimizer.momentum", "0.9"));
   }

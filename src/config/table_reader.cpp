@@ -263,6 +263,14 @@ const Value* TableReader::find(std::string_view key) const {
   return &table_.find(key)->value;
 }
 
+bool TableReader::doubtful(std::string_view key) const {
+  if (has(key)) return find(key) == nullptr;
+  const std::vector<std::string> names = key_names(scope_);
+  return std::ranges::any_of(table_.members, [&](const Member& member) {
+    return find_key(scope_, member.key) == nullptr && nearest_word(member.key, names) == key;
+  });
+}
+
 bool TableReader::require(std::string_view key) const {
   if (has(key)) return true;
   const Key* entry = find_key(scope_, key);

@@ -37,6 +37,8 @@ class TableReader {
 
   /// Written, sound or not.
   [[nodiscard]] bool has(std::string_view key) const { return table_.find(key) != nullptr; }
+  /// Written, but not soundly, or perhaps written with a slip: of what follows from it nothing need be said.
+  [[nodiscard]] bool doubtful(std::string_view key) const;
   /// The sound value of a key.
   [[nodiscard]] const Value* find(std::string_view key) const;
   /// Reports a key that is missing; true when it is written.

@@ -80,15 +80,41 @@ std::string to_json(const WrittenData& written) {
                {"shape", written.shape}});
 }
 
-std::string to_json(const BenchReport& report) {
+namespace {
+
+double share(double limit_ms, double ms) { return ms > 0 ? limit_ms / ms : 0; }
+
+Json layers_json(const BenchReport& report) {
   Json layers = Json::array();
   for (const BenchLayer& layer : report.layers) {
     layers.push_back({{"name", layer.name},
                       {"forward_ms", layer.forward_ms},
                       {"backward_ms", layer.backward_ms},
-                      {"flops", layer.flops},
-                      {"bytes", layer.bytes}});
+                      {"flops", layer.cost.flops},
+                      {"bytes", layer.cost.bytes},
+                      {"limit_ms", layer.cost.limit_ms},
+                      {"limit_share", share(layer.cost.limit_ms, layer.forward_ms + layer.backward_ms)}});
   }
+  return layers;
+}
+
+Json kinds_json(const BenchReport& report) {
+  Json kinds = Json::array();
+  for (const BenchKind& kind : report.kinds) {
+    kinds.push_back({{"kind", kind.name},
+                     {"steps", kind.steps},
+                     {"ms", kind.ms},
+                     {"flops", kind.cost.flops},
+                     {"bytes", kind.cost.bytes},
+                     {"limit_ms", kind.cost.limit_ms},
+                     {"limit_share", share(kind.cost.limit_ms, kind.ms)}});
+  }
+  return kinds;
+}
+
+}  // namespace
+
+std::string to_json(const BenchReport& report) {
   return dump({{"device", report.device},
                {"model", report.model},
                {"batch", report.batch},
@@ -101,7 +127,12 @@ std::string to_json(const BenchReport& report) {
                {"bytes_share", report.bytes_share},
                {"planned_bytes", report.planned_bytes},
                {"measured_bytes", report.measured_bytes},
-               {"layers", std::move(layers)},
+               {"layers", layers_json(report)},
+               {"kinds", kinds_json(report)},
+               {"peak_flops_per_second", report.peak_flops_per_second},
+               {"peak_bytes_per_second", report.peak_bytes_per_second},
+               {"limit_ms", report.limit_ms},
+               {"limit_share", share(report.limit_ms, report.ms_per_step)},
                {"images_per_second_p5", report.images_per_second_p5},
                {"images_per_second_p95", report.images_per_second_p95},
                {"ms_per_step_p5", report.ms_per_step_p5},
@@ -110,6 +141,18 @@ std::string to_json(const BenchReport& report) {
                {"steps", report.steps},
                {"threads", report.threads}});
 }
+
+std::string ready_json(const BenchReport& report) {
+  return dump({{"ready", true},
+               {"device", report.device},
+               {"model", report.model},
+               {"batch", report.batch},
+               {"precision", report.precision},
+               {"threads", report.threads},
+               {"planned_bytes", report.planned_bytes}});
+}
+
+std::string turn_json(const std::vector<double>& milliseconds) { return dump({{"ms", milliseconds}}); }
 
 std::string to_json(const VersionReport& report) {
   Json libraries = Json::object();

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/text.h"
@@ -73,7 +74,6 @@ std::string peak_text(const PlanReport& plan) {
   return text + table.text();
 }
 
-std::string remedies_text(const PlanReport& plan) {
 /// Lines "train.batch = 32" as they are given to a command: "--set train.batch=32".
 std::string as_options(std::string_view change) {
   std::string options;
@@ -87,6 +87,7 @@ std::string as_options(std::string_view change) {
   return options;
 }
 
+std::string remedies_text(const PlanReport& plan) {
   if (plan.remedies.empty()) return "";
   std::string text = "what would fit (each was planned):\n";
   for (const PlanRemedy& remedy : plan.remedies) {
@@ -183,6 +184,44 @@ std::string to_text(const WrittenData& written) {
                      written.folder, written.config);
 }
 
+namespace {
+
+/// Cells of what took `ms`: FLOP and bytes a second, and the share of the limit.
+std::vector<std::string> rate_cells(const BenchCost& cost, double ms) {
+  if (ms <= 0) return {"–", "–", "–"};
+  const auto rate = [ms](std::int64_t amount) {
+    return fmt::format("{:.1f}", static_cast<double>(amount) / ms * 1e-6);
+  };
+  return {rate(cost.flops), rate(cost.bytes), fmt::format("{:.0f} %", 100 * cost.limit_ms / ms)};
+}
+
+std::string kinds_table(const BenchReport& report) {
+  Table table({"kind of step", ">steps", ">ms", ">of all", ">GFLOP/s", ">GB/s", ">of limit"});
+  double all = 0;
+  for (const BenchKind& kind : report.kinds) all += kind.ms;
+  for (const BenchKind& kind : report.kinds) {
+    std::vector<std::string> cells{kind.name, std::to_string(kind.steps), fmt::format("{:.3f}", kind.ms),
+                                   fmt::format("{:.1f} %", all > 0 ? 100 * kind.ms / all : 0)};
+    std::ranges::move(rate_cells(kind.cost, kind.ms), std::back_inserter(cells));
+    table.add_row(std::move(cells));
+  }
+  return table.text();
+}
+
+std::string layers_table(const BenchReport& report) {
+  Table table({"layer", ">forward ms", ">backward ms", ">GFLOP/s", ">GB/s", ">of limit"});
+  for (const BenchLayer& layer : report.layers) {
+    std::vector<std::string> cells{layer.name, fmt::format("{:.3f}", layer.forward_ms),
+                                   fmt::format("{:.3f}", layer.backward_ms)};
+    std::ranges::move(rate_cells(layer.cost, layer.forward_ms + layer.backward_ms), std::back_inserter(cells));
+    table.add_row(std::move(cells));
+  }
+  table.add_row({"loss and update", "", fmt::format("{:.3f}", report.update_ms), "", "", ""});
+  return table.text();
+}
+
+}  // namespace
+
 std::string to_text(const BenchReport& report) {
   std::string text = fmt::format(
       "{} on {}, batch {}, {}, {} threads, {} steps\n"
@@ -190,22 +229,16 @@ std::string to_text(const BenchReport& report) {
       report.model, report.device, report.batch, report.precision, report.threads, report.steps,
       report.images_per_second, report.images_per_second_p5, report.images_per_second_p95, report.ms_per_step,
       report.ms_per_step_p5, report.ms_per_step_p95);
-  text += fmt::format("{}/s, {:.0f} % of what a matrix product reaches here; {}/s, {:.0f} % of a copy\n",
-                      flops(report.flops_per_second), 100 * report.flops_share,
-                      format_bytes(static_cast<std::int64_t>(report.bytes_per_second)), 100 * report.bytes_share);
-  text += fmt::format("memory: planned {}, measured {}\n", format_bytes(report.planned_bytes),
+  text += fmt::format("{}/s, {:.0f} % of a product here ({}/s); {}/s, {:.0f} % of a copy ({}/s)\n",
+                      flops(report.flops_per_second), 100 * report.flops_share, flops(report.peak_flops_per_second),
+                      format_bytes(static_cast<std::int64_t>(report.bytes_per_second)), 100 * report.bytes_share,
+                      format_bytes(static_cast<std::int64_t>(report.peak_bytes_per_second)));
+  text += fmt::format("limit: {:.2f} ms a step if each of its steps ran at those rates; {:.0f} % reached\n",
+                      report.limit_ms, 100 * report.limit_ms / report.ms_per_step);
+  text += fmt::format("memory: planned {}, measured {}\n\n", format_bytes(report.planned_bytes),
                       format_bytes(report.measured_bytes));
-  Table table({"layer", ">forward ms", ">backward ms", ">GFLOP/s", ">GB/s"});
-  for (const BenchLayer& layer : report.layers) {
-    const double seconds = (layer.forward_ms + layer.backward_ms) * 1e-3;
-    const auto rate = [seconds](std::int64_t amount) {
-      return seconds > 0 ? fmt::format("{:.1f}", static_cast<double>(amount) / seconds * 1e-9) : std::string("–");
-    };
-    table.add_row({layer.name, fmt::format("{:.3f}", layer.forward_ms), fmt::format("{:.3f}", layer.backward_ms),
-                   rate(layer.flops), rate(layer.bytes)});
-  }
-  table.add_row({"loss and update", "", fmt::format("{:.3f}", report.update_ms), "", ""});
-  return text + table.text();
+  text += layers_table(report) + "\n" + kinds_table(report);
+  return text + "Over 100 %: small tensors stay in the caches, which are faster than memory.\n";
 }
 
 std::string to_text(const VersionReport& report) {

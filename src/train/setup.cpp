@@ -263,9 +263,7 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
   ::malloc_trim(0);  // what the search took: pages that the run would only hold
   return plan;
 }
-namespace {
 
-/// A change of a dotted key as a line for the table in the file, or as the option that its value came from.
 std::string pasteable(const Config& config, const std::string& change) {
   const std::size_t equals = change.find(" = ");
   const std::size_t dot = change.rfind('.', equals);
@@ -274,9 +272,6 @@ std::string pasteable(const Config& config, const std::string& change) {
   if (config.where(key).line == 0) return fmt::format("--set {}={}", key, change.substr(equals + 3));
   return fmt::format("{}   # in [{}]", change.substr(dot + 1), change.substr(0, dot));
 }
-
-}  // namespace
-
 
 Diagnostic does_not_fit(const Config& config, const PlanReport& report) {
   const bool own_budget = config.memory.budget.bytes.has_value() && config.positions.contains("memory.budget");

@@ -91,11 +91,26 @@ TrainState from_json(const std::string& text) {
   return s;
 }
 
+/// A state that cannot be read is lost; the weights beside it are not.
+std::string begin_anew(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.parent_path();
+  return fmt::format("snug train {} --out {}-again --init {}", (folder / "config.toml").string(), folder.string(),
+                     (folder / "last.safetensors").string());
+}
+
 [[noreturn]] void reject(const std::filesystem::path& path, std::string what) {
-  throw Error(Diagnostic{.code = "D604",
-                         .where = path.string(),
-                         .what = std::move(what),
-                         .fix = "begin anew in another folder: --out runs/another --init last.safetensors"});
+  throw Error(Diagnostic{.code = "D604", .where = path.string(), .what = std::move(what), .fix = begin_anew(path)});
+}
+
+/// The file, or what stands against it in words of a run's state.
+SafetensorsFile open_state(const std::filesystem::path& path) {
+  try {
+    return SafetensorsFile(path);
+  } catch (const Error& error) {
+    std::vector<Diagnostic> findings = error.findings();
+    for (Diagnostic& finding : findings) finding.fix = begin_anew(path);
+    throw Error(std::move(findings));
+  }
 }
 
 TrainState checked_state(const SafetensorsFile& file, const std::filesystem::path& path) {
@@ -141,15 +156,17 @@ void write_state(const std::filesystem::path& path, const Graph& graph, const Te
 }
 
 StateFile::StateFile(const std::filesystem::path& path)
-    : path_(path), file_(path), state_(checked_state(file_, path)) {}
+    : path_(path), file_(open_state(path)), state_(checked_state(file_, path)) {}
 
 void StateFile::restore(const Graph& graph, const TensorLookup& tensor) const {
   const std::vector<KeptTensor> kept = kept_tensors(graph, tensor);
   const auto differ = [&](std::string what) {
-    throw Error(Diagnostic{.code = "T621",
-                           .where = path_.string(),
-                           .what = std::move(what),
-                           .fix = "resume with the run's own config.toml, or train anew with --init last.safetensors"});
+    throw Error(
+        Diagnostic{.code = "T621",
+                   .where = path_.string(),
+                   .what = std::move(what),
+                   .fix = fmt::format("snug train {} --out {} --resume", (path_.parent_path() / "config.toml").string(),
+                                      path_.parent_path().string())});
   };
   for (const KeptTensor& own : kept) {
     const SafeTensor* stored = file_.find(own.name);

@@ -7,6 +7,7 @@
 
 #include "base/ensure.h"
 #include "base/text.h"
+#include "config/rates.h"
 #include "train/metrics.h"
 #include "train/process.h"
 #include "train/safetensors_header.h"
@@ -87,7 +88,8 @@ void Training::check_state() const {
           Diagnostic{.code = "T622",
                      .where = (choice_.folder / "last.state").string(),
                      .what = fmt::format("{} was {} when the run was saved, now it is {}", c.what, c.saved, c.now),
-                     .fix = fmt::format("resume with {}", (choice_.folder / "config.toml").string())});
+                     .fix = fmt::format("snug train {} --out {} --resume", (choice_.folder / "config.toml").string(),
+                                        choice_.folder.string())});
 }
 
 void Training::fill_parameters() {
@@ -111,6 +113,16 @@ void Training::load_init(const std::filesystem::path& path) {
 
 void Training::open_files() {
   files_ = std::make_unique<RunFiles>(choice_, config_, plan_.report, state_);
+  if (options_.resume && saved_step_ < 0)
+    notes_.push_back({.code = "C606",
+                      .severity = Severity::note,
+                      .where = "--resume",
+                      .what = options_.out.empty()
+                                  ? fmt::format("no unfinished run {}-N is in runs/: a new one begins in {}",
+                                                config_.name, files_->folder().string())
+                                  : fmt::format("{} holds no last.state: training begins anew in it",
+                                                short_name(files_->folder().string())),
+                      .fix = "--out RUN --resume   # to go on with a run that lies elsewhere"});
   if (saved_step_ >= 0) files_->repair(state_, weights(), checkpoint_info());
   emit(PlanEvent{plan_.report});
   for (Diagnostic& note : notes_) emit(FindingEvent{std::move(note)});
@@ -226,7 +238,7 @@ void Training::end_epoch() {
           {.code = "N602",
            .where = fmt::format("epoch {}", epoch.epoch),
            .what = fmt::format("the validation loss is {} though the training loss is {:.4g}", val.loss, train.loss),
-           .fix = fmt::format("lr = {:.3g}", state_.last_lr / 10)});
+           .fix = lower_rate()});
     epoch.val_loss = val.loss;
     epoch.val_accuracy = val.accuracy;
   }
@@ -300,21 +312,33 @@ void Training::fail_diverged(Diagnostic finding) {
   throw Error(std::move(finding));
 }
 
+/// The line that gives the rate a value with which the run may hold; a rate that is usual may also be helped by
+/// clipping.
+std::string Training::lower_rate() const {
+  const TrainConfig& train = config_.train;
+  const bool cycle = train.schedule.kind == ScheduleKind::onecycle && train.schedule.max_lr > 0;
+  const double rate = cycle ? train.schedule.max_lr : train.optimizer.lr;
+  const double lower = sane_rate(train.optimizer.kind, rate);
+  const std::string line =
+      pasteable(config_, fmt::format("{} = {:.3g}", cycle ? "train.schedule.max_lr" : "train.optimizer.lr", lower));
+  const bool usual = lower == rate / 10;
+  return usual && train.clip_norm == 0 ? line + ", or clip_norm = 1.0" : line;
+}
+
 /// Runs the batch again, step by step, to name the first tensor that is not finite. The weights are those of before
 /// the step, because the update was skipped.
 Diagnostic Training::divergence(double loss) {
-  const double lower = learning_rate(config_.train, state_.step, steps_per_epoch_, total_steps(), state_.batch) / 10;
-  const std::string fix = config_.train.clip_norm > 0 ? fmt::format("lr = {:.3g}", lower)
-                                                      : fmt::format("clip_norm = 1.0, or lr = {:.3g}", lower);
-  Diagnostic finding{.code = "N601", .where = fmt::format("step {}", state_.step), .fix = fix};
+  Diagnostic finding{.code = "N601", .where = fmt::format("step {}", state_.step), .fix = lower_rate()};
   const std::optional<NotFinite> bad = network_->run_watched(program_);
   if (!bad) {
     finding.what = fmt::format("the loss of step {} is {}, though every tensor of it was finite", state_.step, loss);
     return finding;
   }
-  if (!bad->layer.empty()) finding.where = bad->layer;
-  finding.what = fmt::format("step {}: {} is {} at element {}, the first that is not finite ({})", state_.step,
-                             short_name(bad->tensor), bad->value, bad->element, bad->op);
+  const auto layer = std::ranges::find(setup_.graph.layers, bad->layer, &Layer::path);
+  if (layer != setup_.graph.layers.end()) finding.where = to_string(layer->where);
+  finding.what = fmt::format("step {}: tensor {} of layer {} is {} at element {}, the first that is not finite ({})",
+                             state_.step, short_name(bad->tensor), bad->layer.empty() ? "–" : short_name(bad->layer),
+                             bad->value, bad->element, bad->op);
   if (bad->op == "normalize_input") finding.fix = "normalize = \"0-1\", and look for NaN in the data: snug check";
   return finding;
 }

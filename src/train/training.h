@@ -42,6 +42,7 @@ class Training {
   void report_progress(double loss);
   void follow(const EpochEvent& epoch);
 
+  [[nodiscard]] std::string lower_rate() const;
   [[nodiscard]] std::int64_t total_steps() const { return steps_per_epoch_ * config_.train.epochs; }
   [[nodiscard]] bool stop_asked() const { return options_.stop != nullptr && options_.stop->load(); }
   [[nodiscard]] bool at_max_steps() const { return options_.max_steps > 0 && state_.step >= options_.max_steps; }

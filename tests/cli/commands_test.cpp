@@ -1,9 +1,12 @@
 // Command lines as users write them: exit code, what is printed where, and the contract's fields.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -29,12 +32,12 @@ void expect_fields(const Json& object, const std::string& names) {
 /// A folder with the small config, c.toml.
 class Commands : public ::testing::Test {
  protected:
-  ProgramResult run(const std::string& line) {
+  ProgramResult run(const std::string& line, const std::string& setup = "") {
     std::vector<std::string> words = split_words(line);
     for (std::string& word : words) {
       if (const std::size_t at = word.find('@'); at != std::string::npos) word.replace(at, 1, folder_ / "");
     }
-    return run_program(words, "cd " + folder_ / "");
+    return run_program(words, "cd " + folder_ / "" + (setup.empty() ? "" : "; " + setup));
   }
   Json run_json(const std::string& line, int code = 0) {
     const ProgramResult result = run(line + " --json");
@@ -401,12 +404,58 @@ TEST_F(Commands, BenchModel) {
   const Json object = run_json("bench model @c.toml --steps 5 --batch 16");
   expect_fields(object,
                 "device model batch precision images_per_second ms_per_step flops_per_second flops_share "
-                "bytes_per_second bytes_share planned_bytes measured_bytes layers");
+                "bytes_per_second bytes_share planned_bytes measured_bytes layers kinds");
   EXPECT_EQ(object["batch"], 16);
   EXPECT_EQ(object["steps"], 5);
   EXPECT_GT(object["images_per_second"].get<double>(), 0);
   EXPECT_LE(object["images_per_second_p5"].get<double>(), object["images_per_second_p95"].get<double>());
   EXPECT_GT(object["layers"][0]["backward_ms"].get<double>(), 0);
+
+  // Where the time goes: every kind of step against the limits measured in the same run.
+  const double flops_peak = object["peak_flops_per_second"].get<double>();
+  const double bytes_peak = object["peak_bytes_per_second"].get<double>();
+  ASSERT_GT(flops_peak, 0);
+  ASSERT_GT(bytes_peak, 0);
+  double limit_ms = 0;
+  std::map<std::string, Json> kinds;
+  for (const Json& kind : object["kinds"]) {
+    kinds[kind["kind"].get<std::string>()] = kind;
+    limit_ms += kind["limit_ms"].get<double>();
+  }
+  EXPECT_NEAR(limit_ms, object["limit_ms"].get<double>(), 1e-9 + 1e-6 * limit_ms);
+  // 16 images of 16×16×3 to 16×16×8: 2 · 16 · 256 · 8 · 27 FLOP, (3 + 8) · 4096 floats and 8 · 27 weights.
+  ASSERT_TRUE(kinds.contains("conv_forward 3x3")) << object["kinds"].dump();
+  const Json& conv = kinds["conv_forward 3x3"];
+  EXPECT_EQ(conv["steps"], 1);
+  EXPECT_EQ(conv["flops"], 2 * 16 * 256 * 8 * 27);
+  EXPECT_EQ(conv["bytes"], 4 * (11 * 4096 + 8 * 27));
+  const double by_flops = 1e3 * conv["flops"].get<double>() / flops_peak;
+  const double by_bytes = 1e3 * conv["bytes"].get<double>() / bytes_peak;
+  EXPECT_DOUBLE_EQ(conv["limit_ms"].get<double>(), std::max(by_flops, by_bytes));
+  EXPECT_DOUBLE_EQ(conv["limit_share"].get<double>(), conv["limit_ms"].get<double>() / conv["ms"].get<double>());
+  for (const char* other : {"conv_backward_weights 3x3", "batchnorm_backward", "maxpool_forward", "sgd_update"})
+    EXPECT_TRUE(kinds.contains(other)) << other;
+  EXPECT_TRUE(std::ranges::is_sorted(object["kinds"], std::ranges::greater{},
+                                     [](const Json& kind) { return kind["ms"].get<double>(); }));
+}
+
+TEST_F(Commands, BenchModelTakesTurns) {
+  folder_.file("turns", "2\n1\n");
+  folder_.file("wrong", "1\nmany\n");
+  const ProgramResult result = run("bench model @c.toml --batch 16 --turns", "exec <turns");
+  ASSERT_EQ(result.code, 0) << result.error;
+  const std::vector<Json> answers = json_lines(result.out);
+  ASSERT_EQ(answers.size(), 3U) << result.out;
+  expect_fields(answers[0], "ready device model batch precision threads planned_bytes");
+  EXPECT_EQ(answers[0]["batch"], 16);
+  EXPECT_EQ(answers[1]["ms"].size(), 2U);
+  EXPECT_EQ(answers[2]["ms"].size(), 1U);
+  EXPECT_GT(answers[2]["ms"][0].get<double>(), 0);
+
+  EXPECT_EQ(run("bench model @c.toml --turns --steps 3").code, 2) << "both say how many steps";
+  const ProgramResult refused = run("bench model @c.toml --batch 16 --turns", "exec <wrong");
+  EXPECT_EQ(refused.code, 2) << refused.error;
+  EXPECT_NE(refused.error.find("'many'"), std::string::npos) << refused.error;
 }
 
 TEST_F(Commands, Version) {

@@ -372,8 +372,9 @@ TEST_F(Trainer, a_run_that_diverges_names_the_layer_and_keeps_what_was_saved) {
   EXPECT_EQ(exit_code(std::vector{finding}), 6);
   EXPECT_THAT(finding.what, HasSubstr("not finite"));
   EXPECT_THAT(finding.what, HasSubstr("\""));
-  EXPECT_FALSE(finding.where.empty());
-  EXPECT_THAT(finding.fix, HasSubstr("lr = "));
+  EXPECT_THAT(finding.where, HasSubstr("small.toml:")) << "the layer's place in the config";
+  EXPECT_THAT(finding.what, HasSubstr("tensor "));
+  EXPECT_EQ(finding.fix, "--set train.optimizer.lr=0.1");
   EXPECT_LE(finding.what.size(), 160U);
   EXPECT_THAT(lines(out("run") / "log.jsonl").back(), HasSubstr(R"("code":"N)"));
 
@@ -599,7 +600,25 @@ TEST_F(Trainer, another_batch_cannot_resume_a_run) {
     const Diagnostic finding = failure(config({{key, value}}), some);
     EXPECT_EQ(finding.code[0], 'T') << key;
     EXPECT_THAT(finding.where, HasSubstr("last.state"));
+    EXPECT_EQ(finding.fix,
+              "snug train " + (out("run") / "config.toml").string() + " --out " + out("run").string() + " --resume");
   }
+}
+
+TEST_F(Trainer, resuming_where_nothing_is_saved_says_that_it_begins_anew) {
+  Recorder recorder;
+  TrainOptions some = options("run", recorder);
+  some.max_steps = 1;
+  some.resume = true;
+  (void)train(config(), some, recorder);
+  ASSERT_EQ(recorder.findings.size(), 1U);
+  EXPECT_EQ(recorder.findings[0].severity, Severity::note);
+  EXPECT_THAT(recorder.findings[0].what, HasSubstr("begins anew"));
+  some.max_steps = 2;
+  (void)train(config(), some, recorder);
+  EXPECT_EQ(recorder.findings.size(), 1U) << "now it goes on";
+  write_text(out("run") / "last.state", "broken");
+  EXPECT_THAT(failure(config(), some).fix, HasSubstr("last.safetensors"));
 }
 
 }  // namespace
