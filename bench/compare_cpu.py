@@ -27,12 +27,23 @@ BATCHES = {"lenet": 128, "resnet18-cifar": 64, "resnet50": 16, "mobilenet_v2": 1
 OPTIMIZER = '{ name = "sgd", lr = 0.05, momentum = 0.9, nesterov = true, weight_decay = 5e-4 }'
 
 
+def snug_program():
+    return os.environ.get("SNUG", "build/release/bin/snug")
+
+
+def snug_version():
+    try:
+        return json.loads(subprocess.check_output([snug_program(), "version", "--json"], cwd=ROOT))["version"]
+    except OSError:
+        return None
+
+
 class Unavailable(Exception):
     """Why a program cannot take part."""
 
 
 def snug_command(model, batch, precision, threads):
-    return [os.environ.get("SNUG", "build/release/bin/snug"), "bench", "model", f"configs/models/{model}.toml", "--turns",
+    return [snug_program(), "bench", "model", f"configs/models/{model}.toml", "--turns",
             "--json", "--batch", str(batch), "--threads", str(threads), "--set", f"train.optimizer={OPTIMIZER}",
             "--set", f"train.precision={precision}"]
 
@@ -75,8 +86,11 @@ class Program:
         self.name, self.command, self.milliseconds, self.turns = name, command, [], []
         # Compilers of torch.compile stay inside the process: nothing works while it is stopped.
         environment = os.environ | {"OMP_NUM_THREADS": str(options.threads), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE,
+                                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        except OSError as error:
+            raise Unavailable(str(error)) from error
         begin = time.monotonic()
         self.ready = self.read()
         self.start_seconds = time.monotonic() - begin
@@ -128,10 +142,16 @@ class Program:
         self.process.wait()
 
 
+def shown_command(command):
+    """Without the folders of this machine."""
+    first = pathlib.Path(command[0]).name
+    return shlex.join([first, *(word.removeprefix(f"{ROOT}/") for word in command[1:])])
+
+
 def figures(program, batch):
     ms = sorted(program.milliseconds)
     quarters = statistics.quantiles(ms, n=4) if len(ms) > 1 else ms * 3
-    return {"program": program.name, "version": program.ready.get("version"), "command": shlex.join(program.command),
+    return {"program": program.name, "version": program.ready.get("version"), "command": shown_command(program.command),
             "images_per_second": batch * 1e3 / quarters[1], "ms": quarters[1], "ms_least": ms[0],
             "ms_quartiles": [quarters[0], quarters[2]], "steps": len(ms), "steps_a_turn": program.steps_a_turn,
             "start_seconds": round(program.start_seconds, 1), "peak_bytes": program.peak_bytes(),
@@ -231,6 +251,7 @@ def main():
     report = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
               "processor": processor(), "extensions": processor_extensions(), "cores": CORES,
               "system": platform.platform(), "threads": options.threads, "realtime": options.realtime,
+              "snug": snug_version(),
               "command": shlex.join(["bench/compare_cpu.sh", *sys.argv[1:]]), "results": []}
     if options.realtime:
         go_first()
