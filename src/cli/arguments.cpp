@@ -101,6 +101,21 @@ std::vector<std::string> sort_unmatched(std::string_view command, std::span<cons
   return positional;
 }
 
+/// "--set train.optimizer.lr=0.05" for "train.optimizer.lr", "lr" and "train.optimizer.lr 0.1".
+std::string set_example(const std::string& written) {
+  const std::string word = written.substr(0, written.find_first_of(" =:"));
+  const std::string name = word.substr(word.rfind('.') + 1);
+  for (const std::span<const config::Key> part : {config::train_keys(), config::data_keys()}) {
+    for (const config::Key& key : part) {
+      if (key.name != name || key.scopes == "top" || key.example.find_first_of(" \"'") != std::string_view::npos)
+        continue;
+      const std::string full = fmt::format("{}.{}", config::scope(key.scopes).title, key.name);
+      if (full == word || config::dotted_key(word) == full) return fmt::format("--set {}={}", full, key.example);
+    }
+  }
+  return "--set train.epochs=5";
+}
+
 void check_repeats(const std::vector<std::pair<std::string, std::string>>& given, std::vector<Diagnostic>& findings) {
   std::set<std::string> seen;
   std::set<std::string> keys;
@@ -171,8 +186,8 @@ std::vector<std::pair<std::string, std::string>> Arguments::settings() const {
     if (name != "set") continue;
     const std::size_t equals = value.find('=');
     if (equals == std::string::npos || equals == 0) {
-      throw Error(usage("C905", "--set " + value, fmt::format("--set expects KEY=VALUE, got '{}'", value),
-                        "--set train.epochs=5"));
+      throw Error(
+          usage("C905", "--set " + value, fmt::format("--set expects KEY=VALUE, got '{}'", value), set_example(value)));
     }
     settings.emplace_back(value.substr(0, equals), value.substr(equals + 1));
   }

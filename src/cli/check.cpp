@@ -28,6 +28,8 @@ std::string text_of(const Arguments& arguments, const CheckedRun& checked) {
 }
 
 int run(const Arguments& arguments) {
+  (void)config_options(arguments);  // usage comes first, and is no finding on a config
+  (void)thread_count(arguments);
   std::vector<Diagnostic> device;
   collect(device, [&] { require_cpu(arguments, DeviceUse::plan); });
   CheckedRun checked;
@@ -39,6 +41,7 @@ int run(const Arguments& arguments) {
   });
   checked.findings.insert(checked.findings.end(), device.begin(), device.end());
   order_by_place(checked.findings);
+  fix_options(checked.findings);
   print_result(arguments, findings_json(checked.findings), text_of(arguments, checked));
   return exit_code(checked.findings);
 }

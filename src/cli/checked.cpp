@@ -24,6 +24,7 @@ CheckedRun check_run(const Config& config, const Arguments& arguments) {
   if (run.splits) append(run.findings, check_data(config, *run.splits, run.graph));
   order_by_place(run.findings);
   apply_strict(arguments, run.findings);
+  fix_options(run.findings);
   return run;
 }
 

@@ -21,6 +21,15 @@ bool contains(std::span<const std::string> words, std::string_view word) {
   return std::ranges::find(words, word) != words.end();
 }
 
+/// The line with the arguments that were given; what is missing is the example's.
+std::string completed(const Command& command, std::span<const std::string> given) {
+  std::string line = fmt::format("snug {}", command.name);
+  for (const std::string& word : given) line += " " + word;
+  std::string_view rest = command.example.substr(std::min(command.example.size(), command.name.size() + 6));
+  for (std::size_t i = 0; i < given.size(); ++i) rest.remove_prefix(std::min(rest.find(' '), rest.size() - 1) + 1);
+  return given.size() < command.least_arguments ? fmt::format("{} {}", line, rest) : line;
+}
+
 void check_argument_count(const Command& command, const Arguments& arguments) {
   const auto& given = arguments.positional();
   if (given.size() < command.least_arguments) {
@@ -28,7 +37,7 @@ void check_argument_count(const Command& command, const Arguments& arguments) {
                  .where = fmt::format("snug {}", command.name),
                  .what = fmt::format("`snug {}` expects {}, got {} argument{}", command.name, command.arguments,
                                      given.size(), given.size() == 1 ? "" : "s"),
-                 .fix = std::string(command.example)});
+                 .fix = completed(command, given)});
   }
   if (given.size() > command.most_arguments) {
     throw Error({.code = "C908",
@@ -36,17 +45,35 @@ void check_argument_count(const Command& command, const Arguments& arguments) {
                  .what = fmt::format("`snug {}` takes {} argument{}, '{}' is one too many", command.name,
                                      command.most_arguments, command.most_arguments == 1 ? "" : "s",
                                      given[command.most_arguments]),
-                 .fix = std::string(command.example)});
+                 .fix = completed(command, std::span(given).first(command.most_arguments))});
   }
+}
+
+/// How many words stand before the first option.
+std::ptrdiff_t words_alone(std::span<const std::string> words) {
+  return std::ranges::find_if(words, [](const std::string& word) { return word.starts_with("-"); }) - words.begin();
 }
 
 int show_help(std::span<const std::string> words) {
   if (words.empty()) {
     write(Stream::out, overview_help());
+  } else if (const std::string group = group_help(words[0]); !group.empty() && words_alone(words) < 2) {
+    write(Stream::out, group);
   } else {
     write(Stream::out, command_help(*find_command(words).command));
   }
   return 0;
+}
+
+/// `snug --json check c.toml` means `snug check c.toml --json`.
+std::vector<std::string> options_last(std::span<const std::string> words) {
+  std::vector<std::string> turned(words.begin(), words.end());
+  const auto common = [](const std::string& word) {
+    return word == "--json" || word == "--quiet" || word == "--strict";
+  };
+  const auto first = std::ranges::find_if_not(turned, common);
+  if (first != turned.end() && !first->starts_with("-")) std::ranges::rotate(turned, first);
+  return turned;
 }
 
 int dispatch(std::span<const std::string> words) {
@@ -58,8 +85,8 @@ int dispatch(std::span<const std::string> words) {
   if (words[0] == "help") return show_help(words.subspan(1));
   if (words[0].starts_with("-") && asks_help) return show_help({});
   if (words[0] == "--version") return version_command().run(Arguments({}, {}));
-  const FoundCommand found = find_command(words);
   if (asks_help) return show_help(words);
+  const FoundCommand found = find_command(words);
   const std::vector<Option> options = all_options(*found.command);
   const Arguments arguments = parse_arguments(found.command->name, options, words.subspan(found.words));
   check_argument_count(*found.command, arguments);
@@ -71,7 +98,8 @@ int dispatch(std::span<const std::string> words) {
 int run_cli(int argc, char** argv) {
   // A reader that went away (`| head`) must not kill a training run; `write` bears it.
   std::signal(SIGPIPE, SIG_IGN);
-  const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  const std::vector<std::string> given(argv + std::min(argc, 1), argv + argc);
+  const std::vector<std::string> words = options_last(given);
   int code = 0;
   try {
     code = dispatch(words);

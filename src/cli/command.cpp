@@ -35,7 +35,9 @@ std::vector<std::string> command_names() {
   throw Error({.code = "C906",
                .where = written,
                .what = fmt::format("there is no command '{}'", written),
-               .fix = near ? fmt::format("did you mean snug {}?", *near) : "snug --help lists the commands"});
+               .fix = !group_help(written).empty() ? fmt::format("snug {} --help", written)
+                      : near                       ? fmt::format("did you mean snug {}?", *near)
+                                                   : "snug --help lists the commands"});
 }
 
 }  // namespace
@@ -50,7 +52,7 @@ const std::vector<Command>& commands() {
 
 FoundCommand find_command(std::span<const std::string> words) {
   const std::string one = words[0];
-  const std::string two = words.size() > 1 ? one + " " + words[1] : one;
+  const std::string two = words.size() > 1 && !words[1].starts_with("-") ? one + " " + words[1] : one;
   for (const Command& command : commands()) {
     if (command.name == one) return {&command, 1};
     if (command.name == two) return {&command, 2};
@@ -70,6 +72,15 @@ std::vector<Option> all_options(const Command& command) {
   std::vector<Option> options = command.options;
   options.insert(options.end(), kCommonOptions.begin(), kCommonOptions.end());
   return options;
+}
+
+std::string group_help(std::string_view word) {
+  std::string text;
+  for (const Command& command : commands()) {
+    if (command.name.size() > word.size() && command.name.starts_with(word) && command.name[word.size()] == ' ')
+      text += fmt::format("  snug {} {}   {}\n", command.name, command.arguments, command.summary);
+  }
+  return text.empty() ? text : text + fmt::format("\nsnug {} COMMAND --help lists the options of one\n", word);
 }
 
 std::string overview_help() {

@@ -47,6 +47,8 @@ struct FoundCommand {
 /// Every option that the command takes, the common ones last.
 [[nodiscard]] std::vector<Option> all_options(const Command& command);
 
+/// `snug data --help`: the commands of two words that begin with `word`; empty when there are none.
+[[nodiscard]] std::string group_help(std::string_view word);
 /// `snug --help` and `snug COMMAND --help`.
 [[nodiscard]] std::string overview_help();
 [[nodiscard]] std::string command_help(const Command& command);

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "cli/profiles.h"
+#include "config/keys.h"
 #include "data/findings.h"
 #include "report/findings.h"
 #include "report/terminal.h"
@@ -118,6 +119,39 @@ void show_asides(const Arguments& arguments, std::vector<Diagnostic> findings) {
 
 namespace {
 
+/// The key that "NAME = …" means beside an option for `key`: the option's own, a table above it, or one that is at home
+/// elsewhere. Empty when that cannot be told.
+std::string full_key(const std::string& key, std::string_view name) {
+  for (std::size_t begin = key.size(); begin != std::string::npos && begin > 0;) {
+    const std::size_t dot = key.rfind('.', begin - 1);
+    const std::size_t part = dot == std::string::npos ? 0 : dot + 1;
+    if (std::string_view(key).substr(part, begin - part) == name) return key.substr(0, begin);
+    begin = dot == std::string::npos ? 0 : dot;
+  }
+  return config::dotted_key(name);
+}
+
+}  // namespace
+
+void fix_options(std::vector<Diagnostic>& findings) {
+  constexpr std::string_view kOption = "--set ", kEquals = " = ", kComment = "   # ";
+  for (Diagnostic& finding : findings) {
+    const std::size_t equals = finding.fix.find(kEquals);
+    if (!finding.where.starts_with(kOption) || equals == std::string::npos) continue;
+    const std::string name = finding.fix.substr(0, equals);
+    if (name.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") != std::string::npos) continue;
+    const std::string key = full_key(finding.where.substr(kOption.size()), name);
+    if (key.empty()) continue;
+    const std::size_t comment = std::min(finding.fix.find(kComment), finding.fix.size());
+    const std::size_t begin = equals + kEquals.size();
+    const std::string value = finding.fix.substr(begin, comment - begin);
+    const bool plain = value.find_first_of(" \"'[]{},") == std::string::npos;
+    finding.fix = fmt::format("--set {}={}{}", key, plain ? value : "'" + value + "'", finding.fix.substr(comment));
+  }
+}
+
+namespace {
+
 std::vector<Diagnostic> findings_of_exception() {
   try {
     throw;
@@ -144,6 +178,7 @@ std::vector<Diagnostic> current_exception_findings() {
   constexpr std::size_t kMostCharacters = 160;  // of `what`: promised; words of the user's may be longer
   std::vector<Diagnostic> findings = findings_of_exception();
   for (Diagnostic& finding : findings) finding.what = shorten(finding.what, kMostCharacters);
+  fix_options(findings);
   return findings;
 }
 

@@ -42,6 +42,9 @@ void apply_strict(const Arguments& arguments, std::vector<Diagnostic>& findings)
 /// --quiet.
 void show_asides(const Arguments& arguments, std::vector<Diagnostic> findings);
 
+/// Of values that came from --set the fix is a --set too.
+void fix_options(std::vector<Diagnostic>& findings);
+
 /// What an exception says, as findings.
 [[nodiscard]] std::vector<Diagnostic> current_exception_findings();
 

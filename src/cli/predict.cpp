@@ -1,9 +1,14 @@
 #include <filesystem>
 #include <string>
+#include <system_error>
 #include <vector>
 
+#include <fmt/format.h>
+
+#include "base/file.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "data/findings.h"
 #include "report/findings.h"
 #include "report/npy.h"
 #include "report/reports.h"
@@ -22,8 +27,21 @@ void write_logits(const std::string& path, const std::vector<Prediction>& predic
   write_npy(path, values, rows, rows == 0 ? 0 : static_cast<std::int64_t>(values.size()) / rows);
 }
 
+/// Whether the file can be written is known before the work is done.
+void require_writable(const std::string& path) {
+  try {
+    const AtomicFile probe(path);
+  } catch (const std::system_error& error) {
+    throw Error({.code = "C914",
+                 .where = "--logits " + path,
+                 .what = fmt::format("{} cannot be written: {}", brief_name(path), error.code().message()),
+                 .fix = "--logits out.npy"});
+  }
+}
+
 int run(const Arguments& arguments) {
   require_cpu(arguments, DeviceUse::train);
+  if (const auto path = arguments.text("logits")) require_writable(*path);
   const auto& words = arguments.positional();
   const std::vector<std::filesystem::path> files(words.begin() + 1, words.end());
   std::vector<Diagnostic> findings;

@@ -51,7 +51,7 @@ constexpr std::array kKeys{
         .choices = kLossWords,
         .fallback = R"("sparse_categorical_crossentropy")",
         .meaning = "Keras' names; from logits unless the last layer is softmax or sigmoid.",
-        .example = R"("mse")"},
+        .example = R"("sparse_categorical_crossentropy")"},
     Key{.scopes = "train",
         .name = "epochs",
         .forms = kInteger,

@@ -19,9 +19,30 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kMakeConfig = "snug data synth --out shapes   # writes data and shapes/config.toml";
 constexpr std::string_view kSampleData = "[data]\ntrain = { synthetic = \"shapes\", count = 4000 }";
 constexpr std::string_view kSampleModel =
     "[model]\ninput = [28, 28, 1]\nlayers = [ { flatten = true }, { dense = 10 } ]";
+
+/// A config that exists, with a name like the one that is sought or the same elsewhere.
+std::optional<std::string> existing_like(const fs::path& path) {
+  if (const auto near = nearest_file(path, fs::path()); near && *near != path.string()) {
+    if (const auto found = find_file(*near, fs::path())) return found->string();
+  }
+  if (const auto found = find_file(path.filename(), fs::path())) return found->string();
+  return std::nullopt;
+}
+
+/// The one config of a folder, if there is just one.
+std::optional<std::string> config_in(const fs::path& folder) {
+  std::vector<std::string> configs;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (entry->path().extension() == ".toml") configs.push_back(entry->path().string());
+    if (configs.size() > 1) return std::nullopt;
+  }
+  return configs.empty() ? std::nullopt : std::optional(configs.front());
+}
 
 /// The whole file, or a finding. Reads pipes as well as files.
 std::optional<std::string> read_file(const fs::path& path, Findings& findings) {
@@ -29,14 +50,17 @@ std::optional<std::string> read_file(const fs::path& path, Findings& findings) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (!fs::exists(status)) {
-    const auto near = nearest_file(path, fs::path());
+    const auto near = existing_like(path);
     findings.error("C001", where, fmt::format("there is no config {}", in_quotes(path.filename().string())),
-                   near ? fmt::format("did you mean {}?", *near) : "name a TOML file, such as configs/quickstart.toml");
+                   near ? fmt::format("did you mean {}?", *near) : std::string(kMakeConfig));
     return std::nullopt;
   }
   if (fs::is_directory(status)) {
+    const auto inside = config_in(path);
     findings.error("C001", where, fmt::format("{} is a folder, not a config", in_quotes(path.filename().string())),
-                   fmt::format("name a file in it, such as {}", (path / "config.toml").string()));
+                   inside
+                       ? fmt::format("did you mean {}?", *inside)
+                       : fmt::format("name a config; its data's folder is an option: --data-root {}", path.string()));
     return std::nullopt;
   }
   std::ifstream file(path, std::ios::binary);

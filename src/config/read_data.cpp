@@ -86,7 +86,8 @@ void read_source(const Value& table, const std::string& path, const std::filesys
                         return find_key("source", member.key) == nullptr;
                       });
     if (typo) return;  // the unknown key has been reported
-    findings.error("C009", table.where,
+    const auto option = std::ranges::find(table.members, 0, [](const Member& member) { return member.where.line; });
+    findings.error("C009", option == table.members.end() ? table.where : option->where,
                    keys.empty() ? fmt::format("{} names no data; give one of {}", path, fmt::join(kSourceKeys, ", "))
                                 : fmt::format("{} names data in {} ways: {}", path, keys.size(), fmt::join(keys, ", ")),
                    line_for(table.where, path, R"({ images = "train-images.gz", labels = "train-labels.gz" })"));

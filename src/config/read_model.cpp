@@ -206,13 +206,21 @@ void report_no_kind(const Value& table, const std::string& path, Findings& findi
         line_for(member.where, path + "." + *near, shortened(to_text(member.value), 200)));
     return;
   }
+  for (const Member& member : table.members) {
+    if (!index_of(kActivationWords, member.key)) continue;
+    findings.error("C013", member.where,
+                   fmt::format("{}: \"{}\" is an activation, no kind of layer", shortened(path, 60), member.key),
+                   fmt::format("{{ activation = \"{}\" }}", member.key));
+    return;
+  }
   const bool repeat = table.find("repeat") != nullptr;
-  findings.error(
-      "C013", table.where,
-      repeat ? fmt::format("{} has \"repeat\", but no \"block\"", shortened(path, 60))
-             : fmt::format("{} names no kind of layer among its {} keys", shortened(path, 60), table.members.size()),
-      repeat ? "{ repeat = 2, block = [ { conv = 64, kernel = 3 } ] }"
-             : fmt::format("{{ conv = 32, kernel = 3 }}  # or one of {}", fmt::join(kinds.subspan(1), ", ")));
+  findings.error("C013", table.where,
+                 repeat ? fmt::format("{} has \"repeat\", but no \"block\"", shortened(path, 60))
+                        : fmt::format("{} names no kind of layer: it has {}", shortened(path, 60),
+                                      table.members.empty() ? "no key" : in_quotes(table.members.front().key)),
+                 repeat
+                     ? "{ repeat = 2, block = [ { conv = 64, kernel = 3 } ] }"
+                     : fmt::format("{{ conv = 32, kernel = 3 }}  # or one of {}", fmt::join(kinds.subspan(1), ", ")));
 }
 
 void read_layer(const Value& table, const std::string& path, const Context& context, LayerList& list) {

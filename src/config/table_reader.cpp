@@ -84,8 +84,20 @@ class Checker {
       size.integer = *bytes;
       return in_range(size, path_);
     }
-    if (!takes(kChoice)) return wrong_form(value);
+    if (!takes(kChoice)) return takes(kTable) && named_table(value) ? false : wrong_form(value);
     return index_of(key_.choices, value.text).has_value() || wrong_choice(value, key_.choices);
+  }
+
+  /// optimizer = "adam": a table's name written for the table.
+  bool named_table(const Value& value) {
+    const Key* name = find_key(key_.table, "name");
+    if (name == nullptr || name->choices.empty()) return false;
+    const std::vector<std::string> words(name->choices.begin(), name->choices.end());
+    const auto near = nearest_word(value.text, words);
+    if (!near) return false;
+    findings_.error("C003", value.where, fmt::format("{} expects a table, got {}", short_path(path_), describe(value)),
+                    line_for(value.where, path_, fmt::format("{{ name = \"{}\" }}", *near)));
+    return true;
   }
 
   bool empty_text(const Value& value) {
@@ -192,7 +204,14 @@ const Key* find_elsewhere(std::string_view name) {
 std::optional<std::string> nearest_word(std::string_view word, std::span<const std::string> candidates) {
   std::string lower(word);
   std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-  return nearest(lower, candidates);
+  if (auto near = nearest(lower, candidates)) return near;
+  // "training" for "train", "crossentropy" for the first that ends so: what a word of some length begins or ends with.
+  constexpr std::size_t kTelling = 4;
+  for (const std::string& candidate : candidates) {
+    if (candidate.size() >= kTelling && lower.starts_with(candidate)) return candidate;
+    if (lower.size() >= kTelling && (candidate.starts_with(lower) || candidate.ends_with(lower))) return candidate;
+  }
+  return std::nullopt;
 }
 
 std::string line_for(const Position& where, std::string_view path, std::string_view toml_value) {
@@ -241,7 +260,8 @@ void TableReader::report_unknown(const Member& member) const {
       path += "." + value->members[0].key;
       value = &value->members[0].value;
     }
-    fix = line_for(member.where, path, to_text(*value));
+    const bool section = path_.empty() && member.where.line > 0 && value->kind == Value::Kind::table;
+    fix = section ? fmt::format("[{}]", *near) : line_for(member.where, path, to_text(*value));
   } else if (std::ranges::any_of(layer_keys(), [&](const Key& key) { return key.name == member.key; }) &&
              index_of(layer_kinds(), scope_)) {
     what += fmt::format(": it is no key of {}", scope_);

@@ -42,18 +42,20 @@ Diagnostic missing_file(const std::string& path, FileUse use) {
   const fs::path folder = fs::path(path).parent_path();
   std::error_code error;
   if (!folder.empty() && !fs::is_directory(folder, error)) {
+    const auto sibling = nearest_neighbour(folder);
     return data_finding(use, DataFault::missing, folder.string(),
-                        fmt::format("the folder {} does not exist; the config's data are looked for there",
-                                    shorten(folder.string(), 60)),
-                        "--data-root FOLDER   # the folder that paths of the config start from");
+                        fmt::format("the folder {} does not exist{}", shorten(folder.string(), 60),
+                                    sibling ? fmt::format("; did you mean {}?", shorten(*sibling, 40))
+                                            : ""),
+                        fmt::format("--data-root {}   # the folder that paths of the config start from",
+                                    sibling ? (folder.parent_path() / *sibling).string() : "FOLDER"));
   }
   const auto near = nearest_neighbour(path);
   const std::string what = fmt::format("{} is not there{}", brief_name(path),
                                        near ? fmt::format("; the folder has {}", brief_name(*near)) : "");
-  return data_finding(
-      use, DataFault::missing, path, what,
-      near ? fmt::format("{} = \"{}\"", key, *near)
-           : fmt::format("ls {}   # and correct data.*.{}", folder.empty() ? "." : folder.string(), key));
+  return data_finding(use, DataFault::missing, path, what,
+                      near ? fmt::format("{} = \"{}\"", key, *near)
+                           : fmt::format("ls {}   # and correct the path", folder.empty() ? "." : folder.string()));
 }
 
 }  // namespace

@@ -192,6 +192,12 @@ bool check_layout(const Array& images, ArrayLayout layout, const InputSize& inpu
   return false;
 }
 
+/// Whether the images have a number each and the labels are pictures.
+bool swapped(const Array& images, const Array& labels) {
+  const std::size_t axes = labels.extents.size();
+  return images.extents.size() == 1 && (axes == 3 || axes == 4) && images.extents[0] == labels.extents[0];
+}
+
 bool check_labels(const Array& labels, const Array& images, Findings& findings) {
   const auto& extents = labels.extents;
   const std::string name = brief_name(labels.file.path);
@@ -241,6 +247,14 @@ bool check_rows(const Array& labels, Findings& findings) {
 
 SourcePointer make_array_source(Array images, std::optional<Array> labels, ArrayLayout layout, const InputSize& input,
                                 Findings& findings) {
+  if (labels && swapped(images, *labels)) {
+    findings.push_back(data_finding(
+        FileUse::images, DataFault::axes, images.file.path,
+        fmt::format("images and labels are swapped: {} is {}, {} is {}", brief_name(images.file.path),
+                    format_extents(images.extents), brief_name(labels->file.path), format_extents(labels->extents)),
+        fmt::format("images = \"{}\", labels = \"{}\"", brief_name(labels->file.path), brief_name(images.file.path))));
+    return nullptr;
+  }
   // Each check stands for itself, so that faults of images and of labels are told together.
   bool good = check_extents(images, input, findings);
   if (good && images.extents.size() == 4) good = check_layout(images, layout, input, findings);

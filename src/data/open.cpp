@@ -1,5 +1,6 @@
 // From the sources of a config to open data sets, with every fault of every split told at once.
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include <fmt/format.h>
@@ -199,6 +200,26 @@ void drop_repeated(Findings& findings) {
   findings = std::move(kept);
 }
 
+/// Files that are all missing from one folder, without a near name among its entries: the folder is the wrong one.
+void join_missing(Findings& findings) {
+  const auto lost = [](const Diagnostic& finding) {
+    return is_missing_file(finding) && finding.fix.starts_with("ls ");
+  };
+  const auto first = std::ranges::find_if(findings, lost);
+  const auto count = std::ranges::count_if(findings, lost);
+  if (count < 2) return;
+  const bool one_folder = std::ranges::all_of(
+      findings, [&](const Diagnostic& finding) { return !lost(finding) || finding.fix == first->fix; });
+  if (!one_folder) return;
+  const std::filesystem::path file = first->where;
+  const std::string folder = file.has_parent_path() ? file.parent_path().string() : ".";
+  *first = data_finding(
+      FileUse::images, DataFault::missing, folder,
+      fmt::format("{} files of the config are not in {}: {} and others", count, shorten(folder, 60), brief_name(file)),
+      "--data-root FOLDER   # the folder that paths of the config start from");
+  std::erase_if(findings, lost);
+}
+
 void check_labelled(const DataSource& source, std::string_view name, Findings& findings) {
   const bool arrays = source.format == DataFormat::idx || source.format == DataFormat::numpy;
   if (!arrays || !source.labels.empty()) return;
@@ -221,6 +242,7 @@ std::shared_ptr<const Dataset> open_source(const DataSource& source, const DataC
   check_supported(config, findings);
   auto data = open_one(source, config, input, seed, split_of(source, config), findings);
   drop_repeated(findings);
+  join_missing(findings);
   if (!findings.empty()) throw Error(std::move(findings));
   return data;
 }
@@ -245,6 +267,7 @@ Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& in
     if (config.val_split > 0 && !config.val) split_train(splits, config, seed, findings);
   }
   drop_repeated(findings);
+  join_missing(findings);
   if (!findings.empty()) throw Error(std::move(findings));
   return splits;
 }

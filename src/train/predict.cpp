@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "data/array.h"
 #include "data/source.h"
@@ -59,12 +60,22 @@ class Predictor {
 
   void predict_file(const std::filesystem::path& path, std::vector<Prediction>& predictions,
                     std::vector<Diagnostic>& findings) {
-    const ArrayFile file = open_array(path, config_, findings);
-    if (file.images == nullptr) return;
-    const DatasetInfo& info = file.images->info();
     const std::size_t known = findings.size();
-    check_images(*file.images, config_, "given", findings);
+    const ArrayFile file = open_array(path, config_, findings);
+    if (file.images != nullptr) check_images(*file.images, config_, "given", findings);
+    // The network is what it is: the files must be as it wants them.
+    const auto& [height, width, channels] = config_.model.input;
+    for (std::size_t i = known; i < findings.size(); ++i) {
+      const bool of_config = findings[i].fix.starts_with("input = ") || findings[i].fix.starts_with("layout = ");
+      if (of_config || findings[i].fix.find("reshape") != std::string::npos)
+        findings[i].fix =
+            fmt::format("np.save(\"{}\", x)   # x of shape (N, {}, {}, {})", path.string(), height, width, channels);
+      if (findings[i].fix.find("--data-root") != std::string::npos)
+        findings[i].fix =
+            fmt::format("ls {}   # and correct the path", path.parent_path().parent_path().string() + "/");
+    }
     if (findings.size() > known) return;
+    const DatasetInfo& info = file.images->info();
     check_scale(checkpoint_.info, info, path.string());
     for (std::int64_t first = 0; first < info.samples; first += kPredictBatch) {
       const std::int64_t count = std::min(kPredictBatch, info.samples - first);
@@ -133,7 +144,18 @@ class Predictor {
 std::vector<Prediction> predict(const std::filesystem::path& checkpoint,
                                 const std::vector<std::filesystem::path>& files, int threads,
                                 std::vector<Diagnostic>& findings) {
-  Predictor predictor(checkpoint, threads);
+  std::optional<Predictor> made;
+  try {
+    made.emplace(checkpoint, threads);
+  } catch (const Error& error) {
+    // What is wrong with the files is told beside it.
+    findings.insert(findings.end(), error.findings().begin(), error.findings().end());
+    for (const std::filesystem::path& file : files) {
+      if (!std::filesystem::exists(file)) (void)open_file(file.string(), FileUse::images, findings);
+    }
+    throw Error(std::move(findings));
+  }
+  Predictor& predictor = *made;
   std::vector<Prediction> predictions;
   for (const std::filesystem::path& file : files) {
     try {

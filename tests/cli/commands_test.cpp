@@ -108,7 +108,7 @@ layers = [ { flatten = true }, { dense = 10 } ]
       {"eval @none", 2, 'C'},
       {"eval @c.toml --split validation", 2, 'C'},
       {"eval @c.toml", 2, 'C'},
-      {"predict @none x.npy", 2, 'C'},
+      {"predict @none @c.toml", 2, 'C'},
       {"predict @none", 2, 'C'},
       {"summary @none.toml", 2, 'C'},
       {"data", 2, 'C'},

@@ -43,6 +43,33 @@ TEST(Open, NamesMissingFilesWithTheNearestName) {
   expect_finding(findings, {"D101", "ubyt.gz", {"not there"}, "labels = "});
 }
 
+TEST(Open, AFolderThatHasNoneOfTheFilesIsOneFault) {
+  const TempFolder folder;
+  std::filesystem::create_directory(folder / "mnist");
+  DataConfig config;
+  config.train = array_source(folder / "mnist/zebra.gz", folder / "mnist/horse.gz", DataFormat::idx);
+  config.val = array_source(folder / "mnist/otter.gz", folder / "mnist/mouse.gz", DataFormat::idx);
+  const auto findings = findings_of([&] { return open_data(config, {28, 28, 1}, 1); });
+  expect_finding(findings, {"D101", "mnist", {"4 files", "zebra.gz"}, "--data-root FOLDER"});
+
+  config.val.reset();
+  config.train = array_source(folder / "mnits/zebra.gz", folder / "mnits/horse.gz", DataFormat::idx);
+  expect_finding(findings_of([&] {
+                   return open_data(config, {28, 28, 1}, 1);
+                 }),
+                 {"D101", "mnits", {"did you mean mnist?"}, "/mnist "});
+}
+
+TEST(Open, SwappedImagesAndLabelsAreOneFault) {
+  const Files files;
+  DataConfig config;
+  config.train = array_source(files.labels, files.images, DataFormat::numpy);
+  expect_finding(findings_of([&] {
+                   return open_data(config, {2, 2, 1}, 1);
+                 }),
+                 {"D109", "y.npy", {"swapped", "3×2×2"}, "images = \"x.npy\", labels = \"y.npy\""});
+}
+
 TEST(Open, TellsTheFaultsOfAllSplitsAtOnce) {
   const Files files;
   DataConfig config;
