@@ -71,29 +71,39 @@ void max_forward(const PoolGeometry& g, std::int64_t out_row, const T* x, T* y, 
 /// The tap of output `out` that reads input `in` along one axis, or -1 where dilation leaves it out.
 [[gnu::always_inline]] inline std::int64_t tap_of(const PoolGeometry& g, int axis, std::int64_t in, std::int64_t out) {
   const std::int64_t distance = in + g.pad[axis] - out * g.stride[axis];
-  if (g.dilation[axis] == 1) return distance;
+  if (g.dilation[axis] == 1) return distance;  // spares divisions
   return distance % g.dilation[axis] == 0 ? distance / g.dilation[axis] : -1;
+}
+
+/// The outputs whose windows reach over an input pixel: where they lie, and the place that it has in each window.
+void list_readers(Taps& taps, const PoolGeometry& g, std::int64_t in_row, std::int64_t in, Range rows, Range columns) {
+  taps.count = 0;
+  for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+    const std::int64_t row_tap = tap_of(g, 0, in_row, r);
+    for (std::int64_t c = columns.begin; c < columns.end; ++c) {
+      const std::int64_t column_tap = tap_of(g, 1, in, c);
+      if (row_tap < 0 || column_tap < 0) continue;
+      taps.offset[taps.count] = (r * g.out_width + c) * g.channels;
+      taps.place[taps.count++] = static_cast<std::int32_t>(row_tap * g.kernel[1] + column_tap);
+    }
+  }
 }
 
 template <class T>
 void max_backward(const PoolGeometry& g, std::int64_t in_row, Range rows, const Range* columns, const T* dy,
                   const std::uint8_t* index, T* dx) {
+  Taps taps;
   for (std::int64_t in = 0; in < g.in_width; ++in) {
-    const Range span = columns[in];
+    list_readers(taps, g, in_row, in, rows, columns[in]);
     for_lanes(g.channels, [&](std::int64_t channel, auto v) {
       using V = decltype(v);
       using I = typename Lanes<V>::Int;
       V sum{};
-      for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-        const std::int64_t row_tap = tap_of(g, 0, in_row, r);
-        for (std::int64_t c = span.begin; c < span.end; ++c) {
-          const std::int64_t column_tap = tap_of(g, 1, in, c);
-          if (row_tap < 0 || column_tap < 0) continue;
-          const std::int64_t at = (r * g.out_width + c) * g.channels + channel;
-          const I place = load_bytes(index + at, static_cast<I*>(nullptr));
-          const V gradient = load<V>(dy + at);
-          sum += place == I{} + static_cast<std::int32_t>(row_tap * g.kernel[1] + column_tap) ? gradient : V{};
-        }
+      for (int t = 0; t < taps.count; ++t) {
+        const std::int64_t at = taps.offset[t] + channel;
+        const I place = load_bytes(index + at, static_cast<I*>(nullptr));
+        const V gradient = load<V>(dy + at);
+        sum += place == I{} + taps.place[t] ? gradient : V{};
       }
       store<V>(dx + in * g.channels + channel, sum);
     });
