@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "check/families.h"
+#include "config/precision.h"
 #include "config/rates.h"
 
 namespace snug {
@@ -23,20 +24,11 @@ void check_schedule(const Config& config, Findings& findings) {
 
 void check_precision(const Config& config, Findings& findings) {
   const Position where = config.where("train.precision");
-  switch (config.train.precision) {
-    case Precision::fp32: return;
-    case Precision::tf32:
-      findings.push_back(finding("T103", where, "precision = \"tf32\" runs as fp32 on the CPU", "precision = \"fp32\"",
-                                 Severity::note));
-      return;
-    case Precision::bf16:
-      findings.push_back(finding("T102", where, "precision = \"bf16\" is not supported by this version on the CPU",
-                                 "precision = \"fp32\""));
-      return;
-    case Precision::fp16:
-      findings.push_back(
-          finding("T102", where, "precision = \"fp16\" cannot be computed on the CPU", "precision = \"fp32\""));
-      return;
+  if (const auto why = cannot_compute(config.train.precision, this_processor())) {
+    findings.push_back(finding("T102", where, *why, "precision = \"fp32\""));
+  } else if (config.train.precision == Precision::tf32) {
+    findings.push_back(
+        finding("T103", where, "precision = \"tf32\" runs as fp32 on the CPU", "precision = \"fp32\"", Severity::note));
   }
 }
 

@@ -36,7 +36,7 @@ SummaryReport summarize(const Graph& graph, std::string name) {
 
 /// The steps of one training step as lowered for the config's batch, or for one image.
 std::string program_text(const Config& config, const Graph& graph, std::vector<Diagnostic>& findings) {
-  LoweringOptions options{.train = config.train};
+  LoweringOptions options{.dtype = activation_dtype(config.train.precision), .train = config.train};
   if (config.train.batch.kind == BatchChoice::Kind::number) options.batch = config.train.batch.number;
   options.parts = std::min(config.train.accumulate, options.batch);
   options.frozen = frozen_nodes(graph, config.train.freeze, config.where("train.freeze"), findings);

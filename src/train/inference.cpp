@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "config/precision.h"
 #include "lowering/lowering.h"
 #include "train/setup.h"
 
@@ -50,8 +51,15 @@ void check_scale(const CheckpointInfo& info, const DatasetInfo& images, const st
 Inference::Inference(const Checkpoint& checkpoint, const Config& config, const Graph& graph,
                      const std::vector<std::int64_t>& batches, bool with_loss, int threads)
     : backend_(make_cpu_backend({.threads = threads})) {
+  if (const auto why = cannot_compute(config.train.precision, this_processor())) {
+    throw Error({.code = "T616",
+                 .where = to_string(config.where("train.precision")),
+                 .what = *why,
+                 .fix = "--set 'train.precision=\"fp32\"'"});
+  }
   LoweringOptions options{.training = false,
                           .with_loss = with_loss,
+                          .dtype = activation_dtype(config.train.precision),
                           .image_dtype = checkpoint.info.integer_max == 255 ? DType::u8 : DType::f32,
                           .image_divisor = checkpoint.info.scaling.divisor,
                           .train = config.train};

@@ -11,6 +11,7 @@
 
 #include "base/ensure.h"
 #include "base/text.h"
+#include "config/precision.h"
 #include "train/metrics.h"
 #include "train/safetensors.h"
 #include "train/safetensors_header.h"
@@ -46,7 +47,7 @@ void check_splits(const Config& config, const RunSetup& setup, std::vector<Diagn
   const DatasetInfo& val = splits.val->info();
   if (train.dtype != val.dtype || train.integer_max != val.integer_max)
     findings.push_back(finding(
-        "D612", to_string(config.where("data.val")),
+        "D203", to_string(config.where("data.val")),
         fmt::format("data.val holds {}, data.train {}: their scales differ", val.source_dtype, train.source_dtype),
         fmt::format("store data.val as {} on the same scale", train.source_dtype)));
   check_images(*splits.val, config, "val", findings);
@@ -56,7 +57,7 @@ void check_splits(const Config& config, const RunSetup& setup, std::vector<Diagn
 void check_class_weights(const Config& config, std::int64_t outputs, std::vector<Diagnostic>& findings) {
   const auto given = static_cast<std::int64_t>(config.train.class_weights.size());
   if (given == 0 || given == outputs) return;
-  findings.push_back(finding("T613", to_string(config.where("train.class_weights")),
+  findings.push_back(finding("T107", to_string(config.where("train.class_weights")),
                              fmt::format("class_weights has {} numbers, the network {} outputs", given, outputs),
                              fmt::format("give {} numbers, one per class", outputs)));
 }
@@ -68,23 +69,20 @@ void check_monitor(const Config& config, bool has_val, std::vector<Diagnostic>& 
   if (known && (has_val || !monitor.starts_with("val_"))) return;
   const std::string where = to_string(config.where("train.early_stopping.monitor"));
   if (!known)
-    findings.push_back(finding("T615", where, fmt::format("no epoch has a metric {}", short_name(monitor)),
+    findings.push_back(finding("T106", where, fmt::format("no epoch has a metric {}", short_name(monitor)),
                                "monitor = \"val_accuracy\""));
   else
-    findings.push_back(finding("T615", where,
+    findings.push_back(finding("T106", where,
                                fmt::format("early_stopping looks at {}, the config has no data.val", monitor),
                                "val_split = 0.1"));
 }
 
 /// Keys that this version reads and cannot carry out.
 void check_supported(const Config& config, std::vector<Diagnostic>& findings) {
-  const Precision precision = config.train.precision;
-  if (precision == Precision::bf16 || precision == Precision::fp16)
-    findings.push_back(finding("T616", to_string(config.where("train.precision")),
-                               fmt::format("{} is not supported on the CPU by this version", to_string(precision)),
-                               "precision = \"fp32\""));
+  if (const auto why = cannot_compute(config.train.precision, this_processor()))
+    findings.push_back(finding("T616", to_string(config.where("train.precision")), *why, "precision = \"fp32\""));
   if (config.data.balance != Balance::none)
-    findings.push_back(finding("C612", to_string(config.where("data.balance")),
+    findings.push_back(finding("C201", to_string(config.where("data.balance")),
                                "balance is not supported by this version", "balance = \"none\""));
 }
 
@@ -109,7 +107,8 @@ DeviceMemory without_data(const DeviceMemory& device, const Splits& splits) {
 }
 
 LoweringOptions lowering_options(const Config& config, const RunSetup& setup, std::vector<Diagnostic>& findings) {
-  LoweringOptions options{.image_dtype = setup.splits.train->info().dtype,
+  LoweringOptions options{.dtype = activation_dtype(config.train.precision),
+                          .image_dtype = setup.splits.train->info().dtype,
                           .image_divisor = setup.scaling.divisor,
                           .train = config.train,
                           .in_place = may_alias_in_place(config.memory)};
@@ -154,7 +153,7 @@ void check_images(const Dataset& data, const Config& config, std::string_view wh
   const Shape& image = data.info().image;
   if (image == wanted) return;
   findings.push_back(
-      finding("D611", data.where(0),
+      finding("D202", data.where(0),
               fmt::format("the {} images are {}, model.input is {}", whose, to_string(image), to_string(wanted)),
               fmt::format("input = [{}, {}, {}]", image[0], image[1], image[2])));
 }
@@ -166,12 +165,12 @@ void check_labels(const Dataset& data, const Config& config, std::int64_t output
   if (info.labels == LabelKind::rows) {
     if (!takes_rows(loss))
       findings.push_back(finding(
-          "F611", loss_place,
+          "L201", loss_place,
           fmt::format("{} takes class numbers, the labels are rows of {} numbers", to_string(loss), info.label_width),
           "loss = \"categorical_crossentropy\""));
     else if (info.label_width != outputs)
       findings.push_back(
-          finding("F612", data.label_where(0),
+          finding("L206", data.label_where(0),
                   fmt::format("labels are rows of {} numbers, the network has {} outputs", info.label_width, outputs),
                   fmt::format("{{ dense = {} }}", info.label_width)));
     return;
@@ -182,7 +181,7 @@ void check_labels(const Dataset& data, const Config& config, std::int64_t output
   const std::int64_t sample = first_outside(data, classes);
   if (sample < 0) return;
   findings.push_back(
-      finding("L611", data.label_where(sample),
+      finding("L202", data.label_where(sample),
               fmt::format("label {} is outside 0 to {}, which {} outputs with {} tell apart", data.label(sample),
                           classes - 1, outputs, to_string(loss)),
               data.label(sample) >= classes

@@ -127,12 +127,6 @@ void expect_agreement(Backend& cpu, Backend& reference, const StepCase& exact, D
 /// Whether the step has operands that are bf16 in such a program, and the processor can compute with them.
 bool runs_in_bf16(const StepCase& step) {
   if (cannot_compute(Precision::bf16, this_processor())) return false;
-  switch (step.op) {
-    case Op::normalize_input:
-    case Op::scale_channels:
-    case Op::scale_channels_backward: return false;
-    default: break;
-  }
   for (std::size_t i = 0; i < step.args.size(); ++i) {
     if (step.args[i].kind == Kind::real && !stays_wide(step, i)) return true;
   }

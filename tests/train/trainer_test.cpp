@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "config/precision.h"
 #include "train/checkpoint.h"
 #include "train/full_disk.h"
 #include "train/npy_bytes.h"
@@ -312,6 +313,41 @@ TEST_F(Trainer, adam_state_is_resumed_too) {
   EXPECT_TRUE(read_text(out("parts") / "last.safetensors") == read_text(out("whole") / "last.safetensors"));
 }
 
+/// The masters are what is saved: fp32 under the names of every run.
+TEST_F(Trainer, a_run_in_bf16_is_resumed_and_evaluated_from_its_masters) {
+  if (cannot_compute(Precision::bf16, this_processor())) GTEST_SKIP() << "no AVX-512";
+  for (const char* optimizer :
+       {R"({ name = "sgd", lr = 0.05, momentum = 0.9 })", R"({ name = "adamw", lr = 0.003 })"}) {
+    const auto bf16 = config({{"train.precision", "\"bf16\""},
+                              {"train.optimizer", optimizer},
+                              {"train.clip_norm", "1.0"},
+                              {"train.accumulate", "2"}});
+    fs::remove_all(out("whole"));
+    fs::remove_all(out("parts"));
+    Recorder whole, first, second;
+    const DoneEvent done = train(bf16, options("whole", whole), whole);
+    TrainOptions parts = options("parts", first);
+    parts.max_steps = 8;
+    (void)train(bf16, parts, first);
+    parts.resume = true;
+    parts.max_steps = 0;
+    (void)train(bf16, parts, second);
+    EXPECT_TRUE(read_text(out("parts") / "last.safetensors") == read_text(out("whole") / "last.safetensors"));
+    EXPECT_EQ(evaluate(out("whole"), {.threads = 1}).accuracy, done.best_val_accuracy);
+
+    Recorder single;
+    fs::remove_all(out("single"));
+    (void)train(config(), options("single", single), single);
+    const SafetensorsFile low(out("whole") / "last.safetensors"), full(out("single") / "last.safetensors");
+    ASSERT_EQ(low.view().tensors.size(), full.view().tensors.size());
+    for (const SafeTensor& tensor : full.view().tensors) {
+      const SafeTensor* same = low.find(tensor.name);
+      ASSERT_NE(same, nullptr) << tensor.name;
+      EXPECT_EQ(same->dtype, "F32") << tensor.name;
+    }
+  }
+}
+
 TEST_F(Trainer, saving_more_often_changes_nothing) {
   Recorder a, b;
   (void)train(config(), options("a", a), a);
@@ -578,7 +614,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BadRun{"class_weights", {{"train.class_weights", "[1.0, 2.0]"}}, 'T'},
                     BadRun{"drop_last", {{"data.drop_last", "true"}, {"train.batch", "71"}}, 'T'},
                     BadRun{"memory", {{"memory.budget", "\"1MiB\""}}, 'M'},
-                    BadRun{"precision", {{"train.precision", "\"bf16\""}}, 'T'}),
+                    BadRun{"precision", {{"train.precision", "\"fp16\""}}, 'T'}),
     [](const auto& test) { return test.param.name; });
 
 TEST_F(Trainer, a_folder_that_exists_or_cannot_be_made_is_refused) {

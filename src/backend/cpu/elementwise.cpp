@@ -93,37 +93,78 @@ PreparedStep prepare_copy(const CpuContext& context, const StepView& step) {
           }};
 }
 
+namespace {
+
+/// Images of [rows, channels] with a factor per channel. Kernels take the factors as floats: of bf16 ones an image has
+/// a row of floats in the workspace.
+struct Scaling {
+  std::int64_t images = 0, rows = 0, channels = 0;
+  [[nodiscard]] std::int64_t image() const { return rows * channels; }
+};
+
+Scaling scaling_of(const StepView& step) {
+  const std::int64_t images = step.shape(0)[0], channels = step.shape(0).back();
+  return {.images = images, .rows = step.elements(0) / (images * channels), .channels = channels};
+}
+
+template <class T>
+std::int64_t float_rows_bytes(const Scaling& s) {
+  return std::is_same_v<T, float> ? 0 : s.images * s.channels * static_cast<std::int64_t>(sizeof(float));
+}
+
+template <class T>
+PreparedStep scale_channels(const CpuContext& context, const StepView& step) {
+  step.expect({kStored<T>, kStored<T>, kStored<T>});
+  const Scaling s = scaling_of(step);
+  const auto run = [s, kernels = context.kernels, threads = context.threads](const StepArguments& a) {
+    parallel_for(threads, s.images, [&](std::int64_t n) {
+      const T* x = operand<T>(a, 0) + n * s.image();
+      const T* given = operand<T>(a, 1) + n * s.channels;
+      T* y = operand<T>(a, 2) + n * s.image();
+      if constexpr (std::is_same_v<T, float>) {
+        kernels->channel.f32.scale(y, x, s.rows, s.channels, given);
+      } else {
+        float* factors = scratch(a, 0) + n * s.channels;
+        kernels->cast.widen(factors, given, s.channels);
+        kernels->channel.bf16.scale(y, x, s.rows, s.channels, factors);
+      }
+    });
+  };
+  return {.algorithm = "scale_channels:own", .workspace_bytes = float_rows_bytes<T>(s), .run = run};
+}
+
+template <class T>
+PreparedStep scale_channels_backward(const CpuContext& context, const StepView& step) {
+  step.expect({kStored<T>, kStored<T>, kStored<T>, kStored<T>, kStored<T>});
+  const Scaling s = scaling_of(step);
+  const auto run = [s, kernels = context.kernels, threads = context.threads](const StepArguments& a) {
+    parallel_for(threads, s.images, [&](std::int64_t n) {
+      const T *dy = operand<T>(a, 0) + n * s.image(), *x = operand<T>(a, 1) + n * s.image();
+      const T* given = operand<T>(a, 2) + n * s.channels;
+      T *dx = operand<T>(a, 3) + n * s.image(), *ds = operand<T>(a, 4) + n * s.channels;
+      if constexpr (std::is_same_v<T, float>) {
+        kernels->channel.f32.products(dy, x, s.rows, s.channels, ds);
+        kernels->channel.f32.scale(dx, dy, s.rows, s.channels, given);
+      } else {
+        float* row = scratch(a, 0) + n * s.channels;
+        kernels->channel.bf16.products(dy, x, s.rows, s.channels, row);
+        kernels->cast.narrow(ds, row, s.channels);
+        kernels->cast.widen(row, given, s.channels);
+        kernels->channel.bf16.scale(dx, dy, s.rows, s.channels, row);
+      }
+    });
+  };
+  return {.algorithm = "scale_channels:own", .workspace_bytes = float_rows_bytes<T>(s), .run = run};
+}
+
+}  // namespace
+
 PreparedStep prepare_scale_channels(const CpuContext& context, const StepView& step) {
-  step.expect({DType::f32, DType::f32, DType::f32});
-  const std::int64_t images = step.shape(0)[0];
-  const std::int64_t channels = step.shape(0).back();
-  const std::int64_t rows = step.elements(0) / (images * channels);
-  return {.algorithm = "scale_channels:own",
-          .run = [=, kernel = context.kernels->channel.f32.scale, threads = context.threads](const StepArguments& a) {
-            const float *x = operand(a, 0), *s = operand(a, 1);
-            float* y = operand(a, 2);
-            parallel_for(threads, images, [&](std::int64_t n) {
-              const std::int64_t at = n * rows * channels;
-              kernel(y + at, x + at, rows, channels, s + n * channels);
-            });
-          }};
+  return by_storage(step, 0, [&]<class T>() { return scale_channels<T>(context, step); });
 }
 
 PreparedStep prepare_scale_channels_backward(const CpuContext& context, const StepView& step) {
-  step.expect({DType::f32, DType::f32, DType::f32, DType::f32, DType::f32});
-  const std::int64_t images = step.shape(0)[0];
-  const std::int64_t channels = step.shape(0).back();
-  const std::int64_t rows = step.elements(0) / (images * channels);
-  return {.algorithm = "scale_channels:own",
-          .run = [=, kernels = &context.kernels->channel.f32, threads = context.threads](const StepArguments& a) {
-            const float *dy = operand(a, 0), *x = operand(a, 1), *s = operand(a, 2);
-            float *dx = operand(a, 3), *ds = operand(a, 4);
-            parallel_for(threads, images, [&](std::int64_t n) {
-              const std::int64_t at = n * rows * channels;
-              kernels->products(dy + at, x + at, rows, channels, ds + n * channels);
-              kernels->scale(dx + at, dy + at, rows, channels, s + n * channels);
-            });
-          }};
+  return by_storage(step, 0, [&]<class T>() { return scale_channels_backward<T>(context, step); });
 }
 
 PreparedStep prepare_fill(const CpuContext& context, const StepView& step) {

@@ -2,21 +2,24 @@
 
 namespace snug::cpu {
 
-PreparedStep prepare_normalize_input(const CpuContext& context, const StepView& step) {
+namespace {
+
+template <class T>
+PreparedStep normalize_input(const CpuContext& context, const StepView& step) {
   const DType type = step[0].dtype;
   if (type != DType::u8 && type != DType::f32) step.cannot_run("images must be uint8 or fp32");
-  step.expect({type, kF32, kF32, kF32});
+  step.expect({type, kF32, kF32, kStored<T>});
   const std::int64_t channels = step.shape(0).back();
   const std::int64_t rows = step.elements(0) / channels;
   const std::int64_t chunk = std::max<std::int64_t>(1, kChunkElements / channels);
   const auto divisor = static_cast<float>(step.attributes<NormalizeAttributes>().divisor);
   return {.algorithm = "normalize_input:own",
-          .run = [=, kernels = &context.kernels->channel.f32, threads = context.threads](const StepArguments& a) {
+          .run = [=, kernels = &context.kernels->channel.of<T>(), threads = context.threads](const StepArguments& a) {
             const float *mean = operand(a, 1), *inverse_std = operand(a, 2);
             parallel_for(threads, (rows + chunk - 1) / chunk, [&](std::int64_t i) {
               const std::int64_t at = i * chunk * channels;
               const std::int64_t count = std::min(chunk, rows - i * chunk);
-              float* y = operand(a, 3) + at;
+              T* y = operand<T>(a, 3) + at;
               if (type == DType::u8) {
                 kernels->normalize_bytes(y, operand<std::uint8_t>(a, 0) + at, count, channels, divisor, mean,
                                          inverse_std);
@@ -25,6 +28,12 @@ PreparedStep prepare_normalize_input(const CpuContext& context, const StepView& 
               }
             });
           }};
+}
+
+}  // namespace
+
+PreparedStep prepare_normalize_input(const CpuContext& context, const StepView& step) {
+  return by_storage(step, 3, [&]<class T>() { return normalize_input<T>(context, step); });
 }
 
 }  // namespace snug::cpu
