@@ -15,7 +15,7 @@ namespace snug {
 // Options that several commands take.
 inline constexpr Option kSetOption{"set", "KEY=VALUE", "change a value of the config (repeatable): train.epochs=3"};
 inline constexpr Option kDataRootOption{"data-root", "DIR", "where the data lies, instead of beside the config"};
-inline constexpr Option kDeviceOption{"device", "D", "cpu, cuda, cuda:N, or a profile's name"};
+inline constexpr Option kDeviceOption{"device", "D", "cpu; GPUs and their profiles come with a later version"};
 inline constexpr Option kThreadsOption{"threads", "N", "cores to use (all)"};
 inline constexpr Option kEpochsOption{"epochs", "N", "instead of the config's train.epochs"};
 

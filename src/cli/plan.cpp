@@ -110,7 +110,7 @@ Command plan_command() {
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"batch", "N", "a number, auto or max, instead of the config's train.batch"},
-                      {"budget", "SIZE", "20GiB or 90% of the free memory, for everything counted"},
+                      {"budget", "SIZE", "20GiB or 90% of the free memory, for the total; host memory is beside it"},
                       {"arena-budget", "SIZE", "16GiB, for weights, activations and input alone"},
                       kSetOption,
                       kDataRootOption,

@@ -258,7 +258,7 @@ std::string text_of(const LayerConfig& layer) {
 std::string model_lines(const ModelConfig& model) {
   Entries out;
   out.raw("input", fmt::format("[{}]", fmt::join(model.input, ", ")));
-  out.add("classes", model.classes);
+  if (model.classes != ModelConfig{}.classes) out.add("classes", model.classes);  // layers have their numbers by now
   out.add("bn_momentum", model.bn_momentum);
   std::string layers;
   for (const LayerConfig& layer : model.layers) layers += fmt::format("  {},\n", text_of(layer));

@@ -45,8 +45,7 @@ Diagnostic missing_file(const std::string& path, FileUse use) {
     const auto sibling = nearest_neighbour(folder);
     return data_finding(use, DataFault::missing, folder.string(),
                         fmt::format("the folder {} does not exist{}", shorten(folder.string(), 60),
-                                    sibling ? fmt::format("; did you mean {}?", shorten(*sibling, 40))
-                                            : ""),
+                                    sibling ? fmt::format("; did you mean {}?", shorten(*sibling, 40)) : ""),
                         fmt::format("--data-root {}   # the folder that paths of the config start from",
                                     sibling ? (folder.parent_path() / *sibling).string() : "FOLDER"));
   }

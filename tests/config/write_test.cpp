@@ -107,5 +107,12 @@ layers = [
   expect_round_trip(*outcome.config);
 }
 
+TEST(Write, ClassesStandOnlyWhereTheyWereGiven) {
+  const Outcome plain = parse(std::string(kData) + std::string(kModel));
+  EXPECT_EQ(to_toml(*plain.config).find("classes"), std::string::npos);
+  const Outcome given = parse(std::string(kData) + std::string(kModel), {{"model.classes", "12"}});
+  EXPECT_NE(to_toml(*given.config).find("classes = 12"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace snug::config
