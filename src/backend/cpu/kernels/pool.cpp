@@ -89,24 +89,38 @@ void list_readers(Taps& taps, const PoolGeometry& g, std::int64_t in_row, std::i
   }
 }
 
+/// What one pixel gathers from the windows that chose it. Windows side by side, the rule, have one reader a pixel.
+template <class T>
+void gather(const Taps& taps, std::int64_t channels, const T* dy, const std::uint8_t* index, T* dx) {
+  const int readers = taps.count;
+  const std::int64_t first = taps.offset[0];
+  const std::int32_t first_place = taps.place[0];
+  for_lanes(channels, [&](std::int64_t channel, auto v) {
+    using V = decltype(v);
+    using I = typename Lanes<V>::Int;
+    const auto from = [&](std::int64_t offset, std::int32_t wanted) {
+      const I place = load_bytes(index + offset + channel, static_cast<I*>(nullptr));
+      const V gradient = load<V>(dy + offset + channel);
+      return place == I{} + wanted ? gradient : V{};
+    };
+    V sum = from(first, first_place);
+    for (int t = 1; t < readers; ++t) sum += from(taps.offset[t], taps.place[t]);
+    store<V>(dx + channel, sum);
+  });
+}
+
 template <class T>
 void max_backward(const PoolGeometry& g, std::int64_t in_row, Range rows, const Range* columns, const T* dy,
                   const std::uint8_t* index, T* dx) {
   Taps taps;
   for (std::int64_t in = 0; in < g.in_width; ++in) {
     list_readers(taps, g, in_row, in, rows, columns[in]);
-    for_lanes(g.channels, [&](std::int64_t channel, auto v) {
-      using V = decltype(v);
-      using I = typename Lanes<V>::Int;
-      V sum{};
-      for (int t = 0; t < taps.count; ++t) {
-        const std::int64_t at = taps.offset[t] + channel;
-        const I place = load_bytes(index + at, static_cast<I*>(nullptr));
-        const V gradient = load<V>(dy + at);
-        sum += place == I{} + taps.place[t] ? gradient : V{};
-      }
-      store<V>(dx + in * g.channels + channel, sum);
-    });
+    T* pixel = dx + in * g.channels;
+    if (taps.count > 0) {
+      gather(taps, g.channels, dy, index, pixel);
+    } else {
+      for (std::int64_t channel = 0; channel < g.channels; ++channel) pixel[channel] = T{};
+    }
   }
 }
 
