@@ -229,6 +229,23 @@ TEST_F(Commands, PlanAddsUp) {
   EXPECT_NE(run("plan @c.toml").out.find("peak: step"), std::string::npos);
 }
 
+TEST_F(Commands, PlansAndProgramsKnowBf16) {
+  const std::string bf16 = " --set train.precision=bf16";
+  const ProgramResult check = run("check @c.toml" + bf16);
+  if (check.code != 0) {
+    EXPECT_NE((check.out + check.erroror).find("AVX-512"), std::string::npos) << check.out << check.erroror;
+    GTEST_SKIP() << "no AVX-512";
+  }
+  const Json full = run_json("plan @c.toml"), low = run_json("plan @c.toml" + bf16);
+  // conv 216 and dense 80 weights have copies; norm and biases have none
+  EXPECT_EQ(full["breakdown"]["weights"], 4 * (216 + 16 + 90));
+  EXPECT_EQ(low["breakdown"]["weights"], 4 * (216 + 16 + 90) + 2 * (216 + 80));
+  EXPECT_LT(low["breakdown"]["activations"].get<std::int64_t>(), full["breakdown"]["activations"].get<std::int64_t>());
+  const std::string program = run("summary @c.toml --program" + bf16).out;
+  EXPECT_NE(program.find("cast"), std::string::npos) << program;
+  EXPECT_NE(program.find(" bf16]"), std::string::npos) << program;
+}
+
 TEST_F(Commands, PlanOptionsWinOverTheConfig) {
   EXPECT_EQ(run_json("plan @c.toml --batch 64")["batch"], 64);
   const Json tight = run_json("plan @c.toml --arena-budget 4KiB", 4);

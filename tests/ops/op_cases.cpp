@@ -143,6 +143,7 @@ std::vector<GradientCase> conv_cases() {
        .pad_end = {1, 1},
        .groups = 5,
        .bias = true},  // depthwise, multiplier 3
+      {.input = {2, 9, 9, 16}, .filters = 16, .kernel = {3, 3}, .stride = {2, 2}, .groups = 16},  // depthwise, strided
       {.input = {2, 9, 9, 8}, .filters = 16, .kernel = {3, 3}, .dilation = {2, 2}, .groups = 8},  // depthwise, dilated
       {.input = {3, 1, 1, 24}, .filters = 6, .bias = true},                                       // squeeze-excite
       {.input = {1, 4, 4, 3}, .filters = 2, .kernel = {4, 4}, .bias = true},                      // one output pixel
