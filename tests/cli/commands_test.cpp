@@ -233,7 +233,7 @@ TEST_F(Commands, PlansAndProgramsKnowBf16) {
   const std::string bf16 = " --set train.precision=bf16";
   const ProgramResult check = run("check @c.toml" + bf16);
   if (check.code != 0) {
-    EXPECT_NE((check.out + check.erroror).find("AVX-512"), std::string::npos) << check.out << check.erroror;
+    EXPECT_NE((check.out + check.error).find("AVX-512"), std::string::npos) << check.out << check.error;
     GTEST_SKIP() << "no AVX-512";
   }
   const Json full = run_json("plan @c.toml"), low = run_json("plan @c.toml" + bf16);
