@@ -22,12 +22,12 @@ enum class Op : std::uint8_t {
   dense_forward,           ///< x, w, [bias] → y                                      (DenseAttributes)
   dense_backward_data,     ///< dy, w → dx
   dense_backward_weights,  ///< x, dy → dw, [dbias]          (± with accumulate)
-  batchnorm_forward,    ///< x, gamma, beta, running_mean ±, running_var ±, [residual] → y, mean, inverse_std (of the
-                        ///< batch)                                                (BatchNormAttributes)
+  batchnorm_forward,  ///< x, gamma, beta, running_mean ±, running_var ±, [residual] → y, mean, inverse_std (of the
+                      ///< batch)                                                (BatchNormAttributes)
   batchnorm_inference,  ///< x, gamma, beta, running_mean, running_var, [residual] → y
-  batchnorm_backward,   ///< dy, gamma, beta, mean, inverse_std, [y: residual] → dx, dgamma, dbeta (± with accumulate),
-                        ///< [dresidual: residual], {x | y}; dresidual, or dx without, may be dy. y only where there is
-                        ///< no activation
+  batchnorm_backward,  ///< dy, gamma, beta, mean, inverse_std, [y: residual] → dx, dgamma, dbeta (± with accumulate),
+                       ///< [dresidual: residual], {x | y}; dresidual, or dx without, may be dy. y only where there is
+                       ///< no activation
   batchnorm_inference_backward,  ///< dy, gamma, running_mean, running_var → dx, dgamma, dbeta, {x}  (frozen statistics)
   activation_forward,            ///< x → y; in place allowed                               (ActivationAttributes)
   activation_backward,           ///< dy → dx, {x | y}; in place allowed; y only where the function can be inverted so

@@ -60,8 +60,8 @@ struct PlanRunOptions {
 /// open.
 [[nodiscard]] Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& device, Backend& backend,
                             const PlanRunOptions& options = {});
-/// A change "train.batch = 32" of a dotted key as a line for its table in the file, or as the option that its value came
-/// from.
+/// A change "train.batch = 32" of a dotted key as a line for its table in the file, or as the option that its value
+/// came from.
 [[nodiscard]] std::string pasteable(const Config& config, const std::string& change);
 /// The finding on a plan that does not fit.
 [[nodiscard]] Diagnostic does_not_fit(const Config& config, const PlanReport& report);
