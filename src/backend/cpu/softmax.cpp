@@ -48,9 +48,10 @@ PreparedStep softmax_backward(const CpuContext& context, const StepView& step) {
           }};
 }
 
+using RowFunction = void (*)(const Kernels&, const StepArguments&, std::int64_t at, std::int64_t width, float* floats);
+
 /// The same on bf16: a row at a time as floats in the workspace, which has `rows_each` of them for every chunk.
-template <class Row>
-PreparedStep softmax_on_bf16(const CpuContext& context, const StepView& step, std::int64_t rows_each, const Row& row) {
+PreparedStep softmax_on_bf16(const CpuContext& context, const StepView& step, std::int64_t rows_each, RowFunction row) {
   const std::int64_t width = step.shape(0).back();
   const std::int64_t rows = step.elements(0) / width;
   const std::int64_t chunk = rows_per_chunk(width);
