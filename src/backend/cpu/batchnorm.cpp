@@ -53,7 +53,8 @@ void folded(const Rows& r, std::int64_t chunk, const Body& body) {
 template <class Body>
 void sweep(const CpuContext& context, const Rows& r, bool again, const Body& body) {
   const std::int64_t chunks = r.chunks();
-#pragma omp parallel num_threads(threads_for(context, r))
+  [[maybe_unused]] const int team = threads_for(context, r);  // a compiler without OpenMP sees no use
+#pragma omp parallel num_threads(team)
   {
     const std::int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
     const std::int64_t begin = chunks * thread / threads, end = chunks * (thread + 1) / threads;
