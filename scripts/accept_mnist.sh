@@ -41,14 +41,16 @@ echo "same bits"
 
 echo "== killed ten times and resumed"
 kills=0
+killed=("$snug" train configs/mnist.toml --data-root "$data" --out "$work/killed" --set train.seed=1 --quiet --resume
+  --set train.checkpoint_every=100)
 while ((kills < 10)); do
-  train "$work/killed" 1 --resume --set train.checkpoint_every=100 &
+  (exec "${killed[@]}") &  # the program itself, not a shell around it
   pid=$!
   sleep "$((RANDOM % 12 + 2)).$((RANDOM % 10))"
   if ! kill -9 "$pid" 2>/dev/null; then break; fi
   wait "$pid" 2>/dev/null || true
   kills=$((kills + 1))
 done
-train "$work/killed" 1 --resume --set train.checkpoint_every=100
+"${killed[@]}"
 [[ $(digest "$work/seed1") == $(digest "$work/killed") ]] || { echo "other bits after $kills kills"; exit 1; }
 echo "same bits after $kills kills"
