@@ -9,7 +9,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly data=${1:?usage: scripts/accept_mnist.sh MNIST_FOLDER}
 readonly snug=build/release/bin/snug
-readonly work=$(mktemp -d)
+work=$(mktemp -d)
+readonly work
 trap 'rm -rf "$work"' EXIT
 
 train() {  # OUT SEED [option …]
