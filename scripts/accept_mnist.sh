@@ -17,7 +17,16 @@ train() {  # OUT SEED [option …]
   "$snug" train configs/mnist.toml --data-root "$data" --out "$1" --set "train.seed=$2" --quiet "${@:3}"
 }
 last_accuracy() { tail -n 1 "$1/metrics.csv" | cut -d, -f5; }
-digest() { sha256sum <"$1/last.safetensors"; }
+digest() {  # RUN: of names, shapes and every bit of the tensors; the config beside them may differ in what changes no bit
+  python3 - "$1/last.safetensors" <<'PYTHON'
+import hashlib, json, sys
+data = open(sys.argv[1], "rb").read()
+end = 8 + int.from_bytes(data[:8], "little")
+header = json.loads(data[8:end])
+del header["__metadata__"]
+print(hashlib.sha256(json.dumps(header, sort_keys=True).encode() + data[end:]).hexdigest())
+PYTHON
+}
 
 echo "== accuracy"
 sum=0
