@@ -14,9 +14,9 @@ template <class V, std::int64_t count, class Term>
   V total[count] = {};
   for (std::int64_t row = 0; row < rows; ++row) {
 #pragma GCC unroll 16
-    for (std::int64_t i = 0; i < count; ++i) total[i] += term(row * stride, column + i * Lanes<V>::count, V{});
+    for (std::int64_t i = 0; i < count; ++i) total[i] += term(row * stride, column + i * Lanes<V>::kCount, V{});
   }
-  for (std::int64_t i = 0; i < count; ++i) store<V>(sums + column + i * Lanes<V>::count, total[i]);
+  for (std::int64_t i = 0; i < count; ++i) store<V>(sums + column + i * Lanes<V>::kCount, total[i]);
 }
 
 /// sums[j] = Σ over rows of term at column j, for all j < width.

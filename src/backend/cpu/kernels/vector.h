@@ -29,12 +29,12 @@ struct Lanes;
 template <>
 struct Lanes<Vector> {
   using Int = IntVector;
-  static constexpr std::int64_t count = kLanes;
+  static constexpr std::int64_t kCount = kLanes;
 };
 template <>
 struct Lanes<float> {
   using Int = std::int32_t;
-  static constexpr std::int64_t count = 1;
+  static constexpr std::int64_t kCount = 1;
 };
 
 template <class V>
