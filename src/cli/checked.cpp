@@ -39,11 +39,7 @@ RunSetup setup_without_data(const Config& config, Graph graph, std::vector<Diagn
   const auto channels = static_cast<std::size_t>(config.model.input[2]);
   setup.scaling = {
       .divisor = 255, .mean = std::vector<double>(channels, 0.0), .inverse_std = std::vector<double>(channels, 1.0)};
-  setup.lowering.dtype = activation_dtype(config.train.precision);
-  setup.lowering.image_divisor = setup.scaling.divisor;
-  setup.lowering.train = config.train;
-  setup.lowering.in_place = may_alias_in_place(config.memory);
-  setup.lowering.frozen = frozen_nodes(setup.graph, config.train.freeze, config.where("train.freeze"), findings);
+  setup.lowering = lowering_options(config, setup, findings);
   return setup;
 }
 

@@ -106,21 +106,21 @@ DeviceMemory without_data(const DeviceMemory& device, const Splits& splits) {
   return steady(device, device.driver_bytes - std::min(mapped, resident_file_bytes()));
 }
 
-LoweringOptions lowering_options(const Config& config, const RunSetup& setup, std::vector<Diagnostic>& findings) {
-  LoweringOptions options{.dtype = activation_dtype(config.train.precision),
-                          .image_dtype = setup.splits.train->info().dtype,
-                          .image_divisor = setup.scaling.divisor,
-                          .train = config.train,
-                          .in_place = may_alias_in_place(config.memory)};
-  if (!config.train.freeze.empty())
-    options.frozen = frozen_nodes(setup.graph, config.train.freeze, config.where("train.freeze"), findings);
-  return options;
+bool may_alias_in_place(const MemoryConfig& memory) {
+  return memory.strategy_auto || std::ranges::find(memory.strategy, "inplace") != memory.strategy.end();
 }
 
 }  // namespace
 
-bool may_alias_in_place(const MemoryConfig& memory) {
-  return memory.strategy_auto || std::ranges::find(memory.strategy, "inplace") != memory.strategy.end();
+LoweringOptions lowering_options(const Config& config, const RunSetup& setup, std::vector<Diagnostic>& findings) {
+  LoweringOptions options{.dtype = activation_dtype(config.train.precision),
+                          .image_divisor = setup.scaling.divisor,
+                          .train = config.train,
+                          .in_place = may_alias_in_place(config.memory)};
+  if (setup.splits.train != nullptr) options.image_dtype = setup.splits.train->info().dtype;
+  if (!config.train.freeze.empty())
+    options.frozen = frozen_nodes(setup.graph, config.train.freeze, config.where("train.freeze"), findings);
+  return options;
 }
 
 RunSetup make_setup(const Config& config) {

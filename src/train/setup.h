@@ -41,8 +41,9 @@ void check_labels(const Dataset& data, const Config& config, std::int64_t output
 /// Images of another size than model.input; `whose` says which they are ("train", "val").
 void check_images(const Dataset& data, const Config& config, std::string_view whose, std::vector<Diagnostic>& findings);
 
-/// Whether memory.strategy lets steps write over operands that die with them.
-[[nodiscard]] bool may_alias_in_place(const MemoryConfig& memory);
+/// What the programs of a run are lowered with. Of `setup` graph and scaling are set; without data, images are 8-bit.
+[[nodiscard]] LoweringOptions lowering_options(const Config& config, const RunSetup& setup,
+                                               std::vector<Diagnostic>& findings);
 
 /// Width of the rows that labels are delivered as; 0: class numbers.
 [[nodiscard]] std::int64_t label_row_width(Loss loss, std::int64_t outputs);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <set>
@@ -261,6 +262,28 @@ std::map<std::string, Values> Training::lasting_values() {
   std::map<std::string, Values> result;
   for (const std::string& name : lasting_names()) result[name] = values(name);
   return result;
+}
+
+void run(Training& training, double rate) {
+  for (int step = 0; step < kSteps; ++step) {
+    training.fill_batch(static_cast<std::uint64_t>(step) + 1);
+    training.step(rate, step);
+  }
+  training.evaluate();
+}
+
+void expect_same_bits(const NetCase& net, Backend& backend, DType dtype, bool in_place) {
+  SCOPED_TRACE(net.name);
+  Training planned(net, backend, {.dtype = dtype});
+  Training apart(net, backend, {.dtype = dtype, .reuse_memory = false, .in_place = in_place});
+  run(planned, net.train.optimizer.lr);
+  run(apart, net.train.optimizer.lr);
+  const auto expected = apart.lasting_bytes();
+  ASSERT_FALSE(expected.empty());
+  for (const auto& [name, bytes] : planned.lasting_bytes()) EXPECT_EQ(bytes, expected.at(name)) << name;
+  for (const auto& [name, values] : planned.lasting_values()) {
+    for (const double value : values) ASSERT_TRUE(std::isfinite(value)) << name;
+  }
 }
 
 }  // namespace snug::ops_test

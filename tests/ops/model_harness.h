@@ -80,4 +80,13 @@ class Training {
   std::unique_ptr<Runtime> runtime_;
 };
 
+/// Three training steps on different batches, then an evaluation.
+inline constexpr int kSteps = 3;
+void run(Training& training, double rate);
+
+/// Compares such a run with the same one with every storage in memory of its own. A lifetime that is too short would
+/// let a tensor be overwritten in shared memory, or be NaN in memory of its own. Without `in_place` every tensor has a
+/// storage of its own as well: an alias that overwrites what is still needed would show.
+void expect_same_bits(const NetCase& net, Backend& backend, DType dtype, bool in_place = true);
+
 }  // namespace snug::ops_test

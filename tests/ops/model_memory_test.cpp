@@ -8,34 +8,6 @@
 namespace snug::ops_test {
 namespace {
 
-constexpr int kSteps = 3;
-
-/// Three training steps on different batches, then an evaluation.
-void run(Training& training, double rate) {
-  for (int step = 0; step < kSteps; ++step) {
-    training.fill_batch(static_cast<std::uint64_t>(step) + 1);
-    training.step(rate, step);
-  }
-  training.evaluate();
-}
-
-/// The same run with every storage in memory of its own. A lifetime that is too short would let a tensor be
-/// overwritten in shared memory, or be NaN in memory of its own. Without `in_place` every tensor has a storage of its
-/// own as well: an alias that overwrites what is still needed would show.
-void expect_same_bits(const NetCase& net, Backend& backend, DType dtype, bool in_place = true) {
-  SCOPED_TRACE(net.name);
-  Training planned(net, backend, {.dtype = dtype});
-  Training apart(net, backend, {.dtype = dtype, .reuse_memory = false, .in_place = in_place});
-  run(planned, net.train.optimizer.lr);
-  run(apart, net.train.optimizer.lr);
-  const auto expected = apart.lasting_bytes();
-  ASSERT_FALSE(expected.empty());
-  for (const auto& [name, bytes] : planned.lasting_bytes()) EXPECT_EQ(bytes, expected.at(name)) << name;
-  for (const auto& [name, values] : planned.lasting_values()) {
-    for (const double value : values) ASSERT_TRUE(std::isfinite(value)) << name;
-  }
-}
-
 TEST(ModelMemory, reuse_changes_no_bit_on_the_cpu) {
   const auto cpu = make_cpu_backend({.threads = 1});
   for (const NetCase& net : all_nets()) expect_same_bits(net, *cpu, DType::f32);

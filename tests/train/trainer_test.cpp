@@ -98,6 +98,21 @@ class Trainer : public testing::Test {
     }
     return {};
   }
+  /// A run in one piece ("whole") and one that is stopped and resumed ("parts") end with the same bits.
+  DoneEvent expect_exact_resume(const Config& config) const {
+    fs::remove_all(out("whole"));
+    fs::remove_all(out("parts"));
+    Recorder whole, first, second;
+    const DoneEvent done = train(config, options("whole", whole), whole);
+    TrainOptions parts = options("parts", first);
+    parts.max_steps = 8;
+    (void)train(config, parts, first);
+    parts.resume = true;
+    parts.max_steps = 0;
+    (void)train(config, parts, second);
+    EXPECT_TRUE(read_text(out("parts") / "last.safetensors") == read_text(out("whole") / "last.safetensors"));
+    return done;
+  }
   TestFolder folder_;
 };
 
@@ -302,15 +317,7 @@ TEST_F(Trainer, a_disk_that_fills_up_is_a_finding_and_what_was_saved_stays) {
 TEST_F(Trainer, adam_state_is_resumed_too) {
   const auto adam = config(
       {{"train.optimizer", R"({ name = "adamw", lr = 0.003, weight_decay = 0.01 })"}, {"train.clip_norm", "1.0"}});
-  Recorder whole, first, second;
-  (void)train(adam, options("whole", whole), whole);
-  TrainOptions parts = options("parts", first);
-  parts.max_steps = 8;
-  (void)train(adam, parts, first);
-  parts.resume = true;
-  parts.max_steps = 0;
-  (void)train(adam, parts, second);
-  EXPECT_TRUE(read_text(out("parts") / "last.safetensors") == read_text(out("whole") / "last.safetensors"));
+  (void)expect_exact_resume(adam);
 }
 
 /// The masters are what is saved: fp32 under the names of every run.
@@ -322,17 +329,7 @@ TEST_F(Trainer, a_run_in_bf16_is_resumed_and_evaluated_from_its_masters) {
                               {"train.optimizer", optimizer},
                               {"train.clip_norm", "1.0"},
                               {"train.accumulate", "2"}});
-    fs::remove_all(out("whole"));
-    fs::remove_all(out("parts"));
-    Recorder whole, first, second;
-    const DoneEvent done = train(bf16, options("whole", whole), whole);
-    TrainOptions parts = options("parts", first);
-    parts.max_steps = 8;
-    (void)train(bf16, parts, first);
-    parts.resume = true;
-    parts.max_steps = 0;
-    (void)train(bf16, parts, second);
-    EXPECT_TRUE(read_text(out("parts") / "last.safetensors") == read_text(out("whole") / "last.safetensors"));
+    const DoneEvent done = expect_exact_resume(bf16);
     EXPECT_EQ(evaluate(out("whole"), {.threads = 1}).accuracy, done.best_val_accuracy);
 
     Recorder single;
