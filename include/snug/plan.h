@@ -60,6 +60,7 @@ struct PlanReport {
   PlanArenas allocated;
   PlanPeak peak;
   std::int64_t host_bytes = 0, checkpoint_bytes = 0;
+  std::int64_t workspace_bytes = 0;  ///< the most scratch that one step takes
   std::vector<std::string> strategy;
   double estimated_images_per_second = 0, estimated_slowdown = 1, seconds = 0;
   std::vector<PlanLayer> layers;

@@ -120,6 +120,7 @@ Plan Candidates::plan(const Candidate& candidate) {
   plan.report.budget_bytes = allowed.total_bytes;
   plan.report.host_bytes = host_bytes(candidate);
   plan.report.checkpoint_bytes = request_.checkpoint_bytes;
+  plan.report.workspace_bytes = largest_workspace(plan);
   plan.report.short_by_bytes = short_by(plan, allowed);
   plan.report.fits = plan.report.short_by_bytes == 0;
   return plan;

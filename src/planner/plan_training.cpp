@@ -69,6 +69,18 @@ std::optional<PlanRemedy> larger_budget(const Graph& graph, PlanRequest request,
   return PlanRemedy{.change = fmt::format("memory.budget = \"{}MiB\"", mebibytes), .total_bytes = total};
 }
 
+/// The bound of scratch that a batch needs, where the user's own is what stands in its way.
+std::optional<PlanRemedy> larger_workspace(const Graph& graph, PlanRequest request, const DeviceMemory& device,
+                                           Backend& backend, const Candidate& candidate, const PlanReport& report) {
+  constexpr std::int64_t kKiB = 1 << 10;
+  if (!request.workspace_limit_bytes || report.workspace_bytes <= *request.workspace_limit_bytes) return std::nullopt;
+  const std::int64_t kibibytes = (report.workspace_bytes + kKiB - 1) / kKiB;
+  request.workspace_limit_bytes = kibibytes * kKiB;
+  if (!Candidates(graph, request, device, backend).fits(candidate)) return std::nullopt;
+  return PlanRemedy{.change = fmt::format("memory.workspace = \"{}KiB\"", kibibytes),
+                    .total_bytes = report.total_bytes};
+}
+
 std::vector<PlanRemedy> find_remedies(Candidates& candidates, const Graph& graph, const PlanRequest& request,
                                       const Candidate& candidate) {
   std::vector<PlanRemedy> remedies;
@@ -119,6 +131,9 @@ Plan plan_training(const Graph& graph, const PlanRequest& request, const DeviceM
     plan.report.remedies = find_remedies(candidates, graph, request, chosen);
     if (const auto budget = larger_budget(graph, request, device, backend, chosen)) {
       plan.report.remedies.push_back(*budget);
+    }
+    if (const auto workspace = larger_workspace(graph, request, device, backend, chosen, plan.report)) {
+      plan.report.remedies.insert(plan.report.remedies.begin(), *workspace);
     }
     plan.programs.clear();
     plan.train = plan.train_last = plan.eval = plan.eval_last = -1;

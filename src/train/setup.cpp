@@ -273,6 +273,16 @@ std::string pasteable(const Config& config, const std::string& change) {
 }
 
 Diagnostic does_not_fit(const Config& config, const PlanReport& report) {
+  const std::string fix = report.remedies.empty()
+                              ? "not even a batch of 1 fits: a smaller model.input, or a device with more memory"
+                              : pasteable(config, report.remedies.front().change);
+  if (config.memory.workspace_bytes && report.workspace_bytes > *config.memory.workspace_bytes) {
+    return {.code = "M612",
+            .where = to_string(config.where("memory.workspace")),
+            .what = fmt::format("a step of batch {} takes {} of scratch, memory.workspace is {}", report.batch,
+                                format_bytes(report.workspace_bytes), format_bytes(*config.memory.workspace_bytes)),
+            .fix = fix};
+  }
   const bool own_budget = config.memory.budget.bytes.has_value() && config.positions.contains("memory.budget");
   const auto with_host = [](std::int64_t bytes, std::int64_t host) {
     return host > 0 ? fmt::format("{} and {} for data", format_bytes(bytes), format_bytes(host)) : format_bytes(bytes);
@@ -282,9 +292,7 @@ Diagnostic does_not_fit(const Config& config, const PlanReport& report) {
           .what = fmt::format("batch {} needs {}, the budget is {}: {} too much", report.batch,
                               with_host(report.total_bytes, report.host_bytes), format_bytes(report.budget_bytes),
                               format_bytes(report.short_by_bytes)),
-          .fix = report.remedies.empty()
-                     ? "not even a batch of 1 fits: a smaller model.input, or a device with more memory"
-                     : pasteable(config, report.remedies.front().change)};
+          .fix = fix};
 }
 
 Config checkpoint_config(const CheckpointInfo& info, const std::filesystem::path& path, const ConfigOptions& changes) {

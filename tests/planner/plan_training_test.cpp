@@ -302,6 +302,24 @@ TEST(PlanTraining, NothingFits) {
   EXPECT_THAT(plan(test::small_net(true), request, 130'000).report.remedies, IsEmpty()) << "the device is too small";
 }
 
+TEST(PlanTraining, TheBoundOfScratchBinds) {
+  PlanRequest request = fixed(4);
+  const PlanReport free = plan(test::small_net(true), request).report;
+  ASSERT_TRUE(free.fits);
+  ASSERT_GT(free.workspace_bytes, 1);
+  request.workspace_limit_bytes = free.workspace_bytes;
+  EXPECT_TRUE(plan(test::small_net(true), request).report.fits);
+  request.workspace_limit_bytes = 1;
+  const PlanReport report = plan(test::small_net(true), request).report;
+  EXPECT_FALSE(report.fits);
+  EXPECT_EQ(report.short_by_bytes, free.workspace_bytes - 1);
+  ASSERT_FALSE(report.remedies.empty());
+  std::int64_t kibibytes = 0;
+  ASSERT_EQ(std::sscanf(report.remedies[0].change.c_str(), "memory.workspace = \"%ldKiB\"", &kibibytes), 1);
+  request.workspace_limit_bytes = kibibytes << 10;
+  EXPECT_TRUE(plan(test::small_net(true), request).report.fits);
+}
+
 /// Memory beside the device's that grows with the batch: the answer counts that of the batch that it proposes.
 TEST(PlanTraining, HostMemoryIsThatOfEachCandidate) {
   PlanRequest request = fixed(1'000'000);
