@@ -125,7 +125,7 @@ TEST(CpuBackend, own_weight_gradients_give_the_same_bits_with_any_number_of_thre
       }
     }
   }
-  if (this_processor().avx512) EXPECT_GE(own, 4 * 2) << "the cases miss what they are for";
+  EXPECT_GE(own, this_processor().avx512 ? 4 * 2 : 0) << "the cases miss what they are for";
 }
 
 TEST(CpuBackend, a_step_may_run_on_another_thread_than_it_was_prepared_on) {

@@ -315,7 +315,8 @@ bool pays(const CpuContext& context, const ConvAttributes& conv, const Shape& x,
   constexpr std::int64_t kLeastWork = 100, kLeastWorkOfFloats = 600;
   const std::int64_t images = x[0], channels = x[3], filters = dy[3];
   const std::int64_t tiles = (channels / kPanelChannels) * (filters / kPanelFilters);
-  if (conv.groups > 1 || channels < kLeastChannels || filters < kLeastFilters || tiles < 2 * context.threads) {
+  if (conv.groups > 1 || channels < kLeastChannels || filters < kLeastFilters ||
+      tiles < std::int64_t{2} * context.threads) {
     return false;
   }
   if (std::ranges::any_of(conv.window.stride, [](std::int64_t s) { return s > static_cast<std::int64_t>(kMostRuns); }))
