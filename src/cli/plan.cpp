@@ -11,6 +11,8 @@
 #include "cli/checked.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/holders.h"
+#include "cli/plan_files.h"
 #include "data/findings.h"
 #include "report/reports.h"
 #include "train/event_json.h"
@@ -66,7 +68,27 @@ RunSetup setup_for_plan(const Config& config, CheckedRun& checked) {
   return setup_without_data(config, std::move(checked.graph), checked.findings);
 }
 
+/// Others matter when what they hold is missing: not when the user's own number is the bound.
+void add_holders(const Config& config, PlanReport& report, std::string_view device) {
+  if (report.fits) return;
+  if (config.memory.budget.bytes && report.total_bytes <= report.free_bytes) return;
+  report.processes = memory_holders(device);
+}
+
+std::vector<BatchPoint> plan_batches(const Config& config, const RunSetup& setup, const DeviceMemory& device,
+                                     const PlanReport& chosen, PlanRunOptions options) {
+  options.alone = true;
+  std::vector<BatchPoint> points;
+  for (const std::int64_t batch : shown_batches(chosen.batch, chosen.max_batch)) {
+    options.batch = batch;
+    const PlanReport report = plan_run(config, setup, device, *options.trial_backend(), options).report;
+    points.push_back({.batch = batch, .total_bytes = report.total_bytes, .fits = report.fits});
+  }
+  return points;
+}
+
 int run(const Arguments& arguments) {
+  PlanFiles files(arguments);
   std::vector<Diagnostic> device;
   collect(device, [&] { require_cpu(arguments, DeviceUse::plan); });
   std::optional<Config> read;
@@ -92,9 +114,15 @@ int run(const Arguments& arguments) {
   const RunSetup setup = setup_for_plan(config, checked);
   const auto make_backend = [&] { return make_cpu_backend({.threads = threads}); };
   // What would fit is the question, whatever the data: the number of samples does not bound the batch.
-  const Plan plan =
-      plan_run(config, setup, cpu_memory(), *make_backend(),
-               {.arena_budget_bytes = arena_budget, .batch_limit = kBatchLimit, .trial_backend = make_backend});
+  const DeviceMemory memory = cpu_memory();
+  const PlanRunOptions options{
+      .arena_budget_bytes = arena_budget, .batch_limit = kBatchLimit, .trial_backend = make_backend};
+  Plan plan = plan_run(config, setup, memory, *make_backend(), options);
+  add_holders(config, plan.report, "cpu");
+  PlanPage page{.findings = checked.findings};
+  if (!plan.report.fits) page.findings.push_back(does_not_fit(config, plan.report));
+  if (files.wants_page()) page.batches = plan_batches(config, setup, memory, plan.report, options);
+  files.write(config, arguments, plan, std::move(page));
   print_result(arguments, plan_json(plan.report), to_text(plan.report, config.name));
   show_asides(arguments, checked.findings);
   return plan.report.fits ? 0 : 4;
@@ -112,6 +140,8 @@ Command plan_command() {
           .options = {{"batch", "N", "a number, auto or max, instead of the config's train.batch"},
                       {"budget", "SIZE", "20GiB or 90% of the free memory, for the total; host memory is beside it"},
                       {"arena-budget", "SIZE", "16GiB, for weights, activations and input alone"},
+                      {"report", "FILE.html", "write the plan as a page: floor plan, memory, batches, layers"},
+                      {"timeline", "FILE.csv", "write a line for every step: bytes alive, FLOP, bytes moved"},
                       kSetOption,
                       kDataRootOption,
                       kDeviceOption,

@@ -8,6 +8,7 @@
 
 #include "base/ensure.h"
 #include "planner/assemble.h"
+#include "planner/plan_steps.h"
 #include "program/lifetimes.h"
 
 namespace snug {
@@ -215,6 +216,7 @@ void describe(Plan& plan, const DeviceMemory& device) {
   const std::vector<const Program*> programs = pointers(plan);
   report.device = device.name;
   report.device_bytes = device.total_bytes;
+  report.free_bytes = device.free_bytes;
   report.allocated = {.persistent = pages(plan.persistent_bytes),
                       .transient = pages(plan.transient_bytes),
                       .input = pages(plan.input_bytes)};
@@ -234,6 +236,7 @@ void describe(Plan& plan, const DeviceMemory& device) {
 
   const int largest = plan.train >= 0 ? plan.train : 0;
   if (!plan.programs.empty()) describe_layers(plan.programs[static_cast<std::size_t>(largest)].program, report.layers);
+  if (!plan.programs.empty()) report.steps = plan_steps(plan.programs[static_cast<std::size_t>(largest)], device.rates);
   const bool in_place = std::ranges::any_of(programs, [](const Program* program) {
     return std::ranges::any_of(program->steps, [&](const Step& step) { return works_in_place(*program, step); });
   });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <utility>
 
 #include "base/ensure.h"
 #include "planner/candidate.h"
@@ -126,8 +127,9 @@ Plan plan_training(const Graph& graph, const PlanRequest& request, const DeviceM
   Candidates candidates(graph, request, device, backend);
   const Candidate chosen = choose(candidates, request, limit);
   Plan plan = candidates.plan(chosen);
-  plan.report.max_batch = largest(limit, [&](std::int64_t batch) { return candidates.fits({batch, 1}); });
-  if (!plan.report.fits) {
+  if (!request.alone)
+    plan.report.max_batch = largest(limit, [&](std::int64_t batch) { return candidates.fits({batch, 1}); });
+  if (!plan.report.fits && !request.alone) {
     plan.report.remedies = find_remedies(candidates, graph, request, chosen);
     if (const auto budget = larger_budget(graph, request, device, backend, chosen)) {
       plan.report.remedies.push_back(*budget);
@@ -135,7 +137,9 @@ Plan plan_training(const Graph& graph, const PlanRequest& request, const DeviceM
     if (const auto workspace = larger_workspace(graph, request, device, backend, chosen, plan.report)) {
       plan.report.remedies.insert(plan.report.remedies.begin(), *workspace);
     }
-    plan.programs.clear();
+  }
+  if (!plan.report.fits) {
+    plan.picture = std::exchange(plan.programs, {});
     plan.train = plan.train_last = plan.eval = plan.eval_last = -1;
   }
   plan.report.seconds = std::chrono::duration<double>(Clock::now() - begin).count();

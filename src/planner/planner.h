@@ -15,6 +15,11 @@
 
 namespace snug {
 
+/// What a device reaches; 0: not known.
+struct DeviceRates {
+  double flops_per_second = 0, bytes_per_second = 0;
+};
+
 /// The memory that a run is planned for.
 struct DeviceMemory {
   std::string name;  ///< "cpu", "NVIDIA H200"
@@ -25,6 +30,7 @@ struct DeviceMemory {
   std::int64_t kernel_bytes = 0;   ///< and for every library kernel that a run prepares
   bool driver_in_use = false;      ///< driver and library are taken already and so not part of free_bytes; host memory
                                    ///< is taken from free_bytes too (the CPU)
+  DeviceRates rates;
 };
 /// This machine's memory now: the least of physical memory, the control group's limit and ulimit.
 [[nodiscard]] DeviceMemory cpu_memory();
@@ -50,6 +56,7 @@ struct PlanRequest {
   /// is never run. Without it everything is prepared by the backend that runs.
   std::function<std::unique_ptr<Backend>()> trial_backend;
   std::int64_t checkpoint_bytes = 0;
+  bool alone = false;  ///< the batch as asked and nothing else: neither max_batch nor remedies
 };
 
 /// A program ready to run: workspaces added, every storage placed in its arena.
@@ -66,6 +73,7 @@ struct Plan {
   std::int64_t persistent_bytes = 0, transient_bytes = 0, input_bytes = 0;  ///< sizes of the arenas
   std::vector<PlannedProgram> programs;
   int train = -1, train_last = -1, eval = -1, eval_last = -1;  ///< indices into programs; -1: not needed
+  std::vector<PlannedProgram> picture;  ///< when it does not fit what `programs` would be, to be shown and never run
 };
 
 inline constexpr std::int64_t kArenaAlignmentBytes = 256;

@@ -254,6 +254,7 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
                       .workspace_limit_bytes = config.memory.workspace_bytes,
                       .checkpoint_bytes = checkpoint_bytes(config, setup.graph)};
   request.batch_limit = options.batch_limit;
+  request.alone = options.alone;
   if (options.batch > 0) request.batch = {.kind = BatchChoice::Kind::number, .number = options.batch};
   const DeviceMemory memory = without_data(device, setup.splits);
   request.host_bytes_of = [&](std::int64_t batch) { return host_bytes(config, setup, batch, memory.free_bytes); };
