@@ -19,7 +19,8 @@ namespace snug {
 namespace {
 
 constexpr std::size_t kMostLines = 30;
-constexpr std::size_t kMostRemedies = 6;
+constexpr std::size_t kMostRemedies = 5;  // or one less and a line that counts the others
+constexpr std::size_t kMostParts = 6;
 constexpr std::size_t kMostTensors = 10;
 constexpr std::size_t kLeastTensors = 3;
 constexpr std::size_t kMostProcesses = 3;
@@ -96,10 +97,12 @@ std::string breakdown_table(const PlanReport& plan) {
     table.add_row({std::string(name), format_bytes(bytes),
                    fmt::format("{:.1f} %", 100 * static_cast<double>(bytes) / total), std::string(meaning)});
   };
+  std::size_t shown = 0;
   std::vector<std::string_view> small;
   std::int64_t rest = 0;
   for (const PlanPart& part : parts) {
-    if (static_cast<double>(part.bytes) >= 0.01 * total) {
+    if (shown < kMostParts && static_cast<double>(part.bytes) >= 0.01 * total) {
+      ++shown;
       row(part.name, part.bytes, part.meaning);
     } else if (part.bytes > 0) {
       small.push_back(part.name);
@@ -158,7 +161,8 @@ std::string remedies_text(const PlanReport& plan) {
   if (plan.remedies.empty())
     return "nothing that keeps the model fits: a smaller model.input, a smaller model or more memory is needed\n";
   Table table({"", ">", ">"});
-  for (std::size_t i = 0; i < std::min(plan.remedies.size(), kMostRemedies); ++i) {
+  const std::size_t shown = plan.remedies.size() > kMostRemedies ? kMostRemedies - 1 : plan.remedies.size();
+  for (std::size_t i = 0; i < shown; ++i) {
     const PlanRemedy& remedy = plan.remedies[i];
     table.add_row({as_options(remedy.change), "→ " + format_bytes(remedy.total_bytes),
                    fmt::format("{:.2f}× the time", remedy.estimated_slowdown)});
@@ -167,8 +171,7 @@ std::string remedies_text(const PlanReport& plan) {
   std::string text =
       "what fits; each line was planned (put it into the config, or give it in place of --batch or --budget):\n";
   text += rows.substr(rows.find('\n') + 1);
-  if (plan.remedies.size() > kMostRemedies)
-    text += fmt::format("  {} more with --json\n", plan.remedies.size() - kMostRemedies);
+  if (shown < plan.remedies.size()) text += fmt::format("  {} more with --json\n", plan.remedies.size() - shown);
   return text;
 }
 
