@@ -63,7 +63,7 @@ void PlanFiles::write(const Config& config, const Arguments& arguments, const Pl
 std::vector<std::int64_t> shown_batches(std::int64_t batch, std::int64_t max_batch) {
   constexpr std::int64_t kParts = 6;
   const std::int64_t most = std::min(std::max(batch, max_batch) + std::max(batch, max_batch) / 4 + 1, kBatchLimit);
-  std::set<std::int64_t> sizes{1, std::max<std::int64_t>(1, batch / 2), batch};
+  std::set<std::int64_t> sizes{1, std::max<std::int64_t>(1, batch / 2), batch, std::min(2 * batch, most)};
   for (std::int64_t part = 1; part <= kParts; ++part) sizes.insert(std::max<std::int64_t>(1, most * part / kParts));
   if (max_batch > 0) sizes.insert({max_batch, std::min(max_batch + 1, kBatchLimit)});
   return {sizes.begin(), sizes.end()};

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -22,8 +23,13 @@ std::string number_cell(std::int64_t value, const std::string& text) {
 }
 std::string bytes_cell(std::int64_t bytes) { return number_cell(bytes, bytes == 0 ? "–" : format_bytes(bytes)); }
 
-std::string giga(std::int64_t count) {
-  return count == 0 ? "–" : fmt::format("{:.3g}", static_cast<double>(count) * 1e-9);
+/// "56.6 M" of 56,623,104 FLOP.
+std::string short_count(std::int64_t count) {
+  static constexpr std::array kUnits{"", " k", " M", " G", " T"};
+  auto value = static_cast<double>(count);
+  std::size_t unit = 0;
+  for (; value >= 1000 && unit + 1 < kUnits.size(); ++unit) value /= 1000;
+  return count == 0 ? "–" : fmt::format("{:.3g}{}", value, kUnits[unit]);
 }
 
 std::string figure(std::string_view id, std::string_view title, const std::string& picture, std::string_view caption) {
@@ -245,8 +251,8 @@ std::string layers_section(const PlanReport& plan) {
     rows += fmt::format("<tr><th scope=\"row\">{}</th><td class=\"text\">{}</td>", html_text(layer.name),
                         fmt::join(layer.output, "×"));
     rows += number_cell(layer.parameters, layer.parameters == 0 ? "–" : format_count(layer.parameters));
-    rows += number_cell(layer.flops, giga(layer.flops)) + bytes_cell(done.bytes) + bytes_cell(layer.saved_bytes) +
-            bytes_cell(layer.workspace_bytes);
+    rows += number_cell(layer.flops, short_count(layer.flops)) + bytes_cell(done.bytes) +
+            bytes_cell(layer.saved_bytes) + bytes_cell(layer.workspace_bytes);
     if (timed)
       rows += number_cell(static_cast<std::int64_t>(done.seconds * 1e9), fmt::format("{:.3f}", 1e3 * done.seconds));
     rows += "</tr>\n";
@@ -257,7 +263,7 @@ std::string layers_section(const PlanReport& plan) {
   return "<section aria-labelledby=\"layers\"><h2 id=\"layers\">Layers</h2>\n<div class=\"wide\"><table "
          "class=\"layers\" "
          "id=\"layer-table\"><thead><tr>" +
-         title("layer") + title("output", " class=\"text\"") + title("parameters") + title("forward GFLOP") +
+         title("layer") + title("output", " class=\"text\"") + title("parameters") + title("forward FLOP") +
          title("moved") + title("kept") + title("workspace") + (timed ? title("ms, estimated") : "") +
          "</tr></thead><tbody>\n" + rows +
          "</tbody></table></div>\n<p class=\"note\">Moved: bytes to and from memory in the whole step. Kept: outputs "

@@ -29,6 +29,7 @@ std::string_view page_style() {
   }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   .tools, .readout { display: none !important; }
+  .layers th:first-child { position: static !important; }
   figure, .card, tr { break-inside: avoid; }
   h2 { break-after: avoid; }
   .wide { overflow: visible !important; max-height: none !important; }
@@ -88,8 +89,10 @@ button { cursor: pointer; }
   border-bottom: 1px solid var(--soft); }
 .area svg { position: absolute; inset: 0; width: 100%; height: 100%; display: block; }
 .floor rect { vector-effect: non-scaling-stroke; }
-.floor rect:nth-child(3n) { fill-opacity: .85; }
-.floor rect:nth-child(3n+1) { fill-opacity: .7; }
+.floor rect:nth-child(2n) { fill-opacity: .9; }
+.floor rect:nth-child(3n) { fill-opacity: .78; }
+.floor rect:nth-child(5n) { fill-opacity: .68; }
+.floor rect:nth-child(7n) { fill-opacity: .84; }
 .floor rect.dim { opacity: .13; }
 .floor rect.on { stroke: var(--hit); stroke-width: 2px; }
 .memory path { opacity: .92; }
@@ -248,7 +251,10 @@ table.querySelectorAll("thead th").forEach((title, column) => {
   });
 });
 
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));
+// On paper what is folded cannot be opened; lists of many pages stay folded.
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => {
+  if (part.querySelectorAll("tr").length < 60) part.open = true;
+}));
 )js";
 }
 

@@ -109,7 +109,7 @@ TEST(ShownBatches, ReachBeyondTheLargestThatFits) {
     EXPECT_THAT(sizes, Contains(batch));
     EXPECT_GE(sizes.front(), 1);
     EXPECT_LE(sizes.back(), kBatchLimit);
-    EXPECT_LE(sizes.size(), 11u);
+    EXPECT_LE(sizes.size(), 12u);
     if (most == 0) continue;
     EXPECT_THAT(sizes, Contains(most));
     EXPECT_THAT(sizes, Contains(std::min(most + 1, kBatchLimit)));
