@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -27,6 +29,11 @@ struct Limits {
 };
 [[nodiscard]] Limits limits_of(const PlanRequest& request, const DeviceMemory& device, std::int64_t host_bytes);
 
+/// How a candidate's training programs differ from the plain ones.
+struct Rewrites {
+  Dropped recomputed;
+};
+
 /// Plans candidates. Every answer is exact: programs are lowered, prepared and placed.
 class Candidates {
  public:
@@ -39,16 +46,33 @@ class Candidates {
   [[nodiscard]] Limits limits(const Candidate& candidate) const;
 
  private:
-  [[nodiscard]] Plan assemble_all(const Candidate& candidate, Backend& backend) const;
+  struct Answer {
+    bool fits = false;
+    Rewrites rewrites;
+  };
+  /// How the candidate fits best, or that it does not.
+  const Answer& answer(const Candidate& candidate);
+  [[nodiscard]] Answer find_answer(const Candidate& candidate, Backend& backend);
+  /// With what is recomputed, where nothing else would make it fit.
+  [[nodiscard]] std::optional<Rewrites> find_recompute(const Candidate& candidate, const Plan& plain, Backend& backend);
+  [[nodiscard]] Plan assemble_all(const Candidate& candidate, const Rewrites& rewrites, Backend& backend) const;
+  /// The training program before storages are merged, as choices of drops are evaluated on.
+  [[nodiscard]] Program open_program(const Candidate& candidate) const;
+  const std::vector<Dropped>& ladder(Backend& backend);
+  /// Fills in the cost model's figures.
+  void estimate(const Candidate& candidate, Plan& plan) const;
   /// By how much a plan misses its limits; 0 when it fits.
   [[nodiscard]] std::int64_t short_by(const Plan& plan, const Limits& limits) const;
+  /// What the transient arena may have when everything else of the plan stays.
+  [[nodiscard]] std::int64_t transient_limit(const Plan& plan, const Limits& limits) const;
   [[nodiscard]] bool surely_too_large(const Candidate& candidate) const;
 
   const Graph& graph_;
   const PlanRequest& request_;
   const DeviceMemory& device_;
   Backend& backend_;
-  std::map<Candidate, bool> answers_;
+  std::map<Candidate, Answer> answers_;
+  std::optional<std::vector<Dropped>> ladder_;  ///< made when first needed
 };
 
 }  // namespace snug

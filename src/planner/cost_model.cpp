@@ -4,15 +4,20 @@
 
 namespace snug {
 
-double step_seconds(const Cost& cost, const DeviceRates& rates) {
-  const auto time = [](std::int64_t amount, double rate) { return rate > 0 ? static_cast<double>(amount) / rate : 0; };
-  return std::max(time(cost.flops, rates.flops_per_second), time(cost.bytes, rates.bytes_per_second));
+double seconds(const Cost& cost, const DeviceRates& rates) {
+  const double compute = rates.flops_per_second > 0 ? static_cast<double>(cost.flops) / rates.flops_per_second : 0;
+  const double memory = rates.bytes_per_second > 0 ? static_cast<double>(cost.bytes) / rates.bytes_per_second : 0;
+  return std::max(compute, memory);
+}
+
+double step_seconds(const Program& program, const Step& step, const DeviceRates& rates) {
+  return seconds(step_cost(program, step), rates);
 }
 
 double program_seconds(const Program& program, const DeviceRates& rates) {
-  double seconds = 0;
-  for (const Step& step : program.steps) seconds += step_seconds(step_cost(program, step), rates);
-  return seconds;
+  double sum = 0;
+  for (const Step& step : program.steps) sum += step_seconds(program, step, rates);
+  return sum;
 }
 
 }  // namespace snug

@@ -1,4 +1,4 @@
-// How long steps take on a device, as far as arithmetic and memory traffic say it.
+// How long steps take on a device that need not be there: each is bound by its arithmetic or by its bytes.
 #pragma once
 
 #include "ops/op.h"
@@ -7,10 +7,10 @@
 
 namespace snug {
 
-/// The longer of FLOP ÷ rate and bytes ÷ bandwidth; a rate that is not known (0) takes no time.
-[[nodiscard]] double step_seconds(const Cost& cost, const DeviceRates& rates);
-
-/// The sum over the program's steps.
+/// max(FLOP ÷ rate, bytes ÷ bandwidth); 0 where the rates are not known.
+[[nodiscard]] double seconds(const Cost& cost, const DeviceRates& rates);
+[[nodiscard]] double step_seconds(const Program& program, const Step& step, const DeviceRates& rates);
+/// The sum over all steps.
 [[nodiscard]] double program_seconds(const Program& program, const DeviceRates& rates);
 
 }  // namespace snug

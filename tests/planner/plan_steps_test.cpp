@@ -45,7 +45,7 @@ TEST(CostModel, TakesTheLongerOfArithmeticAndTraffic) {
                          Row{{.flops = 100, .bytes = 30}, {.flops_per_second = 50, .bytes_per_second = 10}, 3},
                          Row{{.flops = 100, .bytes = 30}, {.flops_per_second = 0, .bytes_per_second = 10}, 3},
                          Row{{.flops = 100, .bytes = 30}, {}, 0}}) {
-    EXPECT_DOUBLE_EQ(step_seconds(row.cost, row.rates), row.seconds);
+    EXPECT_DOUBLE_EQ(seconds(row.cost, row.rates), row.seconds);
   }
 }
 
