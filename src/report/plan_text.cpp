@@ -26,6 +26,8 @@ constexpr std::size_t kLeastTensors = 3;
 constexpr std::size_t kMostProcesses = 3;
 constexpr std::size_t kMostNameColumns = 60;  // of a tensor; lines stay readable
 
+constexpr double kNoticeable = 1.005;  // a slowdown that is not rounded away
+
 using Lines = std::vector<std::string>;
 
 void append(Lines& lines, const std::string& text) {
@@ -149,7 +151,7 @@ std::string as_options(std::string_view change) {
       std::string value = line.substr(equals + 3);
       const bool text = value.size() > 1 && value.front() == '"' && value.back() == '"';
       if (text) value = value.substr(1, value.size() - 2);  // what is no TOML value is taken as a string
-      line = line.substr(0, equals) + "=" + value;
+      line.replace(equals, std::string::npos, "=" + value);
     }
     options += (options.empty() ? "--set " : " --set ") + shell_word(line);
   }
@@ -181,6 +183,8 @@ std::string closing_line(const PlanReport& plan) {
   if (!plan.strategy.empty()) text += fmt::format("; used: {}", fmt::join(plan.strategy, ", "));
   if (plan.estimated_images_per_second > 0)
     text += fmt::format("; about {} img/s", format_count(static_cast<std::int64_t>(plan.estimated_images_per_second)));
+  if (plan.estimated_slowdown > kNoticeable)
+    text += fmt::format("; {:.2f}× the time with unlimited memory", plan.estimated_slowdown);
   return text + fmt::format("; planned in {:.2f} s\n", plan.seconds);
 }
 
