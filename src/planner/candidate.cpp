@@ -139,24 +139,34 @@ const std::vector<Dropped>& Candidates::ladder(Backend& backend) {
   return *ladder_;
 }
 
-std::int64_t Candidates::transient_limit(const Plan& plan, const Limits& limits) const {
-  const std::int64_t arenas = plan.persistent_bytes + plan.transient_bytes + plan.input_bytes;
-  const std::int64_t over = std::max(total_bytes(plan, device_) - limits.total_bytes, arenas - limits.arena_bytes);
-  return plan.transient_bytes - over;
+std::int64_t Candidates::transient_limit(std::span<const Program* const> programs, const Limits& limits) const {
+  const std::int64_t others =
+      share_by_name(programs, Arena::persistent).bytes + share_by_name(programs, Arena::input).bytes;
+  const std::int64_t fixed = device_.driver_bytes + device_.library_bytes;
+  return std::min(limits.total_bytes - fixed, limits.arena_bytes) - others;
 }
 
-std::optional<Rewrites> Candidates::find_recompute(const Candidate& candidate, const Plan& plain, Backend& backend) {
+Candidates::Answer Candidates::find_recompute(const Candidate& candidate, Backend& backend) {
   const Limits allowed = limits(candidate);
-  const std::int64_t limit = transient_limit(plain, allowed);
-  if (limit <= 0 || largest_workspace(plain) > allowed.workspace_bytes) return std::nullopt;
-  const PlannedProgram& train = plain.programs[static_cast<std::size_t>(plain.train)];
-  DropEvaluator evaluator(open_program(candidate), workspaces(train), device_.rates, request_.lowering.in_place);
+  Program open = open_program(candidate);
+  const Program* const one[] = {&open};
+  const std::int64_t limit = transient_limit(one, allowed);
+  const double plain_seconds = program_seconds(open, device_.rates);
+  // Without scratch first: most of what cannot fit is refused before a step is prepared, for preparing is what costs.
+  DropEvaluator bound(open, std::vector<std::int64_t>(open.steps.size(), 0), device_.rates, request_.lowering.in_place);
+  std::vector<Dropped> possible;
+  for (const Dropped& dropped : ladder(backend)) {
+    if (bound.cost(bound.choice(dropped)).peak_bytes <= limit) possible.push_back(dropped);
+  }
+  if (possible.empty()) return {};
+  const PlannedProgram prepared = prepare_steps(open, backend);
+  DropEvaluator evaluator(open, workspaces(prepared), device_.rates, request_.lowering.in_place);
   struct Rung {
     double seconds = 0;
     Dropped dropped;
   };
   std::vector<Rung> fitting;
-  for (const Dropped& dropped : ladder(backend)) {
+  for (const Dropped& dropped : possible) {
     const DropCost cost = evaluator.cost(evaluator.choice(dropped));
     if (cost.peak_bytes <= limit) fitting.push_back({cost.extra_seconds, dropped});
   }
@@ -164,19 +174,22 @@ std::optional<Rewrites> Candidates::find_recompute(const Candidate& candidate, c
   constexpr std::size_t kMostTries = 6;  // holes between buffers may make the first ones a little too large
   for (std::size_t i = 0; i < std::min(kMostTries, fitting.size()); ++i) {
     Rewrites rewrites{.recomputed = fitting[i].dropped};
-    if (short_by(assemble_all(candidate, rewrites, backend), allowed) == 0) return rewrites;
+    if (short_by(assemble_all(candidate, rewrites, backend), allowed) == 0) {
+      return {.fits = true, .rewrites = std::move(rewrites), .seconds = plain_seconds + fitting[i].seconds};
+    }
   }
-  return std::nullopt;
+  return {};
 }
 
 Candidates::Answer Candidates::find_answer(const Candidate& candidate, Backend& backend) {
-  if (!request_.strategies.recompute && surely_too_large(candidate)) return {};
-  const Plan plain = assemble_all(candidate, {}, backend);
-  if (short_by(plain, limits(candidate)) == 0) return {.fits = true, .rewrites = {}};
-  if (!request_.strategies.recompute) return {};
-  if (auto rewrites = find_recompute(candidate, plain, backend))
-    return {.fits = true, .rewrites = *std::move(rewrites)};
-  return {};
+  const Program train = lower(graph_, programs_of(request_, candidate, {}).options.front());
+  const Program* const one[] = {&train};
+  // The tensors of the training program alone are a bound that costs no prepared step.
+  if (live_peak(transient_buffers(train)).bytes <= transient_limit(one, limits(candidate)) &&
+      short_by(assemble_all(candidate, {}, backend), limits(candidate)) == 0) {
+    return {.fits = true, .rewrites = {}, .seconds = program_seconds(train, device_.rates)};
+  }
+  return request_.strategies.recompute ? find_recompute(candidate, backend) : Answer{};
 }
 
 const Candidates::Answer& Candidates::answer(const Candidate& candidate) {
@@ -222,15 +235,16 @@ std::int64_t Candidates::short_by(const Plan& plan, const Limits& limits) const 
                    largest_workspace(plan) - limits.workspace_bytes});
 }
 
-/// The tensors of the training program alone are a bound that costs no prepared step.
-bool Candidates::surely_too_large(const Candidate& candidate) const {
-  const Program train = lower(graph_, programs_of(request_, candidate, {}).options.front());
-  const Program* const one[] = {&train};
-  const std::int64_t arenas = arena_lower_bound(one);
-  const Limits allowed = limits(candidate);
-  return arenas > allowed.arena_bytes || device_.driver_bytes + device_.library_bytes + arenas > allowed.total_bytes;
+bool Candidates::fits(const Candidate& candidate) { return answer(candidate).fits; }
+
+double Candidates::throughput(const Candidate& candidate) {
+  const double seconds = answer(candidate).seconds;
+  return seconds > 0 ? static_cast<double>(candidate.batch) / seconds : 0;
 }
 
-bool Candidates::fits(const Candidate& candidate) { return answer(candidate).fits; }
+double Candidates::plain_throughput(const Candidate& candidate) const {
+  const double seconds = program_seconds(open_program(candidate), device_.rates);
+  return seconds > 0 ? static_cast<double>(candidate.batch) / seconds : 0;
+}
 
 }  // namespace snug

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -42,6 +43,10 @@ class Candidates {
   /// Lowered, prepared, placed and described; the report's totals, breakdown, peak and layers are filled in.
   [[nodiscard]] Plan plan(const Candidate& candidate);
   [[nodiscard]] bool fits(const Candidate& candidate);
+  /// Images a second as the cost model has it, of a candidate that fits; 0 where the device's rates are not known.
+  [[nodiscard]] double throughput(const Candidate& candidate);
+  /// The same with unlimited memory, fitting or not.
+  [[nodiscard]] double plain_throughput(const Candidate& candidate) const;
   [[nodiscard]] std::int64_t host_bytes(const Candidate& candidate) const;
   [[nodiscard]] Limits limits(const Candidate& candidate) const;
 
@@ -49,12 +54,13 @@ class Candidates {
   struct Answer {
     bool fits = false;
     Rewrites rewrites;
+    double seconds = 0;  ///< of a step, as the cost model has it
   };
   /// How the candidate fits best, or that it does not.
   const Answer& answer(const Candidate& candidate);
   [[nodiscard]] Answer find_answer(const Candidate& candidate, Backend& backend);
-  /// With what is recomputed, where nothing else would make it fit.
-  [[nodiscard]] std::optional<Rewrites> find_recompute(const Candidate& candidate, const Plan& plain, Backend& backend);
+  /// The candidate with the least recomputing that makes it fit.
+  [[nodiscard]] Answer find_recompute(const Candidate& candidate, Backend& backend);
   [[nodiscard]] Plan assemble_all(const Candidate& candidate, const Rewrites& rewrites, Backend& backend) const;
   /// The training program before storages are merged, as choices of drops are evaluated on.
   [[nodiscard]] Program open_program(const Candidate& candidate) const;
@@ -63,9 +69,8 @@ class Candidates {
   void estimate(const Candidate& candidate, Plan& plan) const;
   /// By how much a plan misses its limits; 0 when it fits.
   [[nodiscard]] std::int64_t short_by(const Plan& plan, const Limits& limits) const;
-  /// What the transient arena may have when everything else of the plan stays.
-  [[nodiscard]] std::int64_t transient_limit(const Plan& plan, const Limits& limits) const;
-  [[nodiscard]] bool surely_too_large(const Candidate& candidate) const;
+  /// What the transient arena may have beside everything else that these programs take.
+  [[nodiscard]] std::int64_t transient_limit(std::span<const Program* const> programs, const Limits& limits) const;
 
   const Graph& graph_;
   const PlanRequest& request_;

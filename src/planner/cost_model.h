@@ -7,8 +7,7 @@
 
 namespace snug {
 
-/// max(FLOP ÷ rate, bytes ÷ bandwidth); 0 where the rates are not known.
-[[nodiscard]] double seconds(const Cost& cost, const DeviceRates& rates);
+/// max(FLOP ÷ rate, bytes ÷ bandwidth, the least of any step); 0 where the rates are not known.
 [[nodiscard]] double step_seconds(const Program& program, const Step& step, const DeviceRates& rates);
 /// The sum over all steps.
 [[nodiscard]] double program_seconds(const Program& program, const DeviceRates& rates);

@@ -19,6 +19,7 @@ namespace snug {
 struct DeviceRates {
   double flops_per_second = 0;  ///< of convolutions and matrix products in the run's precision
   double bytes_per_second = 0;  ///< of a sweep: read and written bytes counted
+  double least_seconds = 0;     ///< of any step: between the starts of two small kernels
 };
 
 /// The memory that a run is planned for.

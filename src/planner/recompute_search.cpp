@@ -33,7 +33,8 @@ DropEvaluator::DropEvaluator(const Program& program, const std::vector<std::int6
       workspace_(workspace_bytes),
       once_(program.steps.size()),
       again_(program.steps.size()),
-      in_place_(program.steps.size()) {
+      in_place_(program.steps.size()),
+      in_place_again_(program.steps.size()) {
   for (const Storage& storage : program.storages) {
     names_.push_back(storage.name);
     bytes_.push_back(storage.arena == Arena::transient ? aligned(storage.size_bytes) : 0);
@@ -47,16 +48,22 @@ DropEvaluator::DropEvaluator(const Program& program, const std::vector<std::int6
     const bool possible = again_[i].begin < again_[i].end;
     again_seconds_.push_back(possible ? step_seconds(program, step_again(step), known(rates)) : 0);
     if (!in_place) continue;
-    for (const InPlace& pair : in_place_operands(step)) {
-      const TensorInfo& y = program[step.operands[pair.output].tensor];
-      const TensorInfo& x = program[step.operands[pair.input].tensor];
-      if (x.view.storage == y.view.storage || x.dtype != y.dtype || !fills_storage(program, x) ||
-          !fills_storage(program, y) || program[x.view.storage].size_bytes != program[y.view.storage].size_bytes) {
-        continue;
-      }
-      in_place_[i].push_back({index, y.view.storage.value, x.view.storage.value});
-    }
+    in_place_[i] = pairs_of(program, step);
+    if (possible) in_place_again_[i] = pairs_of(program, step_again(step));
   }
+}
+
+/// The storages that the step may merge, if the input's dies there.
+std::vector<DropEvaluator::InPlacePair> DropEvaluator::pairs_of(const Program& program, const Step& step) {
+  std::vector<InPlacePair> pairs;
+  for (const InPlace& pair : in_place_operands(step)) {
+    const TensorInfo& y = program[step.operands[pair.output].tensor];
+    const TensorInfo& x = program[step.operands[pair.input].tensor];
+    const bool equal = x.dtype == y.dtype && fills_storage(program, x) && fills_storage(program, y) &&
+                       program[x.view.storage].size_bytes == program[y.view.storage].size_bytes;
+    if (equal && x.view.storage != y.view.storage) pairs.push_back({y.view.storage.value, x.view.storage.value});
+  }
+  return pairs;
 }
 
 void DropEvaluator::add_touched(std::span<const std::int32_t> reads, std::span<const std::int32_t> writes, Span& span) {
@@ -107,19 +114,17 @@ DropCost DropEvaluator::cost(const std::vector<char>& dropped, std::int64_t limi
     const auto now = static_cast<std::int32_t>(i);
     if (result.turn_bytes == 0 && model_.reads_again(item)) result.turn_bytes = live;
     if (item.again) result.extra_seconds += again_seconds_[at(item.step)];
-    if (!item.again) {
-      const bool second = model_.reads_again(item);
-      for (const InPlacePair& pair : in_place_[at(item.step)]) {
-        const auto offset = [&](std::int32_t storage) {
-          return second && dropped[at(storage)] != 0 ? static_cast<std::int32_t>(storages_) : 0;
-        };
-        const std::int32_t x = pair.input + offset(pair.input);
-        if (alive_[at(pair.output)] != 0 || last_use_[at(x)] != now || alive_[at(x)] == 0) continue;
-        live -= bytes_of(x);
-        alive_[at(x)] = 0;
-        last_use_[at(x)] = -1;  // gone: its bytes are the output's now
-        break;
-      }
+    const bool second = model_.reads_again(item);
+    const auto version_of = [&](std::int32_t storage) {
+      return second && dropped[at(storage)] != 0 ? storage + static_cast<std::int32_t>(storages_) : storage;
+    };
+    for (const InPlacePair& pair : (item.again ? in_place_again_ : in_place_)[at(item.step)]) {
+      const std::int32_t x = version_of(pair.input);
+      if (alive_[at(version_of(pair.output))] != 0 || last_use_[at(x)] != now || alive_[at(x)] == 0) continue;
+      live -= bytes_of(x);
+      alive_[at(x)] = 0;
+      last_use_[at(x)] = -1;  // gone: its bytes are the output's now
+      break;
     }
     touch(item, dropped, [&](std::int32_t version) {
       if (alive_[at(version)] != 0 || last_use_[at(version)] < 0) return;

@@ -41,8 +41,9 @@ class DropEvaluator {
     std::int32_t begin = 0, end = 0;
   };
   struct InPlacePair {
-    std::int32_t step = 0, output = 0, input = 0;  ///< storages
+    std::int32_t output = 0, input = 0;  ///< storages
   };
+  [[nodiscard]] static std::vector<InPlacePair> pairs_of(const Program& program, const Step& step);
   void add_touched(std::span<const std::int32_t> reads, std::span<const std::int32_t> writes, Span& span);
   /// Calls visit(version) for what the step touches; a version is a storage, plus storages_ for its second life.
   template <class Visit>
@@ -50,14 +51,14 @@ class DropEvaluator {
 
   RecomputeModel model_;
   std::int64_t storages_ = 0;
-  std::vector<std::string> names_;                  // by storage
-  std::vector<std::int64_t> bytes_;                 // by storage; 0 outside the transient arena
-  std::vector<std::int64_t> workspace_;             // by step
-  std::vector<double> again_seconds_;               // by step
-  std::vector<double> storage_seconds_;             // by storage
-  std::vector<std::int32_t> touched_;               // storages, by spans
-  std::vector<Span> once_, again_;                  // by step
-  std::vector<std::vector<InPlacePair>> in_place_;  // by step
+  std::vector<std::string> names_;                                   // by storage
+  std::vector<std::int64_t> bytes_;                                  // by storage; 0 outside the transient arena
+  std::vector<std::int64_t> workspace_;                              // by step
+  std::vector<double> again_seconds_;                                // by step
+  std::vector<double> storage_seconds_;                              // by storage
+  std::vector<std::int32_t> touched_;                                // storages, by spans
+  std::vector<Span> once_, again_;                                   // by step
+  std::vector<std::vector<InPlacePair>> in_place_, in_place_again_;  // by step
   // Working memory of cost().
   RecomputeModel::Schedule order_;
   std::vector<std::int32_t> last_use_;  // by version
