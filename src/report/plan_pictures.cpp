@@ -46,9 +46,9 @@ std::string tick_label(double bytes) {
 std::string byte_labels(const Scale& scale) {
   const double step = std::exp2(std::floor(std::log2(scale.most() / 3)));  // three to six of them
   std::string labels = R"(<div class="ys" aria-hidden="true">)";
-  for (double at = 0; at <= scale.most(); at += step)
-    labels +=
-        fmt::format(R"(<span style="bottom:{}%">{}</span>)", short_number(100 * at / scale.most()), tick_label(at));
+  for (int i = 0; i * step <= scale.most(); ++i)
+    labels += fmt::format(R"(<span style="bottom:{}%">{}</span>)", short_number(100 * i * step / scale.most()),
+                          tick_label(i * step));
   return labels + "</div>\n";
 }
 
@@ -56,9 +56,10 @@ std::string count_labels(std::string_view what, std::int64_t most) {
   double step = 1;  // 1, 2 or 5 times a power of ten; at most five of them
   for (int i = 0; static_cast<double>(most) / step > 5; ++i) step *= i % 3 == 1 ? 2.5 : 2;
   std::string labels = R"(<div class="xs" aria-hidden="true">)";
-  for (double at = 0; at <= 0.96 * static_cast<double>(most); at += step)  // none is cut off at the right
-    labels += fmt::format(R"(<span style="left:{}%">{}{}</span>)", short_number(100 * at / static_cast<double>(most)),
-                          at > 0 ? "" : what, format_count(static_cast<std::int64_t>(at)));
+  const auto right = static_cast<double>(most);
+  for (int i = 0; i * step <= 0.96 * right; ++i)  // none is cut off at the right
+    labels += fmt::format(R"(<span style="left:{}%">{}{}</span>)", short_number(100 * i * step / right),
+                          i > 0 ? "" : what, format_count(static_cast<std::int64_t>(i * step)));
   return labels + "</div>\n";
 }
 
