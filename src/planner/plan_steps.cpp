@@ -49,7 +49,7 @@ std::vector<PlanStep> plan_steps(const PlannedProgram& planned, const DeviceRate
                .algorithm = planned.steps[i].algorithm,
                .flops = cost.flops,
                .bytes = cost.bytes,
-               .seconds = seconds(cost, rates),
+               .seconds = step_seconds(program, step, rates),
                .workspace_bytes = planned.steps[i].workspace_bytes};
   }
   const std::vector<Buffer> buffers = transient_buffers(program);

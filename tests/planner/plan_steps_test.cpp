@@ -36,16 +36,21 @@ Plan planned(std::int64_t batch, std::int64_t free_bytes, bool alone = false) {
 constexpr std::int64_t kPlenty = 1LL << 30;
 
 TEST(CostModel, TakesTheLongerOfArithmeticAndTraffic) {
+  const Plan plan = planned(8, kPlenty);
+  const Program& program = training_program(plan)->program;
+  const Step& step = program.steps[2];
+  const Cost cost = step_cost(program, step);
+  ASSERT_GT(cost.flops, 0);
+  const auto flops = static_cast<double>(cost.flops);
+  const auto bytes = static_cast<double>(cost.bytes);
   struct Row {
-    Cost cost;
     DeviceRates rates;
     double seconds;
   };
-  for (const Row& row : {Row{{.flops = 100, .bytes = 10}, {.flops_per_second = 50, .bytes_per_second = 10}, 2},
-                         Row{{.flops = 100, .bytes = 30}, {.flops_per_second = 50, .bytes_per_second = 10}, 3},
-                         Row{{.flops = 100, .bytes = 30}, {.flops_per_second = 0, .bytes_per_second = 10}, 3},
-                         Row{{.flops = 100, .bytes = 30}, {}, 0}}) {
-    EXPECT_DOUBLE_EQ(seconds(row.cost, row.rates), row.seconds);
+  for (const Row& row : {Row{{.flops_per_second = flops / 2, .bytes_per_second = bytes}, 2},
+                         Row{{.flops_per_second = flops, .bytes_per_second = bytes / 3}, 3},
+                         Row{{.flops_per_second = 0, .bytes_per_second = bytes / 3}, 3}, Row{{}, 0}}) {
+    EXPECT_DOUBLE_EQ(step_seconds(program, step, row.rates), row.seconds);
   }
 }
 
