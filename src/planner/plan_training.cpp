@@ -152,7 +152,11 @@ Plan plan_training(const Graph& graph, const PlanRequest& request, const DeviceM
   if (limit <= 0) limit = request.train_samples > 0 ? request.train_samples : kBatchLimit;
 
   Candidates candidates(graph, request, device, backend);
-  const Candidate chosen = choose(candidates, request, limit);
+  Candidate chosen = choose(candidates, request, limit);
+  if (request.strategies.microbatch && request.batch.kind == BatchChoice::Kind::number && !candidates.fits(chosen)) {
+    const std::int64_t parts = fewest_parts(candidates, chosen);
+    if (parts > 0) chosen.parts = parts;
+  }
   Plan plan = candidates.plan(chosen);
   if (!request.alone)
     plan.report.max_batch = largest(limit, [&](std::int64_t batch) { return candidates.fits({batch, 1}); });

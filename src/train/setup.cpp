@@ -245,7 +245,9 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
               const PlanRunOptions& options) {
   const auto samples = [](const auto& split) { return split == nullptr ? std::int64_t{0} : split->info().samples; };
   PlanRequest request{.lowering = setup.lowering,
-                      .strategies = {.recompute = may(config.memory, "recompute")},
+                      .strategies = {.recompute = may(config.memory, "recompute"),
+                                     .split = may(config.memory, "split"),
+                                     .microbatch = !config.memory.strategy_auto && may(config.memory, "microbatch")},
                       .batch = config.train.batch,
                       .train_samples = samples(setup.splits.train),
                       .val_samples = samples(setup.splits.val),
