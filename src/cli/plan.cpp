@@ -11,6 +11,7 @@
 #include "cli/checked.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/plan_problem.h"
 #include "data/findings.h"
 #include "report/reports.h"
 #include "train/event_json.h"
@@ -67,6 +68,8 @@ RunSetup setup_for_plan(const Config& config, CheckedRun& checked) {
 }
 
 int run(const Arguments& arguments) {
+  if (arguments.has("problem")) return run_plan_problem(arguments);
+  refuse_problem_options(arguments);
   std::vector<Diagnostic> device;
   collect(device, [&] { require_cpu(arguments, DeviceUse::plan); });
   std::optional<Config> read;
@@ -109,13 +112,18 @@ Command plan_command() {
           .example = "snug plan configs/quickstart.toml --batch 256",
           .least_arguments = 1,
           .most_arguments = 1,
+          .instead = "problem",
           .options = {{"batch", "N", "a number, auto or max, instead of the config's train.batch"},
                       {"budget", "SIZE", "20GiB or 90% of the free memory, for the total; host memory is beside it"},
                       {"arena-budget", "SIZE", "16GiB, for weights, activations and input alone"},
                       kSetOption,
                       kDataRootOption,
                       kDeviceOption,
-                      kThreadsOption},
+                      kThreadsOption,
+                      kProblemOptions[0],
+                      kProblemOptions[1],
+                      kProblemOptions[2],
+                      kProblemOptions[3]},
           .run = run};
 }
 

@@ -35,8 +35,8 @@ std::int64_t find_gap(std::span<const Placed> placed, const Item& item, Fit fit)
   return best >= 0 ? best : top;
 }
 
-/// Gives up, with the height as it is, once `limit` is reached.
-Packing place_in_order(std::span<const Item> items, const Order& order, Fit fit, std::int64_t limit) {
+/// Gives up, with the height as it is, once that of `best` is reached, where there is one.
+Packing place_in_order(std::span<const Item> items, const Order& order, Fit fit, const Packing* best) {
   std::vector<Placed> placed;
   placed.reserve(items.size());
   Packing packing{.offsets = std::vector<std::int64_t>(items.size()), .height = 0};
@@ -45,7 +45,7 @@ Packing place_in_order(std::span<const Item> items, const Order& order, Fit fit,
     const std::int64_t offset = find_gap(placed, item, fit);
     packing.offsets[index] = offset;
     packing.height = std::max(packing.height, offset + item.size);
-    if (packing.height >= limit) break;
+    if (best != nullptr && packing.height >= best->height) break;
     const auto where = std::ranges::upper_bound(placed, offset, {}, &Placed::offset);
     placed.insert(where, {item.first, item.last, offset, offset + item.size});
   }
@@ -79,17 +79,19 @@ Order make_order(std::span<const Item> items, int number) {
 }  // namespace
 
 Packing pack_greedily(const Part& part, const GreedyOptions& options) {
-  Packing best{.offsets = {}, .height = std::numeric_limits<std::int64_t>::max()};
+  std::optional<Packing> best;
+  double visits = 0;
   for (int number = 0; number < kOrders; ++number) {
     const Order order = make_order(part.items, number);
     for (const Fit fit : {Fit::lowest, Fit::tightest}) {
       const bool late = options.deadline && std::chrono::steady_clock::now() >= *options.deadline;
-      if (best.height <= options.goal || (late && !best.offsets.empty())) return best;
-      Packing packing = place_in_order(part.items, order, fit, best.height);
-      if (packing.height < best.height) best = std::move(packing);
+      if (best && (best->height <= options.goal || late || visits >= options.visits)) return *std::move(best);
+      Packing packing = place_in_order(part.items, order, fit, best ? &*best : nullptr);
+      if (!best || packing.height < best->height) best = std::move(packing);
+      visits += static_cast<double>(part.items.size()) * static_cast<double>(part.items.size()) / 2;
     }
   }
-  return best;
+  return *std::move(best);
 }
 
 }  // namespace snug

@@ -21,7 +21,8 @@ using Clock = std::chrono::steady_clock;
 /// What ends the search.
 struct Limits {
   std::optional<Clock::time_point> deadline;
-  std::int64_t work = std::numeric_limits<std::int64_t>::max();
+  std::int64_t work = std::numeric_limits<std::int64_t>::max();  ///< of the search
+  double visits = 1e12;                                          ///< of the greedy orders
 };
 
 /// The best packing of one part so far, and what is proven about it.
@@ -29,29 +30,35 @@ class PartSolver {
  public:
   PartSolver(const Part& part, std::int64_t goal, const Limits& limits)
       : part_(&part),
-        best_(pack_greedily(part, {.goal = goal, .deadline = limits.deadline})),
+        best_(pack_greedily(part, {.goal = goal, .visits = limits.visits, .deadline = limits.deadline})),
         bound_(part.lower_bound) {
     // A first dive must not end for want of work: it costs about a third of buffers × their sections.
     double sections = 0;
-    for (const Item& item : part.items) sections += item.last - item.first;
+    double size = 0;
+    for (const Item& item : part.items) {
+      sections += item.last - item.first;
+      size += static_cast<double>(item.size);
+    }
     const double dive =
         static_cast<double>(part.items.size()) * (static_cast<double>(part.items.size()) + sections) / 2;
     first_work_ = std::clamp(dive, kLeastWork, kMostWork);
-    searchable_ = part.items.size() <= kMostItems;
+    searchable_ = part.items.size() <= kMostItems && size <= kMostSize;
   }
 
   [[nodiscard]] const Packing& best() const { return best_; }
   [[nodiscard]] std::int64_t bound() const { return bound_; }  ///< no packing is lower
   [[nodiscard]] bool searchable() const { return searchable_; }
 
-  /// One round of search for a packing of height `goal`, or, unless `only_goal`, every other time for one between that
-  /// and the best so far. Returns its work.
+  /// One round of search for a packing of height `goal`, or sometimes for one between that and the best so far: every
+  /// other time, and where only the goal is of use one time in four after a while. Returns its work.
   std::int64_t step(std::int64_t goal, bool only_goal, const Limits& limits) {
     const std::int64_t lowest = std::max(goal, bound_);
     // The more rounds between were fruitless, the nearer the aim comes to what is known to be possible.
     const std::int64_t range = best_.height - lowest;
     const std::int64_t between = best_.height - std::max<std::int64_t>(1, range >> (1 + std::min(fruitless_ / 4, 40)));
-    const bool at_goal = only_goal || low_.rounds <= high_.rounds || between == lowest;
+    const bool goal_is_due =
+        only_goal ? low_.rounds < kWays || low_.rounds <= 3 * high_.rounds : low_.rounds <= high_.rounds;
+    const bool at_goal = goal_is_due || between == lowest;
     const std::int64_t target = at_goal ? lowest : between;
     Aim& aim = at_goal ? low_ : high_;
     if (!aim.search) aim.search = std::make_unique<Search>(*part_);
@@ -64,9 +71,12 @@ class PartSolver {
   }
 
  private:
+  static constexpr int kWays = 16;
   static constexpr double kLeastWork = 1e6;  // some milliseconds
   static constexpr double kMostWork = 1e12;
-  static constexpr std::size_t kMostItems = 20'000;  // the search goes one stack frame a buffer deep
+  static constexpr std::size_t kMostItems = 8'000;  // a search may hold as many lists as it is deep: some 100 MiB
+
+  static constexpr double kMostSize = 0x1p61;  // keeps sums of two offsets in 64 bits
 
   /// Rounds with one aim: a search remembers what failed at its capacity.
   struct Aim {
@@ -78,7 +88,6 @@ class PartSolver {
     // No way is best for all: together they solve in milliseconds what each alone may not in minutes.
     constexpr std::array kFocus{Focus::least_slack, Focus::most_failures, Focus::fewest_choices, Focus::lowest_floor};
     constexpr std::array kPriority{Priority::mixed, Priority::size, Priority::area, Priority::lifetime};
-    constexpr int kWays = 16;
     constexpr double kNoise = 0.7;
     constexpr double kGrowth = 1.5;
     const int way = aim.rounds % kWays;
@@ -108,17 +117,21 @@ PartSolver& highest(std::vector<PartSolver>& solvers) {
   return *std::ranges::max_element(solvers, {}, [](const PartSolver& solver) { return solver.best().height; });
 }
 
+struct Proof {
+  std::int64_t bound = 0;  // units: nothing is lower
+  bool optimal = false;    // and that is the height
+};
+
 /// Works on the part that makes the height until no packing can be lower, or `goal` is reached where there is one.
-/// Returns whether the height is proven to be the least.
-bool lower(std::vector<PartSolver>& solvers, const Problem& problem, std::optional<std::int64_t> goal, Limits limits) {
-  const auto bound = [&] { return std::ranges::max_element(solvers, {}, &PartSolver::bound)->bound(); };
+Proof lower(std::vector<PartSolver>& solvers, std::optional<std::int64_t> goal, Limits limits) {
   while (true) {
     PartSolver& solver = highest(solvers);
-    const std::int64_t least = std::max(bound(), problem.lower_bound);
-    if (solver.best().height <= least) return true;
-    if (goal && (solver.best().height <= *goal || least > *goal)) return false;
-    if (is_over(limits) || !solver.searchable()) return false;
-    limits.work -= solver.step(goal ? *goal : least, goal.has_value(), limits);
+    const std::int64_t bound = std::ranges::max_element(solvers, {}, &PartSolver::bound)->bound();
+    const std::int64_t height = solver.best().height;
+    if (height <= bound) return {.bound = bound, .optimal = true};
+    const bool decided = goal && (height <= *goal || bound > *goal);
+    if (decided || is_over(limits) || !solver.searchable()) return {.bound = bound, .optimal = false};
+    limits.work -= solver.step(goal.value_or(bound), goal.has_value(), limits);
   }
 }
 
@@ -139,7 +152,9 @@ Placement run(std::span<const Buffer> buffers, std::int64_t alignment, std::opti
   for (const Part& part : problem.parts) {
     solvers.emplace_back(part, std::max(problem.lower_bound, goal.value_or(0)), limits);
   }
-  result.optimal = lower(solvers, problem, goal, limits);
+  const Proof proof = lower(solvers, goal, limits);
+  result.proven_bound_bytes = proof.bound * problem.unit;
+  result.optimal = proof.optimal;
   for (std::size_t p = 0; p < solvers.size(); ++p) {
     const Part& part = problem.parts[p];
     for (std::size_t i = 0; i < part.items.size(); ++i) {
@@ -154,8 +169,10 @@ Placement run(std::span<const Buffer> buffers, std::int64_t alignment, std::opti
 }  // namespace
 
 Placement place(std::span<const Buffer> buffers, const PlacementOptions& options) {
-  constexpr std::int64_t kWork = 40'000'000;  // at most 0.1 s, and rarely any: a batch search places dozens of programs
-  return run(buffers, options.alignment_bytes, std::nullopt, {.deadline = std::nullopt, .work = kWork});
+  // At most some 0.1 s each, and mostly a few milliseconds in all: a batch search places dozens of programs.
+  constexpr std::int64_t kWork = 40'000'000;
+  constexpr double kVisits = 1e8;
+  return run(buffers, options.alignment_bytes, std::nullopt, {.deadline = {}, .work = kWork, .visits = kVisits});
 }
 
 Placement solve(std::span<const Buffer> buffers, const SolveOptions& options) {

@@ -34,10 +34,11 @@ struct PlacementOptions {
 };
 
 struct Placement {
-  std::vector<std::int64_t> offsets;   ///< of each buffer, in the order given
-  std::int64_t height_bytes = 0;       ///< end of the highest buffer
-  std::int64_t lower_bound_bytes = 0;  ///< largest live sum of the sizes as given
-  bool optimal = false;                ///< proven: with sizes rounded up to the alignment none is lower
+  std::vector<std::int64_t> offsets;    ///< of each buffer, in the order given
+  std::int64_t height_bytes = 0;        ///< end of the highest buffer
+  std::int64_t lower_bound_bytes = 0;   ///< largest live sum of the sizes as given
+  std::int64_t proven_bound_bytes = 0;  ///< with sizes rounded up to the alignment no placement is lower
+  bool optimal = false;                 ///< the height, rounded likewise, is that
 };
 
 /// Places all buffers; never fails. Buffers of size 0 get offset 0. The same every time: work is bounded, not time.

@@ -35,7 +35,6 @@ Search::Search(const Part& part)
       sections_(part.sections),
       lowest_(part.items.size()),
       floor_(at(part.sections)),
-      top_(at(part.sections)),
       left_size_(at(part.sections)),
       ready_(at(part.sections)),
       new_floor_(at(part.sections)),
@@ -65,7 +64,10 @@ Outcome Search::run(const SearchRound& round) {
   left_.resize(items_.size());
   std::iota(left_.begin(), left_.end(), 0);
   const Span all{.first = 0, .last = sections_, .begin = 0, .end = left_.size()};
-  const bool found = refresh(all, {.first = 0, .last = sections_}) && solve(all);
+  nodes_.clear();
+  items_left_to_try_.clear();
+  agenda_.clear();
+  const bool found = refresh(all, {.first = 0, .last = sections_}) && explore(split(all, -1, kDone));
   if (!found) return gave_up_ ? Outcome::gave_up : Outcome::impossible;
   packing_.height = 0;
   for (std::size_t i = 0; i < items_.size(); ++i) {
@@ -107,111 +109,157 @@ void Search::set(std::int64_t& value, std::int64_t to) {
   value = to;
 }
 
-void Search::undo_to(std::size_t mark) {
-  for (; undo_.size() > mark; undo_.pop_back()) *undo_.back().where = undo_.back().value;
-}
-
-/// Searches the stretches of `span` that nothing left crosses one by one, small ones first.
-bool Search::solve(const Span& span) {
-  if (span.begin == span.end) return true;
+/// The stretches of `span` that nothing left crosses go before `rest` on the agenda, small ones first. Returns its
+/// begin.
+std::int32_t Search::split(const Span& span, std::int32_t parent, std::int32_t rest) {
   std::fill(reach_.begin() + span.first, reach_.begin() + span.last, 0);
   for (std::size_t i = span.begin; i < span.end; ++i) {
     const Item& item = items_[at(left_[i])];
     reach_[at(item.first)] = std::max(reach_[at(item.first)], item.last);
   }
-  std::vector<Span> stretches;
+  stretches_.clear();
   for (std::int32_t s = span.first; s < span.last; ++s) {
     if (reach_[at(s)] == 0) continue;
-    if (stretches.empty() || s >= stretches.back().last) stretches.push_back({.first = s, .last = s});
-    stretches.back().last = std::max(stretches.back().last, reach_[at(s)]);
+    if (stretches_.empty() || s >= stretches_.back().last) stretches_.push_back({.first = s, .last = s});
+    stretches_.back().last = std::max(stretches_.back().last, reach_[at(s)]);
   }
-  if (stretches.size() == 1) {
-    return branch({stretches[0].first, stretches[0].last, span.begin, span.end});
-  }
-  for (Span& stretch : stretches) {
-    stretch.begin = left_.size();
-    for (std::size_t i = span.begin; i < span.end; ++i) {
-      const std::int32_t item = left_[i];
-      if (items_[at(item)].first >= stretch.first && items_[at(item)].first < stretch.last) left_.push_back(item);
+  if (stretches_.size() == 1) {
+    stretches_[0].begin = span.begin;
+    stretches_[0].end = span.end;
+  } else {
+    for (Span& stretch : stretches_) {
+      stretch.begin = left_.size();
+      for (std::size_t i = span.begin; i < span.end; ++i) {
+        const std::int32_t item = left_[i];
+        if (items_[at(item)].first >= stretch.first && items_[at(item)].first < stretch.last) left_.push_back(item);
+      }
+      stretch.end = left_.size();
     }
-    stretch.end = left_.size();
+    std::ranges::stable_sort(stretches_, std::ranges::greater(), [](const Span& s) { return s.end - s.begin; });
   }
-  std::ranges::stable_sort(stretches, {}, [](const Span& stretch) { return stretch.end - stretch.begin; });
-  return std::ranges::all_of(stretches, [&](const Span& stretch) { return branch(stretch); });
+  for (const Span& stretch : stretches_) {
+    agenda_.push_back({.span = stretch, .parent = parent, .rest = rest});
+    rest = static_cast<std::int32_t>(agenda_.size()) - 1;
+  }
+  return rest;
 }
 
-bool Search::branch(const Span& span) {
-  if (span.end - span.begin == 1) {
-    const std::size_t item = at(left_[span.begin]);
-    packing_.offsets[item] = lowest_[item];
-    return true;
+/// Works through the agenda from `entry` on; false when it cannot be done or work has run out.
+bool Search::explore(std::int32_t entry) {
+  while (entry != kDone) {
+    const Entry now = agenda_[at(entry)];
+    if (now.span.end - now.span.begin == 1) {
+      const std::size_t item = at(left_[now.span.begin]);
+      packing_.offsets[item] = lowest_[item];
+      entry = now.rest;
+      continue;
+    }
+    if (out_of_work()) return false;
+    if (!open(now)) close_to(now.parent);
+    entry = advance();
+    if (entry == kExhausted) return false;
   }
-  if (out_of_work()) return false;
-  const std::uint64_t key = state_key(span);
+  return true;
+}
+
+/// A node for the span; false when its state is known to fail.
+bool Search::open(const Entry& entry) {
+  const std::uint64_t key = state_key(entry.span);
   if (!failed_.empty() && failed_[key % kFailedStates] == key) return false;
-  const Choice choice = choose(span);
-  std::vector<std::int32_t> items = candidates(span, choice.section);
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    const auto is_twin = [&](std::int32_t other) { return items_[at(other)] == items_[at(items[i])]; };
-    if (std::any_of(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(i), is_twin)) continue;
-    if (try_item(span, items[i])) return true;
+  Node node{.span = entry.span,
+            .parent = entry.parent,
+            .rest = entry.rest,
+            .key = key,
+            .choice = choose(entry.span),
+            .next_item = items_left_to_try_.size(),
+            .items_begin = items_left_to_try_.size(),
+            .items_end = 0,
+            .undo_mark = undo_.size(),
+            .left_mark = left_.size(),
+            .agenda_mark = agenda_.size()};
+  list_candidates(entry.span, node.choice.section);
+  node.items_end = items_left_to_try_.size();
+  nodes_.push_back(node);
+  return true;
+}
+
+/// Drops the nodes above `node`: what is beside it in time was done and need not be done otherwise.
+void Search::close_to(std::int32_t node) {
+  nodes_.resize(static_cast<std::size_t>(node + 1));
+  items_left_to_try_.resize(nodes_.empty() ? 0 : nodes_.back().items_end);
+}
+
+/// Takes the next choice of the last node that has one. Returns what is on the agenda then.
+std::int32_t Search::advance() {
+  while (!nodes_.empty()) {
+    Node& node = nodes_.back();
+    for (; undo_.size() > node.undo_mark; undo_.pop_back()) *undo_.back().where = undo_.back().value;
+    left_.resize(node.left_mark);
+    agenda_.resize(node.agenda_mark);
+    const std::int32_t here = static_cast<std::int32_t>(nodes_.size()) - 1;
+    Span child;
+    if (node.next_item < node.items_end) {
+      if (!is_twin(node) && try_item(node.span, items_left_to_try_[node.next_item], child)) {
+        ++node.next_item;
+        return split(child, here, node.rest);
+      }
+      ++node.next_item;
+    } else if (node.choice.may_stay_empty) {
+      node.choice.may_stay_empty = false;
+      const Item section{.first = node.choice.section, .last = node.choice.section + 1};
+      if (raise(node.span, {.where = section, .floor = node.choice.next_floor}, child)) {
+        return split(child, here, node.rest);
+      }
+    } else {
+      if (failed_.empty()) failed_.resize(kFailedStates);
+      failed_[node.key % kFailedStates] = node.key;
+      close_to(node.parent);
+    }
   }
-  if (choice.may_stay_empty && try_empty(span, choice)) return true;
-  if (gave_up_) return false;
-  if (failed_.empty()) failed_.resize(kFailedStates);
-  failed_[key % kFailedStates] = key;
+  return kExhausted;
+}
+
+/// Whether an equal item was tried before the next one.
+bool Search::is_twin(const Node& node) const {
+  const Item& item = items_[at(items_left_to_try_[node.next_item])];
+  for (std::size_t i = node.items_begin; i < node.next_item; ++i) {
+    if (items_[at(items_left_to_try_[i])] == item) return true;
+  }
   return false;
 }
 
-/// Places `item` on the floor.
-bool Search::try_item(const Span& span, std::int32_t item) {
+/// Places `item` on the floor; false when the rest then does not fit.
+bool Search::try_item(const Span& span, std::int32_t item, Span& child) {
   const Item& placed = items_[at(item)];
-  const std::size_t undo_mark = undo_.size();
-  const std::size_t left_mark = left_.size();
   packing_.offsets[at(item)] = lowest_[at(item)];
   for (std::int32_t s = placed.first; s < placed.last; ++s) set(left_size_[at(s)], left_size_[at(s)] - placed.size);
-  const Raise raise{.where = placed, .floor = lowest_[at(item)] + placed.size, .without = item};
-  if (descend(span, raise)) return true;
-  left_.resize(left_mark);
-  undo_to(undo_mark);
-  return false;
+  return raise(span, {.where = placed, .floor = lowest_[at(item)] + placed.size, .without = item}, child);
 }
 
-/// Lets nothing begin on the floor of the chosen section.
-bool Search::try_empty(const Span& span, const Choice& choice) {
-  const std::size_t undo_mark = undo_.size();
-  const std::size_t left_mark = left_.size();
-  const Raise raise{.where = {.first = choice.section, .last = choice.section + 1}, .floor = choice.next_floor};
-  if (descend(span, raise)) return true;
-  left_.resize(left_mark);
-  undo_to(undo_mark);
-  return false;
-}
-
-/// Raises what is left over `raise.where` and goes on below.
-bool Search::descend(const Span& span, const Raise& raise) {
-  Item dirty = raise.where;
-  const std::size_t begin = left_.size();
+/// Raises what is left over `by.where`; `child` is what is left then. False when it does not fit.
+bool Search::raise(const Span& span, const Raise& by, Span& child) {
+  Item dirty = by.where;
+  child = {.first = span.first, .last = span.last, .begin = left_.size(), .end = 0};
   raised_.clear();
   std::size_t i = span.begin;
-  for (; i < span.end && lowest_[at(left_[i])] < raise.floor; ++i) {
+  for (; i < span.end && lowest_[at(left_[i])] < by.floor; ++i) {
     const std::int32_t item = left_[i];
-    if (item == raise.without) continue;
+    if (item == by.without) continue;
     const Item& other = items_[at(item)];
-    if (!other.overlaps(raise.where)) {
+    if (!other.overlaps(by.where)) {
       left_.push_back(item);
       continue;
     }
-    set(lowest_[at(item)], raise.floor);
+    set(lowest_[at(item)], by.floor);
     raised_.push_back(item);
     dirty.first = std::min(dirty.first, other.first);
     dirty.last = std::max(dirty.last, other.last);
   }
   left_.insert(left_.end(), raised_.begin(), raised_.end());
   for (; i < span.end; ++i) left_.push_back(left_[i]);
+  child.end = left_.size();
   work_ += static_cast<std::int64_t>(span.end - span.begin);
-  const Span child{.first = span.first, .last = span.last, .begin = begin, .end = left_.size()};
-  return refresh(child, dirty) && solve(child);
+  return refresh(child, dirty);
 }
 
 /// Derives floors and tops of the dirty sections anew; false when one ends above the capacity.
@@ -306,17 +354,17 @@ std::int64_t Search::next_floor(const Span& span, const Item& valley, std::int32
 }
 
 /// What can begin on the floor of `section`, by descending priority.
-std::vector<std::int32_t> Search::candidates(const Span& span, std::int32_t section) const {
-  std::vector<std::int32_t> items;
+void Search::list_candidates(const Span& span, std::int32_t section) {
+  const std::size_t begin = items_left_to_try_.size();
   for (std::size_t i = span.begin; i < span.end && lowest_[at(left_[i])] <= floor_[at(section)]; ++i) {
     const Item& item = items_[at(left_[i])];
     const bool begins_here = lowest_[at(left_[i])] == floor_[at(section)];
-    if (begins_here && item.first <= section && section < item.last) items.push_back(left_[i]);
+    if (begins_here && item.first <= section && section < item.last) items_left_to_try_.push_back(left_[i]);
   }
-  std::ranges::sort(items, [&](std::int32_t a, std::int32_t b) {
-    return std::pair(-priority_[at(a)], a) < std::pair(-priority_[at(b)], b);
-  });
-  return items;
+  std::sort(items_left_to_try_.begin() + static_cast<std::ptrdiff_t>(begin), items_left_to_try_.end(),
+            [&](std::int32_t a, std::int32_t b) {
+              return std::pair(-priority_[at(a)], a) < std::pair(-priority_[at(b)], b);
+            });
 }
 
 /// Of the floors and of what is left; never 0.

@@ -50,6 +50,7 @@ class Search {
   [[nodiscard]] std::int64_t work() const { return work_; }
 
  private:
+  static constexpr std::int32_t kDone = -1, kExhausted = -2;  // for the begin of an agenda
   /// Sections, and the items left in them: a stretch of left_.
   struct Span {
     std::int32_t first = 0, last = 0;
@@ -72,21 +73,37 @@ class Search {
     std::int32_t without = -1;  // the item that was placed
   };
 
+  /// A span that must still be searched, the node whose choice made it, and what is on the agenda behind it.
+  struct Entry {
+    Span span;
+    std::int32_t parent = -1, rest = kDone;
+  };
+  /// A span that is being searched. When it fails, its parent's choice has.
+  struct Node {
+    Span span;
+    std::int32_t parent = -1, rest = kDone;
+    std::uint64_t key = 0;
+    Choice choice;
+    std::size_t next_item = 0, items_begin = 0, items_end = 0;  // of items_left_to_try_
+    std::size_t undo_mark = 0, left_mark = 0, agenda_mark = 0;  // as they were before its choices
+  };
   void set_priorities();
   bool out_of_work();
   void set(std::int64_t& value, std::int64_t to);
-  void undo_to(std::size_t mark);
-  bool solve(const Span& span);
-  bool branch(const Span& span);
-  bool try_item(const Span& span, std::int32_t item);
-  bool try_empty(const Span& span, const Choice& choice);
-  bool descend(const Span& span, const Raise& raise);
+  std::int32_t split(const Span& span, std::int32_t parent, std::int32_t rest);
+  bool explore(std::int32_t entry);
+  bool open(const Entry& entry);
+  void close_to(std::int32_t node);
+  std::int32_t advance();
+  [[nodiscard]] bool is_twin(const Node& node) const;
+  bool try_item(const Span& span, std::int32_t item, Span& child);
+  bool raise(const Span& span, const Raise& by, Span& child);
   bool refresh(const Span& span, const Item& dirty);
   Choice choose(const Span& span);
   [[nodiscard]] std::pair<double, double> score(std::int32_t section, double choices) const;
   void weigh_valley(const Span& span, const Item& valley, Choice& best);
   std::int64_t next_floor(const Span& span, const Item& valley, std::int32_t section);
-  [[nodiscard]] std::vector<std::int32_t> candidates(const Span& span, std::int32_t section) const;
+  void list_candidates(const Span& span, std::int32_t section);
   [[nodiscard]] std::uint64_t state_key(const Span& span) const;
 
   const std::vector<Item>& items_;
@@ -98,6 +115,10 @@ class Search {
   std::vector<std::int64_t> new_floor_, new_top_, new_ready_;  // scratch of refresh
   std::vector<std::int32_t> left_;                             // lists of items not placed, each ordered by lowest_
   std::vector<std::int32_t> raised_, reach_;                   // scratch of descend and solve
+  std::vector<Entry> agenda_;
+  std::vector<Node> nodes_;  // a stack, as those below: how deep it goes is no matter of the program's own
+  std::vector<std::int32_t> items_left_to_try_;
+  std::vector<Span> stretches_;  // scratch of split
   std::vector<Undo> undo_;
   std::vector<double> priority_, failures_;  // by item, by section
   std::vector<std::uint64_t> item_key_, section_key_, failed_;
