@@ -110,26 +110,28 @@ std::string to_json(const ProblemResult& result) {
   return json.dump();
 }
 
-/// What to do next, in one line.
-std::string advice(const ProblemResult& result, const Arguments& arguments) {
-  const Placement& placement = result.placement;
-  if (result.capacity && placement.lower_bound_bytes > *result.capacity) {
-    return fmt::format("no placement is within {}: give at least --capacity {}", format_count(*result.capacity),
+/// What to do when the capacity is not met, in one line.
+std::string advice(const Placement& placement, std::int64_t capacity) {
+  if (placement.lower_bound_bytes > capacity) {
+    return fmt::format("no placement is within {}: give at least --capacity {}", format_count(capacity),
                        placement.lower_bound_bytes);
   }
-  if (!result.fits() && placement.proven_bound_bytes > *result.capacity) {
-    return fmt::format("no placement is within {} (proven): --capacity {} is met", format_count(*result.capacity),
+  if (placement.proven_bound_bytes > capacity) {
+    return fmt::format("no placement is within {} (proven): --capacity {} is met", format_count(capacity),
                        placement.height_bytes);
   }
-  if (!result.fits()) {
-    return fmt::format(
-        "none within {} was found, nor proven that there is none: a longer --time-limit, or --capacity {}",
-        format_count(*result.capacity), placement.height_bytes);
-  }
-  if (!arguments.has("out")) return "--out solution.csv writes the offsets";
-  if (!placement.optimal && !result.capacity)
+  return fmt::format("none within {} was found, nor proven that there is none: a longer --time-limit, or --capacity {}",
+                     format_count(capacity), placement.height_bytes);
+}
+
+std::string advice(const ProblemResult& result, const Arguments& arguments) {
+  if (result.capacity && !result.fits()) return advice(result.placement, *result.capacity);
+  const auto out = arguments.text("out");
+  if (!out) return "--out solution.csv writes the offsets";
+  if (!result.placement.optimal && !result.capacity) {
     return "a longer --time-limit may find a lower one or prove this the least";
-  return fmt::format("the offsets are in {}", *arguments.text("out"));
+  }
+  return fmt::format("the offsets are in {}", *out);
 }
 
 std::string to_text(const ProblemResult& result, const Arguments& arguments) {
@@ -160,7 +162,7 @@ void refuse_problem_options(const Arguments& arguments) {
 
 int run_plan_problem(const Arguments& arguments) {
   refuse_config_options(arguments);
-  const std::string path = *arguments.text("problem");
+  const std::string path = arguments.text("problem").value_or("");
   const SolveOptions options{.capacity_bytes = read_capacity(arguments),
                              .time_limit_seconds = read_time_limit(arguments)};
   const ProblemTable table = read_table(path);

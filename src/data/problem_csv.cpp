@@ -16,9 +16,9 @@ namespace snug {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> kColumns{"id", "lower", "upper", "size"};
-enum : std::size_t { kId, kLower, kUpper, kSize };  // indices of kColumns
-constexpr std::string_view kOffset = "offset";
+constexpr std::array<std::string_view, 5> kColumns{"id", "lower", "upper", "size", "offset"};
+enum : std::size_t { kId, kLower, kUpper, kSize, kOffset };  // indices of kColumns
+constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 constexpr std::size_t kMostFindings = 20;  // a file that is something else has a fault in every line
 constexpr std::size_t kValueLimit = 40;    // of what a message cites
 
@@ -106,41 +106,40 @@ class ProblemReader {
   }
 
   bool read_header() {
-    const std::string kExample = "id,lower,upper,size";
+    const std::string example = "id,lower,upper,size";
     while (next_line() && trim(line_).empty()) {}
     if (trim(line_).empty()) {
       findings_.push_back(data_finding(
           FileUse::images, DataFault::table_header, table_.file.path + ":1:1",
-          fmt::format("{} is empty: line 1 must name the columns", brief_name(table_.file.path)), kExample));
+          fmt::format("{} is empty: line 1 must name the columns", brief_name(table_.file.path)), example));
       return false;
     }
     const std::optional<Fields> fields = split(line_);
     if (!fields) {
-      fault(DataFault::table_header, line_, "a double quote is not closed in the header", kExample);
+      fault(DataFault::table_header, line_, "a double quote is not closed in the header", example);
       return false;
     }
     table_.header = line_;
     width_ = fields->size();
     for (std::size_t i = 0; i < width_; ++i) take_column((*fields)[i], i);
-    for (std::size_t c = 0; c < kColumns.size(); ++c) {
-      if (!columns_[c]) tell_missing(kColumns[c], *fields);
+    for (std::size_t c = kId; c < kOffset; ++c) {
+      if (columns_[c] == kNone) tell_missing(kColumns[c], *fields);
     }
+    if (columns_[kOffset] != kNone) table_.offset_column = columns_[kOffset];
     return faults_ == 0;
   }
 
   void take_column(std::string_view field, std::size_t index) {
     const std::string_view name = value(field);
-    std::optional<std::size_t>* slot = name == kOffset ? &table_.offset_column : nullptr;
-    for (std::size_t c = 0; c < kColumns.size(); ++c) {
-      if (name == kColumns[c]) slot = &columns_[c];
-    }
-    if (slot == nullptr) return;
-    if (*slot) {
+    const auto known = std::ranges::find(kColumns, name);
+    if (known == kColumns.end()) return;
+    std::size_t& column = columns_[static_cast<std::size_t>(known - kColumns.begin())];
+    if (column != kNone) {
       fault(DataFault::table_header, field,
-            fmt::format("the header names the column {} twice, as number {} and {}", name, **slot + 1, index + 1),
+            fmt::format("the header names the column {} twice, as number {} and {}", name, column + 1, index + 1),
             fmt::format("name column {} otherwise, as in {}_2", index + 1, name));
     }
-    *slot = index;
+    column = index;
   }
 
   void tell_missing(std::string_view column, const Fields& fields) {
@@ -165,17 +164,17 @@ class ProblemReader {
           fmt::format("as many fields as in: {}", cite(table_.header)));
       return;
     }
-    take_id((*fields)[*columns_[kId]]);
+    take_id((*fields)[columns_[kId]]);
     const auto lower = number(*fields, kLower, "0");
     const auto upper = number(*fields, kUpper, "1");
     const auto size = number(*fields, kSize, "256");
     if (lower && upper && *lower >= *upper) {
-      fault(DataFault::table_number, (*fields)[*columns_[kUpper]],
+      fault(DataFault::table_number, (*fields)[columns_[kUpper]],
             fmt::format("lower is {} and upper {}: a buffer lives from lower until before upper", *lower, *upper),
             mended(*fields, kUpper, std::to_string(*lower < kMost ? *lower + 1 : kMost)));
     }
     if (size) take_size(*fields, *size);
-    if (faults_ != before) return;
+    if (faults_ != before || !lower || !upper || !size) return;
     table_.buffers.push_back({.size_bytes = *size, .life = {.first = *lower, .last = *upper}});
     table_.rows.push_back(line_);
   }
@@ -193,7 +192,7 @@ class ProblemReader {
   }
 
   void take_size(const Fields& fields, std::int64_t size) {
-    const std::string_view field = fields[*columns_[kSize]];
+    const std::string_view field = fields[columns_[kSize]];
     if (size < 0) {
       fault(DataFault::table_number, field, fmt::format("size is {}, and a buffer has at least 0 bytes", size),
             mended(fields, kSize, size == std::numeric_limits<std::int64_t>::min() ? "0" : std::to_string(-size)));
@@ -208,7 +207,7 @@ class ProblemReader {
   }
 
   std::optional<std::int64_t> number(const Fields& fields, std::size_t column, const std::string& example) {
-    const std::string_view field = fields[*columns_[column]];
+    const std::string_view field = fields[columns_[column]];
     const std::string_view text = value(field);
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -227,7 +226,7 @@ class ProblemReader {
     std::string row;
     for (std::size_t i = 0; i < fields.size(); ++i) {
       if (i > 0) row += ',';
-      row += i == *columns_[column] ? by : trim(fields[i]);
+      row += i == columns_[column] ? by : trim(fields[i]);
     }
     constexpr std::size_t kRowLimit = 120;
     return row.size() <= kRowLimit ? row : fmt::format("{} = {}", kColumns[column], by);
@@ -239,7 +238,7 @@ class ProblemReader {
   ProblemTable table_;
   std::string_view text_, line_;
   std::size_t number_ = 0;  // of the line, from 1
-  std::array<std::optional<std::size_t>, kColumns.size()> columns_;
+  std::array<std::size_t, kColumns.size()> columns_{kNone, kNone, kNone, kNone, kNone};
   std::size_t width_ = 0, faults_ = 0;
   std::unordered_map<std::string_view, std::size_t> ids_;  // and the line of each
   std::int64_t total_ = 0;

@@ -185,7 +185,8 @@ bool Search::open(const Entry& entry) {
 
 /// Drops the nodes above `node`: what is beside it in time was done and need not be done otherwise.
 void Search::close_to(std::int32_t node) {
-  nodes_.resize(static_cast<std::size_t>(node + 1));
+  const std::int32_t count = node + 1;
+  nodes_.resize(at(count));
   items_left_to_try_.resize(nodes_.empty() ? 0 : nodes_.back().items_end);
 }
 
