@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/ensure.h"
 #include "check/check.h"
 #include "cli/common.h"
 
@@ -29,7 +30,8 @@ CheckedRun check_run(const Config& config, const Arguments& arguments) {
 }
 
 RunSetup take_setup(const Config& config, CheckedRun& checked) {
-  return make_setup(config, std::move(checked.graph), std::move(*checked.splits));
+  if (!checked.splits) fail("a run without errors has its data open", __FILE__, __LINE__);
+  return make_setup(config, std::move(checked.graph), *std::move(checked.splits));
 }
 
 RunSetup setup_without_data(const Config& config, Graph graph, std::vector<Diagnostic>& findings) {

@@ -12,7 +12,7 @@ namespace {
 
 /// "denselayer{}" with the number of the turn; the number alone by default.
 std::string turn_name(const LayerNames& names, std::int64_t turn) {
-  const std::string number = std::to_string(names.first + turn);
+  std::string number = std::to_string(names.first + turn);
   if (!names.turn) return number;
   std::string name = *names.turn;
   const std::size_t braces = name.find("{}");
@@ -35,8 +35,9 @@ GraphBuilder::Result GraphBuilder::expand(const Written& layer, const BlockLayer
   }
   Result last = input;
   for (std::int64_t turn = 0; turn < block.repeat && last; ++turn) {
+    const NodeId before = *last;
     last = expand_list(
-        block.layers, *last,
+        block.layers, before,
         {.prefix = join_path(layer.path, turn_name(layer.config.names, turn)), .turn = turn, .turns = block.repeat});
   }
   return last;

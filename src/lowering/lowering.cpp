@@ -317,6 +317,7 @@ class Lowering {
       const Node& node = graph_.nodes[n];
       if (!needs_gradient_[n] || !gradient[n].valid()) continue;
       std::vector<bool> needed;
+      needed.reserve(node.inputs.size());
       for (const NodeId input : node.inputs) needed.push_back(needs_gradient_[input.index()]);
       const std::vector<TensorId> dx = op_definition(node.op).backward(
           context(NodeId{static_cast<std::int64_t>(n)}, first, samples, accumulate), forward[n], gradient[n], needed);
@@ -462,6 +463,10 @@ Program lower(const Graph& graph, const LoweringOptions& options) {
   }
   choose_saved(program);
   ensure_sound(program, "choosing what is saved");
+  if (options.training && !options.recomputed.empty()) {
+    recompute(program, options.recomputed);
+    ensure_sound(program, "recomputing");
+  }
   if (!options.in_place) return program;
   alias_in_place(program);
   ensure_sound(program, "aliasing in place");

@@ -106,8 +106,8 @@ DeviceMemory without_data(const DeviceMemory& device, const Splits& splits) {
   return steady(device, device.driver_bytes - std::min(mapped, resident_file_bytes()));
 }
 
-bool may_alias_in_place(const MemoryConfig& memory) {
-  return memory.strategy_auto || std::ranges::find(memory.strategy, "inplace") != memory.strategy.end();
+bool may(const MemoryConfig& memory, std::string_view strategy) {
+  return memory.strategy_auto || std::ranges::find(memory.strategy, strategy) != memory.strategy.end();
 }
 
 }  // namespace
@@ -116,7 +116,7 @@ LoweringOptions lowering_options(const Config& config, const RunSetup& setup, st
   LoweringOptions options{.dtype = activation_dtype(config.train.precision),
                           .image_divisor = setup.scaling.divisor,
                           .train = config.train,
-                          .in_place = may_alias_in_place(config.memory)};
+                          .in_place = may(config.memory, "inplace")};
   if (setup.splits.train != nullptr) options.image_dtype = setup.splits.train->info().dtype;
   if (!config.train.freeze.empty())
     options.frozen = frozen_nodes(setup.graph, config.train.freeze, config.where("train.freeze"), findings);
@@ -245,6 +245,7 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
               const PlanRunOptions& options) {
   const auto samples = [](const auto& split) { return split == nullptr ? std::int64_t{0} : split->info().samples; };
   PlanRequest request{.lowering = setup.lowering,
+                      .strategies = {.recompute = may(config.memory, "recompute")},
                       .batch = config.train.batch,
                       .train_samples = samples(setup.splits.train),
                       .val_samples = samples(setup.splits.val),
