@@ -13,6 +13,7 @@
 #include "cli/common.h"
 #include "cli/holders.h"
 #include "cli/plan_files.h"
+#include "cli/plan_problem.h"
 #include "data/findings.h"
 #include "report/reports.h"
 #include "train/event_json.h"
@@ -88,6 +89,8 @@ std::vector<BatchPoint> plan_batches(const Config& config, const RunSetup& setup
 }
 
 int run(const Arguments& arguments) {
+  if (arguments.has("problem")) return run_plan_problem(arguments);
+  refuse_problem_options(arguments);
   PlanFiles files(arguments);
   std::vector<Diagnostic> device;
   collect(device, [&] { require_cpu(arguments, DeviceUse::plan); });
@@ -137,6 +140,7 @@ Command plan_command() {
           .example = "snug plan configs/quickstart.toml --batch 256",
           .least_arguments = 1,
           .most_arguments = 1,
+          .instead = "problem",
           .options = {{"batch", "N", "a number, auto or max, instead of the config's train.batch"},
                       {"budget", "SIZE", "20GiB or 90% of the free memory, for the total; host memory is beside it"},
                       {"arena-budget", "SIZE", "16GiB, for weights, activations and input alone"},
@@ -145,7 +149,11 @@ Command plan_command() {
                       kSetOption,
                       kDataRootOption,
                       kDeviceOption,
-                      kThreadsOption},
+                      kThreadsOption,
+                      kProblemOptions[0],
+                      kProblemOptions[1],
+                      kProblemOptions[2],
+                      kProblemOptions[3]},
           .run = run};
 }
 

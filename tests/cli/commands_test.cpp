@@ -98,7 +98,7 @@ layers = [ { flatten = true }, { dense = 10 } ]
       {"check @c.toml --set train.optimizer.lr=-1", 2, 'T'},
       {"plan @c.toml --batch 0", 2, 'C'},
       {"plan @c.toml --batch many", 2, 'C'},
-      {"plan --problem a.csv", 2, 'C'},
+      {"plan --problem a.csv", 3, 'D'},
       {"plan @c.toml --report none/out.html", 2, 'C'},
       {"check @c.toml --full", 2, 'C'},
       {"summary @c.toml --device cuda", 5, 'G'},
