@@ -11,6 +11,7 @@
 #include "cli/checked.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/target.h"
 #include "data/findings.h"
 #include "report/reports.h"
 #include "train/event_json.h"
@@ -68,7 +69,8 @@ RunSetup setup_for_plan(const Config& config, CheckedRun& checked) {
 
 int run(const Arguments& arguments) {
   std::vector<Diagnostic> device;
-  collect(device, [&] { require_cpu(arguments, DeviceUse::plan); });
+  Target target;
+  collect(device, [&] { target = plan_target(arguments); });
   std::optional<Config> read;
   collect(device, [&] { read = read_config(arguments.positional()[0], arguments, true); });
   if (!read) throw Error(device);
@@ -78,7 +80,7 @@ int run(const Arguments& arguments) {
   const auto arena_budget = parse_arena_budget(arguments);
   const int threads = thread_count(arguments);
 
-  CheckedRun checked = check_run(config, arguments);
+  CheckedRun checked = check_run(config, arguments, target.processor);
   if (only_data_missing(checked)) {
     std::erase_if(checked.findings, [](const Diagnostic& finding) { return finding.severity == Severity::error; });
     checked.findings.push_back({.code = "D901",
@@ -90,11 +92,11 @@ int run(const Arguments& arguments) {
   checked.findings.insert(checked.findings.end(), device.begin(), device.end());
   if (has_errors(checked.findings)) throw Error(checked.findings);
   const RunSetup setup = setup_for_plan(config, checked);
-  const auto make_backend = [&] { return make_cpu_backend({.threads = threads}); };
+  const TargetPlanning planning = planning_for(target, config, threads);
   // What would fit is the question, whatever the data: the number of samples does not bound the batch.
-  const Plan plan =
-      plan_run(config, setup, cpu_memory(), *make_backend(),
-               {.arena_budget_bytes = arena_budget, .batch_limit = kBatchLimit, .trial_backend = make_backend});
+  const Plan plan = plan_run(
+      config, setup, planning.memory, *planning.make_backend(),
+      {.arena_budget_bytes = arena_budget, .batch_limit = kBatchLimit, .trial_backend = planning.make_backend});
   print_result(arguments, plan_json(plan.report), to_text(plan.report, config.name));
   show_asides(arguments, checked.findings);
   return plan.report.fits ? 0 : 4;

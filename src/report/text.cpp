@@ -53,6 +53,15 @@ std::string breakdown_table(const PlanReport& plan) {
   return table.text();
 }
 
+/// Of a GPU that is planned for: what its numbers rest on.
+std::string device_text(const PlanReport& plan) {
+  if (plan.engines.empty()) return "";
+  std::string text;
+  if (!plan.estimated.empty()) text = fmt::format("estimated for this device: {}\n", fmt::join(plan.estimated, ", "));
+  if (plan.engines == "bound") return text + "scratch of convolutions is bounded: no cuDNN here to ask\n";
+  return text + fmt::format("scratch of convolutions as {} has it for this device\n", plan.engines);
+}
+
 std::string peak_text(const PlanReport& plan) {
   const PlanPeak& peak = plan.peak;
   std::string text = fmt::format("peak: step {}, {}{}: {} alive, in an arena of {}\n", peak.step, peak.phase,
@@ -132,7 +141,7 @@ std::string to_text(const PlanReport& plan, std::string_view name) {
   text += fmt::format("\n{} of a budget of {} ({} in the device); the largest batch that fits is {}\n\n",
                       format_bytes(plan.total_bytes), format_bytes(plan.budget_bytes), format_bytes(plan.device_bytes),
                       format_count(plan.max_batch));
-  text += breakdown_table(plan) + "\n" + peak_text(plan) + "\n";
+  text += breakdown_table(plan) + "\n" + device_text(plan) + peak_text(plan) + "\n";
   text += fmt::format("host memory {}, a checkpoint {}", format_bytes(plan.host_bytes),
                       format_bytes(plan.checkpoint_bytes));
   if (!plan.strategy.empty()) text += fmt::format(", strategy {}", fmt::join(plan.strategy, ", "));
