@@ -305,6 +305,12 @@ std::string pasteable(const Config& config, const std::string& change) {
   return fmt::format("{}   # in [{}]", change.substr(dot + 1), change.substr(0, dot));
 }
 
+/// " of layer1.0.conv1": where the most scratch is taken.
+std::string hungriest_layer(const PlanReport& report) {
+  const auto layer = std::ranges::max_element(report.layers, {}, &PlanLayer::workspace_bytes);
+  return layer == report.layers.end() || layer->workspace_bytes == 0 ? "" : " of " + layer->name;
+}
+
 Diagnostic does_not_fit(const Config& config, const PlanReport& report) {
   const std::string fix = report.remedies.empty()
                               ? "not even a batch of 1 fits: a smaller model.input, or a device with more memory"
@@ -312,8 +318,9 @@ Diagnostic does_not_fit(const Config& config, const PlanReport& report) {
   if (config.memory.workspace_bytes && report.workspace_bytes > *config.memory.workspace_bytes) {
     return {.code = "M612",
             .where = to_string(config.where("memory.workspace")),
-            .what = fmt::format("a step of batch {} takes {} of scratch, memory.workspace is {}", report.batch,
-                                format_bytes(report.workspace_bytes), format_bytes(*config.memory.workspace_bytes)),
+            .what = fmt::format("a step{} at batch {} takes {} of scratch, memory.workspace is {}",
+                                hungriest_layer(report), report.batch, format_bytes(report.workspace_bytes),
+                                format_bytes(*config.memory.workspace_bytes)),
             .fix = fix};
   }
   const bool own_budget = config.memory.budget.bytes.has_value() && config.positions.contains("memory.budget");

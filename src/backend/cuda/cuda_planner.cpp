@@ -84,8 +84,9 @@ class CudaPlanner final : public Backend {
 
 std::int64_t default_workspace_limit(std::int64_t device_bytes) {
   constexpr std::int64_t kLeast = 128 << 20;
-  constexpr std::int64_t kShare = 64;  // 1.2 GiB of 80 GB
-  return std::max(kLeast, device_bytes / kShare);
+  constexpr std::int64_t kMost = 512 << 20;  // ResNet-50's first layer takes 206 MB at batch 256
+  constexpr std::int64_t kShare = 64;
+  return std::clamp(device_bytes / kShare, kLeast, kMost);
 }
 
 std::unique_ptr<Backend> make_cuda_planner(std::shared_ptr<EngineSource> source, const CudaPlannerOptions& options) {

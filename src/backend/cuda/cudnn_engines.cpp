@@ -82,13 +82,13 @@ OperationNames names_of(ConvolutionKind kind) {
 
 /// "62{2=9,24=6}": the engine's number and the settings that differ from nothing.
 std::string name_of(const Library& library, const Object& configuration, std::int64_t index) {
+  constexpr std::size_t kMostKnobs = 24;  // more than any engine has; the library does not say how many there are
   std::vector<Object> choices;
-  const std::size_t count = configuration.count(ATTR_ENGINECFG_KNOB_CHOICES);
-  for (std::size_t i = 0; i < count; ++i) choices.emplace_back(library, BACKEND_KNOB_CHOICE);
+  for (std::size_t i = 0; i < kMostKnobs; ++i) choices.emplace_back(library, BACKEND_KNOB_CHOICE);
   const std::size_t got = configuration.get(ATTR_ENGINECFG_KNOB_CHOICES, choices);
   std::string settings;
   for (std::size_t i = 0; i < got; ++i) {
-    const auto knob = choices[i].notes(ATTR_KNOB_CHOICE_KNOB_TYPE, TYPE_KNOB_TYPE);
+    const auto knob = choices[i].enums(ATTR_KNOB_CHOICE_KNOB_TYPE, TYPE_KNOB_TYPE, 1);
     const auto value = choices[i].integer(ATTR_KNOB_CHOICE_KNOB_VALUE);
     if (knob.size() != 1 || !value) continue;
     settings += fmt::format("{}{}={}", settings.empty() ? "" : ",", knob[0], *value);
@@ -107,19 +107,24 @@ bool may_compute(const Convolution& c, const std::vector<int>& notes) {
          !holds(notes, NUMERICAL_NOTE_WINOGRAD) && !holds(notes, NUMERICAL_NOTE_FFT);
 }
 
-/// Engines by the number from which on they use clusters: those of sm_90 and later were added behind the older ones.
-constexpr std::int64_t kFirstClusterEngine = 57;
+/// Scratch that every plan can spare.
+constexpr std::int64_t kLittle = 1 << 20;
+
+/// The number from which on engines may use clusters: those of sm_90 and later stand behind the older ones. Seen to: 62
+/// (forward), 65 (weights), 67 (data) in 16 bits; their kin in tf32 are 67, 68, 71 and 76.
+constexpr std::int64_t kFirstClusterEngine = 62;
 
 std::optional<Listed> look_at(const Library& library, const Object& configuration, const Convolution& c,
                               const DeviceSheet& sheet) {
+  constexpr std::int64_t kMostNotes = 16;  // more than there are kinds of them
   std::vector<Object> engine;
   engine.emplace_back(library, BACKEND_ENGINE);
   if (configuration.get(ATTR_ENGINECFG_ENGINE, engine) != 1) return std::nullopt;
   const auto index = engine[0].integer(ATTR_ENGINE_GLOBAL_INDEX);
   const auto workspace = configuration.integer(ATTR_ENGINECFG_WORKSPACE_SIZE);
-  const std::vector<int> notes = engine[0].notes(ATTR_ENGINE_NUMERICAL_NOTE, TYPE_NUMERICAL_NOTE);
+  const std::vector<int> notes = engine[0].enums(ATTR_ENGINE_NUMERICAL_NOTE, TYPE_NUMERICAL_NOTE, kMostNotes);
   if (!index || !workspace || *workspace < 0 || !may_compute(c, notes)) return std::nullopt;
-  const std::vector<int> behaviour = engine[0].notes(ATTR_ENGINE_BEHAVIOR_NOTE, TYPE_BEHAVIOR_NOTE);
+  const std::vector<int> behaviour = engine[0].enums(ATTR_ENGINE_BEHAVIOR_NOTE, TYPE_BEHAVIOR_NOTE, kMostNotes);
   Listed listed{.index = *index,
                 .workspace_bytes = *workspace,
                 .tensor_core = holds(notes, NUMERICAL_NOTE_TENSOR_CORE),
@@ -167,11 +172,15 @@ std::vector<Engine> EngineQuery::engines(const Convolution& c) const {
   graph.set(ATTR_OPERATIONGRAPH_OPS, operation);
   if (!graph.finalize()) return {};
 
-  for (const HeuristicMode mode : {HEUR_MODE_A, HEUR_MODE_FALLBACK}) {
-    std::vector<Engine> found = ranked(c, graph, mode);
-    if (!found.empty()) return found;
+  // Where all that is ranked asks for much, the engines that always work are behind it, with little or none.
+  std::vector<Engine> engines = ranked(c, graph, HEUR_MODE_A);
+  if (!engines.empty() && engines.back().workspace_bytes <= kLittle) return engines;
+  for (Engine& engine : ranked(c, graph, HEUR_MODE_FALLBACK)) {
+    if (engines.empty() || engine.workspace_bytes < engines.back().workspace_bytes) {
+      engines.push_back(std::move(engine));
+    }
   }
-  return {};
+  return engines;
 }
 
 std::vector<Engine> EngineQuery::ranked(const Convolution& c, const Object& graph, HeuristicMode mode) const {

@@ -130,20 +130,19 @@ void Object::set(Attribute name, Type type, std::int64_t count, const void* valu
 
 bool Object::finalize() { return ok_ && library_.finalize(handle_) == 0; }
 
-std::optional<std::int64_t> Object::integer(Attribute name, Type type) const {
+std::optional<std::int64_t> Object::integer(Attribute name) const {
   std::int64_t value = 0;
   std::int64_t count = 0;
-  if (library_.get_attribute(handle_, name, type, 1, &count, &value) != 0 || count != 1) return std::nullopt;
+  if (library_.get_attribute(handle_, name, TYPE_INT64, 1, &count, &value) != 0 || count != 1) return std::nullopt;
   return value;
 }
 
-std::vector<int> Object::notes(Attribute name, Type type) const {
-  constexpr std::int64_t kMost = 16;  // more than there are
-  std::vector<int> notes(kMost);
+std::vector<int> Object::enums(Attribute name, Type type, std::int64_t most) const {
+  std::vector<int> values(static_cast<std::size_t>(most));
   std::int64_t count = 0;
-  if (library_.get_attribute(handle_, name, type, kMost, &count, notes.data()) != 0) count = 0;
-  notes.resize(static_cast<std::size_t>(std::clamp<std::int64_t>(count, 0, kMost)));
-  return notes;
+  if (library_.get_attribute(handle_, name, type, most, &count, values.data()) != 0) count = 0;
+  values.resize(static_cast<std::size_t>(std::clamp<std::int64_t>(count, 0, most)));
+  return values;
 }
 
 std::size_t Object::get(Attribute name, std::span<Object> objects) const {

@@ -75,8 +75,9 @@ class Object {
   }
   [[nodiscard]] bool finalize();
 
-  [[nodiscard]] std::optional<std::int64_t> integer(Attribute name, Type type = TYPE_INT64) const;
-  [[nodiscard]] std::vector<int> notes(Attribute name, Type type) const;
+  [[nodiscard]] std::optional<std::int64_t> integer(Attribute name) const;
+  /// At most `most` values of an enumeration.
+  [[nodiscard]] std::vector<int> enums(Attribute name, Type type, std::int64_t most) const;
   /// Fills in `objects`, which the caller has made; returns how many came.
   [[nodiscard]] std::size_t get(Attribute name, std::span<Object> objects) const;
   [[nodiscard]] std::size_t count(Attribute name) const;
