@@ -78,7 +78,7 @@ void check_range(const Config& config, const Ending& ending, const Classes& labe
     return;
   }
   if (are_classes(labels, ending.outputs)) {
-    findings.push_back(*outputs_finding(config, ending, most + 1));
+    if (auto found = outputs_finding(config, ending, most + 1)) findings.push_back(*std::move(found));
     return;
   }
   findings.push_back(finding_at(

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ops/op.h"
+#include "planner/cost_model.h"
 
 namespace snug {
 
@@ -26,12 +27,6 @@ TensorId conv_weights(const Step& step) { return step.operands[step.op == Op::co
 
 }  // namespace
 
-double limit_seconds(const Program& program, const Step& step, const Ceiling& ceiling) {
-  const Cost cost = step_cost(program, step);
-  return std::max(static_cast<double>(cost.flops) / ceiling.flops_per_second,
-                  static_cast<double>(cost.bytes) / ceiling.bytes_per_second);
-}
-
 std::string step_kind(const Program& program, const Step& step) {
   std::string name(to_string(step.op));
   const auto* conv = std::get_if<ConvAttributes>(&step.attributes);
@@ -43,13 +38,13 @@ std::string step_kind(const Program& program, const Step& step) {
 }
 
 void add_costs(BenchReport& report, const Program& program, const std::vector<double>& seconds,
-               const Ceiling& ceiling) {
+               const DeviceRates& ceiling) {
   for (const std::string& path : program.layers) report.layers.push_back({.name = path});
   BenchCost total;
   for (std::size_t i = 0; i < program.steps.size(); ++i) {
     const Step& step = program.steps[i];
     const Cost cost = step_cost(program, step);
-    const double limit = limit_seconds(program, step, ceiling);
+    const double limit = step_seconds(program, step, ceiling);
     const double ms = seconds[i] * 1e3;
     add_step(total, cost, limit);
     BenchKind& kind = kind_of(report.kinds, step_kind(program, step));

@@ -10,15 +10,12 @@
 
 namespace snug {
 
-/// Seconds in which the device could do the step at best: its FLOP at the rate of a matrix product or its bytes at that
-/// of a copy, whichever takes longer.
-[[nodiscard]] double limit_seconds(const Program& program, const Step& step, const Ceiling& ceiling);
-
 /// What a step counts as: its op; for convolutions also the window, as "conv_forward 3x3", "… depthwise 3x3",
 /// "… grouped 3x3".
 [[nodiscard]] std::string step_kind(const Program& program, const Step& step);
 
 /// Fills in layers, kinds, limits and shares of a report that has its times. `seconds`: of every step, by StepId.
-void add_costs(BenchReport& report, const Program& program, const std::vector<double>& seconds, const Ceiling& ceiling);
+void add_costs(BenchReport& report, const Program& program, const std::vector<double>& seconds,
+               const DeviceRates& ceiling);
 
 }  // namespace snug

@@ -51,6 +51,7 @@ double quantile(const std::vector<double>& sorted, double share) {
 /// Median seconds of every step of the program.
 std::vector<double> step_medians(BenchNetwork& network, std::int64_t rounds) {
   std::vector<std::vector<double>> runs;
+  runs.reserve(static_cast<std::size_t>(rounds));
   for (std::int64_t round = 0; round < rounds; ++round) runs.push_back(network.step_timed());
   std::vector<double> medians;
   for (std::size_t step = 0; step < runs.front().size(); ++step) {

@@ -59,7 +59,7 @@ double best_rate(const Program& program, Backend& backend, std::int64_t Cost::*a
 
 }  // namespace
 
-Ceiling measure_ceiling(Backend& backend, DType dtype) {
+DeviceRates measure_ceiling(Backend& backend, DType dtype) {
   const Shape square{kProductSide, kProductSide};
   const Shape image{kConvBatch, kConvSide, kConvSide, kConvChannels};
   const Window window{.kernel = {3, 3}, .pad_begin = {1, 1}, .pad_end = {1, 1}};

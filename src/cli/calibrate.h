@@ -2,13 +2,11 @@
 #pragma once
 
 #include "backend/backend.h"
+#include "planner/planner.h"
 
 namespace snug {
 
-struct Ceiling {
-  double flops_per_second = 0;  ///< a square matrix product or a wide 3×3 convolution, the faster
-  double bytes_per_second = 0;  ///< a copy, read and written bytes counted
-};
-[[nodiscard]] Ceiling measure_ceiling(Backend& backend, DType dtype);
+/// FLOP/s of a square matrix product or a wide 3×3 convolution, the faster; bytes/s of a copy.
+[[nodiscard]] DeviceRates measure_ceiling(Backend& backend, DType dtype);
 
 }  // namespace snug

@@ -51,7 +51,7 @@ const std::vector<Command>& commands() {
 }
 
 FoundCommand find_command(std::span<const std::string> words) {
-  const std::string one = words[0];
+  const std::string& one = words[0];
   const std::string two = words.size() > 1 && !words[1].starts_with("-") ? one + " " + words[1] : one;
   for (const Command& command : commands()) {
     if (command.name == one) return {&command, 1};

@@ -17,7 +17,7 @@ namespace {
 
 std::string read_split(const Arguments& arguments) {
   static const std::vector<std::string> kSplits{"train", "val", "test"};
-  const std::string split = arguments.text("split").value_or("val");
+  std::string split = arguments.text("split").value_or("val");
   if (std::ranges::find(kSplits, split) != kSplits.end()) return split;
   const auto near = nearest(split, kSplits);
   throw Error({.code = "C912",

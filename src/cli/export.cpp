@@ -48,7 +48,7 @@ std::filesystem::path read_out(const Arguments& arguments) {
                  .fix = "--out weights.safetensors"});
   }
   std::error_code ignored;
-  const std::filesystem::path path = *out;
+  std::filesystem::path path = *out;
   if (std::filesystem::exists(std::filesystem::symlink_status(path, ignored))) {
     throw Error({.code = "C934",
                  .where = fmt::format("--out {}", *out),

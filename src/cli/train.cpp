@@ -63,7 +63,7 @@ int run(const Arguments& arguments) {
     collect(checked.findings, [&] { (void)choose_run_folder(options.out, options.resume, config->name); });
   });
   checked.findings.insert(checked.findings.end(), device.begin(), device.end());
-  if (has_errors(checked.findings)) throw Error(checked.findings);
+  if (!config || has_errors(checked.findings)) throw Error(checked.findings);
 
   const StopSignals signals;
   const auto reporter = make_reporter(arguments, *config);

@@ -67,6 +67,7 @@ std::vector<Diagnostic> Findings::take() {
   std::ranges::stable_sort(
       entries_, {}, [](const Entry& entry) { return std::tuple(entry.source, entry.where.line, entry.where.column); });
   std::vector<Diagnostic> out;
+  out.reserve(entries_.size());
   for (Entry& entry : entries_) out.push_back(std::move(entry.finding));
   entries_.clear();
   errors_ = 0;

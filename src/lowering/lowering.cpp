@@ -462,6 +462,10 @@ Program lower(const Graph& graph, const LoweringOptions& options) {
   }
   choose_saved(program);
   ensure_sound(program, "choosing what is saved");
+  if (options.training && !options.recomputed.empty()) {
+    recompute(program, options.recomputed);
+    ensure_sound(program, "recomputing");
+  }
   if (!options.in_place) return program;
   alias_in_place(program);
   ensure_sound(program, "aliasing in place");

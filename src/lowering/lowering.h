@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "lowering/recompute.h"
 #include "program/program.h"
 
 namespace snug {
@@ -23,6 +24,7 @@ struct LoweringOptions {
   TrainConfig train;              ///< loss, optimizer, clipping, EMA, freezing of statistics, seed, …
   bool fuse = true;               ///< a norm takes the sum and the activation behind it into its own sweeps
   bool in_place = true;           ///< steps may write over operands that die with them
+  Dropped recomputed;             ///< activations that backward makes again; of training programs
 };
 
 /// Names of the tensors that host and program exchange (arena `input`).

@@ -29,6 +29,7 @@ std::int64_t step_flops(const Program& program, const Step& step) {
     case Op::dense_backward_weights: return conv_flops(program, tensor(1), tensor(2));
     case Op::normalize_input:
     case Op::batchnorm_forward:
+    case Op::batchnorm_apply:
     case Op::batchnorm_inference:
     case Op::batchnorm_backward:
     case Op::batchnorm_inference_backward:
@@ -67,15 +68,27 @@ std::int64_t step_flops(const Program& program, const Step& step) {
   return 0;
 }
 
+/// How often the step sweeps over an operand: statistics of a batch, and sums of its gradient, must be complete before
+/// they are used.
+int sweeps(const Step& step, std::size_t operand) {
+  const bool two_passes = step.op == Op::batchnorm_forward || step.op == Op::batchnorm_backward;
+  if (!two_passes) return 1;
+  const bool residual = std::get<BatchNormAttributes>(step.attributes).residual;
+  const bool is_saved = step.op == Op::batchnorm_backward && operand + 1 + step.has_workspace == step.operands.size();
+  // With a residual the first backward pass leaves the gradient of the sum, which the second one reads.
+  const bool is_main = operand == (step.op == Op::batchnorm_backward && residual ? 9 : 0);
+  return is_main || is_saved ? 2 : 1;
+}
+
 }  // namespace
 
 Cost step_cost(const Program& program, const Step& step) {
   Cost cost{.flops = step_flops(program, step), .bytes = 0};
-  for (const Operand& operand : step.operands) {
-    const TensorInfo& tensor = program[operand.tensor];
+  for (std::size_t i = 0; i < step.operands.size(); ++i) {
+    const TensorInfo& tensor = program[step.operands[i].tensor];
     if (tensor.role == Role::workspace) continue;
-    const std::int64_t bytes = tensor.shape.elements() * size_bytes(tensor.dtype);
-    cost.bytes += operand.access == Access::inout ? 2 * bytes : bytes;
+    const std::int64_t bytes = tensor.shape.elements() * size_bytes(tensor.dtype) * sweeps(step, i);
+    cost.bytes += step.operands[i].access == Access::inout ? 2 * bytes : bytes;
   }
   return cost;
 }

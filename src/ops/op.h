@@ -68,7 +68,8 @@ struct OpDefinition {
 /// The definition of every node op but `input`.
 [[nodiscard]] const OpDefinition& op_definition(NodeOp op);
 
-/// FLOP (2 × multiply-add) and bytes moved to and from memory by one step, every operand once.
+/// FLOP (2 × multiply-add) and bytes moved to and from memory by one step: every operand once, what the two passes of a
+/// norm with batch statistics both read twice.
 struct Cost {
   std::int64_t flops = 0;
   std::int64_t bytes = 0;

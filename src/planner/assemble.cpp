@@ -124,12 +124,4 @@ Plan assemble(std::vector<Program> programs, Backend& backend) {
   return plan;
 }
 
-std::int64_t arena_lower_bound(std::span<const Program* const> programs) {
-  std::int64_t transient = 0;
-  for (const Program* program : programs) {
-    transient = std::max(transient, live_peak(transient_buffers(*program)).bytes);
-  }
-  return share_by_name(programs, Arena::persistent).bytes + share_by_name(programs, Arena::input).bytes + transient;
-}
-
 }  // namespace snug

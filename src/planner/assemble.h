@@ -32,7 +32,4 @@ struct SharedArena {
 /// Places everything; every placement has passed the independent validator. The report is left empty.
 [[nodiscard]] Plan assemble(std::vector<Program> programs, Backend& backend);
 
-/// A lower bound of persistent + transient + input bytes that needs no prepared step.
-[[nodiscard]] std::int64_t arena_lower_bound(std::span<const Program* const> programs);
-
 }  // namespace snug

@@ -5,7 +5,9 @@
 
 #include "base/ensure.h"
 #include "planner/assemble.h"
+#include "planner/cost_model.h"
 #include "planner/plan_report.h"
+#include "planner/recompute_search.h"
 
 namespace snug {
 namespace {
@@ -16,7 +18,7 @@ struct ProgramSet {
   int train = -1, train_last = -1, eval = -1, eval_last = -1;
 };
 
-ProgramSet programs_of(const PlanRequest& request, const Candidate& candidate) {
+ProgramSet programs_of(const PlanRequest& request, const Candidate& candidate, const Rewrites& rewrites) {
   ProgramSet set;
   const auto add = [&](bool training, std::int64_t batch, std::int64_t parts) {
     LoweringOptions options = request.lowering;
@@ -25,6 +27,7 @@ ProgramSet programs_of(const PlanRequest& request, const Candidate& candidate) {
     options.use_average = !training && request.lowering.train.ema > 0;
     options.batch = batch;
     options.parts = std::min(parts, batch);
+    if (training) options.recomputed = rewrites.recomputed;
     set.options.push_back(std::move(options));
     return static_cast<int>(set.options.size()) - 1;
   };
@@ -46,6 +49,15 @@ std::int64_t largest_workspace(const Plan& plan) {
   }
   return largest;
 }
+
+std::vector<std::int64_t> workspaces(const PlannedProgram& planned) {
+  std::vector<std::int64_t> bytes;
+  bytes.reserve(planned.steps.size());
+  for (const PreparedStep& step : planned.steps) bytes.push_back(step.workspace_bytes);
+  return bytes;
+}
+
+constexpr std::int64_t kLadderBatch = 16;
 
 void describe_graph(const Graph& graph, std::int64_t batch, std::vector<PlanLayer>& rows) {
   ensure(rows.size() == graph.layers.size(), "a program has the layers of its graph");
@@ -95,8 +107,8 @@ Limits Candidates::limits(const Candidate& candidate) const {
   return limits_of(request_, device_, host_bytes(candidate));
 }
 
-Plan Candidates::assemble_all(const Candidate& candidate, Backend& backend) const {
-  const ProgramSet set = programs_of(request_, candidate);
+Plan Candidates::assemble_all(const Candidate& candidate, const Rewrites& rewrites, Backend& backend) const {
+  const ProgramSet set = programs_of(request_, candidate, rewrites);
   std::vector<Program> programs;
   programs.reserve(set.options.size());
   for (const LoweringOptions& options : set.options) programs.push_back(lower(graph_, options));
@@ -108,14 +120,95 @@ Plan Candidates::assemble_all(const Candidate& candidate, Backend& backend) cons
   return plan;
 }
 
+Program Candidates::open_program(const Candidate& candidate) const {
+  LoweringOptions options = programs_of(request_, candidate, {}).options.front();
+  options.in_place = false;
+  return lower(graph_, options);
+}
+
+const std::vector<Dropped>& Candidates::ladder(Backend& backend) {
+  if (!ladder_) {
+    // Bytes and times grow alike with the batch, so what is worth dropping hardly depends on it; and choices that do
+    // not depend on the candidate keep the search monotone.
+    const Candidate usual{.batch = kLadderBatch, .parts = 1};
+    const PlannedProgram prepared = prepare_steps(open_program(usual), backend);
+    DropEvaluator evaluator(open_program(usual), workspaces(prepared), device_.rates, request_.lowering.in_place);
+    ladder_.emplace();
+    for (const std::vector<char>& rung : recompute_ladder(evaluator)) ladder_->push_back(evaluator.names(rung));
+  }
+  return *ladder_;
+}
+
+std::int64_t Candidates::transient_limit(std::span<const Program* const> programs, const Limits& limits) const {
+  const std::int64_t others =
+      share_by_name(programs, Arena::persistent).bytes + share_by_name(programs, Arena::input).bytes;
+  const std::int64_t fixed = device_.driver_bytes + device_.library_bytes;
+  return std::min(limits.total_bytes - fixed, limits.arena_bytes) - others;
+}
+
+Candidates::Answer Candidates::find_recompute(const Candidate& candidate, Backend& backend) {
+  const Limits allowed = limits(candidate);
+  Program open = open_program(candidate);
+  const Program* const one[] = {&open};
+  const std::int64_t limit = transient_limit(one, allowed);
+  const double plain_seconds = program_seconds(open, device_.rates);
+  // Without scratch first: most of what cannot fit is refused before a step is prepared, for preparing is what costs.
+  DropEvaluator bound(open, std::vector<std::int64_t>(open.steps.size(), 0), device_.rates, request_.lowering.in_place);
+  std::vector<Dropped> possible;
+  for (const Dropped& dropped : ladder(backend)) {
+    if (bound.cost(bound.choice(dropped)).peak_bytes <= limit) possible.push_back(dropped);
+  }
+  if (possible.empty()) return {};
+  const PlannedProgram prepared = prepare_steps(open, backend);
+  DropEvaluator evaluator(open, workspaces(prepared), device_.rates, request_.lowering.in_place);
+  struct Rung {
+    double seconds = 0;
+    Dropped dropped;
+  };
+  std::vector<Rung> fitting;
+  for (const Dropped& dropped : possible) {
+    const DropCost cost = evaluator.cost(evaluator.choice(dropped));
+    if (cost.peak_bytes <= limit) fitting.push_back({cost.extra_seconds, dropped});
+  }
+  std::ranges::stable_sort(fitting, {}, &Rung::seconds);
+  constexpr std::size_t kMostTries = 6;  // holes between buffers may make the first ones a little too large
+  for (std::size_t i = 0; i < std::min(kMostTries, fitting.size()); ++i) {
+    Rewrites rewrites{.recomputed = fitting[i].dropped};
+    if (short_by(assemble_all(candidate, rewrites, backend), allowed) == 0) {
+      return {.fits = true, .rewrites = std::move(rewrites), .seconds = plain_seconds + fitting[i].seconds};
+    }
+  }
+  return {};
+}
+
+Candidates::Answer Candidates::find_answer(const Candidate& candidate, Backend& backend) {
+  const Program train = lower(graph_, programs_of(request_, candidate, {}).options.front());
+  const Program* const one[] = {&train};
+  // The tensors of the training program alone are a bound that costs no prepared step.
+  if (live_peak(transient_buffers(train)).bytes <= transient_limit(one, limits(candidate)) &&
+      short_by(assemble_all(candidate, {}, backend), limits(candidate)) == 0) {
+    return {.fits = true, .rewrites = {}, .seconds = program_seconds(train, device_.rates)};
+  }
+  return request_.strategies.recompute ? find_recompute(candidate, backend) : Answer{};
+}
+
+const Candidates::Answer& Candidates::answer(const Candidate& candidate) {
+  const auto known = answers_.find(candidate);
+  if (known != answers_.end()) return known->second;
+  const std::unique_ptr<Backend> trial = request_.trial_backend ? request_.trial_backend() : nullptr;
+  return answers_.emplace(candidate, find_answer(candidate, trial ? *trial : backend_)).first->second;
+}
+
 Plan Candidates::plan(const Candidate& candidate) {
-  Plan plan = assemble_all(candidate, backend_);
+  const Rewrites rewrites = answer(candidate).rewrites;
+  Plan plan = assemble_all(candidate, rewrites, backend_);
   const Limits allowed = limits(candidate);
   describe(plan, device_);
   plan.report.batch = candidate.batch;
   plan.report.accumulation = candidate.parts;
   plan.report.micro_batch = micro_batch(candidate);
   describe_graph(graph_, candidate.batch, plan.report.layers);
+  if (!rewrites.recomputed.empty()) plan.report.strategy.emplace_back("recompute");
   if (candidate.parts > 1) plan.report.strategy.emplace_back("microbatch");
   plan.report.budget_bytes = allowed.total_bytes;
   plan.report.host_bytes = host_bytes(candidate);
@@ -123,7 +216,17 @@ Plan Candidates::plan(const Candidate& candidate) {
   plan.report.workspace_bytes = largest_workspace(plan);
   plan.report.short_by_bytes = short_by(plan, allowed);
   plan.report.fits = plan.report.short_by_bytes == 0;
+  estimate(candidate, plan);
   return plan;
+}
+
+void Candidates::estimate(const Candidate& candidate, Plan& plan) const {
+  const Program& program = plan.programs[static_cast<std::size_t>(plan.train)].program;
+  const double seconds = program_seconds(program, device_.rates);
+  if (seconds <= 0) return;
+  const double plain = program_seconds(open_program({candidate.batch, 1}), device_.rates);
+  plan.report.estimated_images_per_second = static_cast<double>(candidate.batch) / seconds;
+  plan.report.estimated_slowdown = std::max(1.0, seconds / plain);
 }
 
 std::int64_t Candidates::short_by(const Plan& plan, const Limits& limits) const {
@@ -132,25 +235,16 @@ std::int64_t Candidates::short_by(const Plan& plan, const Limits& limits) const 
                    largest_workspace(plan) - limits.workspace_bytes});
 }
 
-/// The tensors of the training program alone are a bound that costs no prepared step.
-bool Candidates::surely_too_large(const Candidate& candidate) const {
-  const Program train = lower(graph_, programs_of(request_, candidate).options.front());
-  const Program* const one[] = {&train};
-  const std::int64_t arenas = arena_lower_bound(one);
-  const Limits allowed = limits(candidate);
-  return arenas > allowed.arena_bytes || device_.driver_bytes + device_.library_bytes + arenas > allowed.total_bytes;
+bool Candidates::fits(const Candidate& candidate) { return answer(candidate).fits; }
+
+double Candidates::throughput(const Candidate& candidate) {
+  const double seconds = answer(candidate).seconds;
+  return seconds > 0 ? static_cast<double>(candidate.batch) / seconds : 0;
 }
 
-bool Candidates::fits(const Candidate& candidate) {
-  const auto known = answers_.find(candidate);
-  if (known != answers_.end()) return known->second;
-  bool fit = false;
-  if (!surely_too_large(candidate)) {
-    const std::unique_ptr<Backend> trial = request_.trial_backend ? request_.trial_backend() : nullptr;
-    fit = short_by(assemble_all(candidate, trial ? *trial : backend_), limits(candidate)) == 0;
-  }
-  answers_.emplace(candidate, fit);
-  return fit;
+double Candidates::plain_throughput(const Candidate& candidate) const {
+  const double seconds = program_seconds(open_program(candidate), device_.rates);
+  return seconds > 0 ? static_cast<double>(candidate.batch) / seconds : 0;
 }
 
 }  // namespace snug

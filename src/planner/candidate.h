@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -27,6 +30,11 @@ struct Limits {
 };
 [[nodiscard]] Limits limits_of(const PlanRequest& request, const DeviceMemory& device, std::int64_t host_bytes);
 
+/// How a candidate's training programs differ from the plain ones.
+struct Rewrites {
+  Dropped recomputed;
+};
+
 /// Plans candidates. Every answer is exact: programs are lowered, prepared and placed.
 class Candidates {
  public:
@@ -35,20 +43,41 @@ class Candidates {
   /// Lowered, prepared, placed and described; the report's totals, breakdown, peak and layers are filled in.
   [[nodiscard]] Plan plan(const Candidate& candidate);
   [[nodiscard]] bool fits(const Candidate& candidate);
+  /// Images a second as the cost model has it, of a candidate that fits; 0 where the device's rates are not known.
+  [[nodiscard]] double throughput(const Candidate& candidate);
+  /// The same with unlimited memory, fitting or not.
+  [[nodiscard]] double plain_throughput(const Candidate& candidate) const;
   [[nodiscard]] std::int64_t host_bytes(const Candidate& candidate) const;
   [[nodiscard]] Limits limits(const Candidate& candidate) const;
 
  private:
-  [[nodiscard]] Plan assemble_all(const Candidate& candidate, Backend& backend) const;
+  struct Answer {
+    bool fits = false;
+    Rewrites rewrites;
+    double seconds = 0;  ///< of a step, as the cost model has it
+  };
+  /// How the candidate fits best, or that it does not.
+  const Answer& answer(const Candidate& candidate);
+  [[nodiscard]] Answer find_answer(const Candidate& candidate, Backend& backend);
+  /// The candidate with the least recomputing that makes it fit.
+  [[nodiscard]] Answer find_recompute(const Candidate& candidate, Backend& backend);
+  [[nodiscard]] Plan assemble_all(const Candidate& candidate, const Rewrites& rewrites, Backend& backend) const;
+  /// The training program before storages are merged, as choices of drops are evaluated on.
+  [[nodiscard]] Program open_program(const Candidate& candidate) const;
+  const std::vector<Dropped>& ladder(Backend& backend);
+  /// Fills in the cost model's figures.
+  void estimate(const Candidate& candidate, Plan& plan) const;
   /// By how much a plan misses its limits; 0 when it fits.
   [[nodiscard]] std::int64_t short_by(const Plan& plan, const Limits& limits) const;
-  [[nodiscard]] bool surely_too_large(const Candidate& candidate) const;
+  /// What the transient arena may have beside everything else that these programs take.
+  [[nodiscard]] std::int64_t transient_limit(std::span<const Program* const> programs, const Limits& limits) const;
 
   const Graph& graph_;
   const PlanRequest& request_;
   const DeviceMemory& device_;
   Backend& backend_;
-  std::map<Candidate, bool> answers_;
+  std::map<Candidate, Answer> answers_;
+  std::optional<std::vector<Dropped>> ladder_;  ///< made when first needed
 };
 
 }  // namespace snug

@@ -26,6 +26,8 @@ constexpr double kProductShare = 0.7;
 constexpr double kCopyShare = 0.85;
 // A product of matrices against the data sheet: 802 of 989 TFLOP/s on an H100, 790 on an H200.
 constexpr double kDataSheetShare = 0.8;
+// An estimate: between the starts of two small kernels in one CUDA graph.
+constexpr double kLeastSeconds = 3e-6;
 
 /// Letters and digits alone, in lower case, without the maker's names: "NVIDIA GeForce RTX 4090" is "rtx4090".
 std::string plain(std::string_view name) {
@@ -144,7 +146,9 @@ DeviceSheet sheet_of(const DeviceProfile& profile) {
 }
 
 DeviceRates rates_of(const DeviceProfile& profile, Precision precision) {
-  DeviceRates rates{.flops_per_second = 0, .bytes_per_second = kCopyShare * profile.copy.value};
+  DeviceRates rates{.flops_per_second = 0,
+                    .bytes_per_second = kCopyShare * profile.copy.value,
+                    .least_seconds = kLeastSeconds};
   if (const auto& rate = product_rate(profile, precision)) {
     const double reached = rate->source == Source::data_sheet ? kDataSheetShare : 1;
     rates.flops_per_second = kProductShare * reached * rate->value;

@@ -10,7 +10,7 @@
 namespace snug {
 namespace {
 
-constexpr std::int64_t kAutomaticBatch = 128;  // beyond it a CPU gains nothing more
+constexpr std::int64_t kAutomaticBatch = 128;  // where no rates are known; beyond it a CPU gains nothing more
 constexpr std::int64_t kMostParts = 64;        // of a batch, in remedies: more would be slow beyond use
 
 /// The largest number in [1, limit] that fits, or 0: in steps of four from 32, then by halves. What is asked depends on
@@ -98,6 +98,33 @@ std::vector<PlanRemedy> find_remedies(Candidates& candidates, const Graph& graph
   return remedies;
 }
 
+/// The batch of the fastest plan that fits; of those within 3 % of it the smallest. Batches of 2^k and 3 · 2^k are
+/// compared.
+template <class WithParts>
+std::int64_t fastest(Candidates& candidates, std::int64_t limit, const WithParts& with_parts) {
+  struct Option {
+    std::int64_t batch = 0;
+    double images_per_second = 0;
+  };
+  std::vector<Option> options;
+  double best = 0;
+  const double bound = candidates.plain_throughput(with_parts(limit));
+  for (std::int64_t batch = 1; batch <= limit; batch *= 2) {
+    if (!candidates.fits(with_parts(batch))) break;
+    const std::int64_t between = batch / 4 * 3;
+    // What is smaller than a batch that fits whole fits whole too; its time needs no prepared step.
+    if (between > 1) options.push_back({between, candidates.plain_throughput(with_parts(between))});
+    options.push_back({batch, candidates.throughput(with_parts(batch))});
+    best = std::max(best, options.back().images_per_second);
+    constexpr double kNearBound = 0.995;  // larger ones gain nothing that counts
+    if (best >= kNearBound * bound) break;
+  }
+  for (const Option& option : options) {
+    if (option.images_per_second >= 0.97 * best) return option.batch;
+  }
+  return 1;
+}
+
 /// The batch to plan: as asked, or found. 1 when nothing fits.
 Candidate choose(Candidates& candidates, const PlanRequest& request, std::int64_t limit) {
   const auto with_parts = [&](std::int64_t batch) {
@@ -108,7 +135,7 @@ Candidate choose(Candidates& candidates, const PlanRequest& request, std::int64_
     case BatchChoice::Kind::number: return with_parts(request.batch.number);
     case BatchChoice::Kind::maximum: return with_parts(std::max<std::int64_t>(1, largest(limit, fits)));
     case BatchChoice::Kind::automatic:
-      // Until a cost model can tell what is fastest: the largest that fits, up to where larger ones gain nothing.
+      if (candidates.plain_throughput({1, 1}) > 0) return with_parts(fastest(candidates, limit, with_parts));
       return with_parts(std::max<std::int64_t>(1, largest(std::min(limit, kAutomaticBatch), fits)));
   }
   return {};

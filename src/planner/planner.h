@@ -15,9 +15,11 @@
 
 namespace snug {
 
-/// What steps reach of a device; 0: not known.
+/// What a device does in a second, as plans and benchmarks count on it; 0: not known.
 struct DeviceRates {
-  double flops_per_second = 0, bytes_per_second = 0;
+  double flops_per_second = 0;  ///< of convolutions and matrix products in the run's precision
+  double bytes_per_second = 0;  ///< of a sweep: read and written bytes counted
+  double least_seconds = 0;     ///< of any step: between the starts of two small kernels
 };
 
 /// The memory that a run is planned for.
@@ -42,8 +44,14 @@ struct DeviceMemory {
 /// are.
 [[nodiscard]] DeviceMemory steady(DeviceMemory device, std::int64_t process_bytes);
 
+/// What a plan may do to fit, where it would not fit without.
+struct Strategies {
+  bool recompute = true;  ///< do steps of the forward pass again instead of keeping what they make
+};
+
 struct PlanRequest {
-  LoweringOptions lowering;  ///< batch and parts are the planner's to set
+  LoweringOptions lowering;  ///< batch, parts and what is recomputed are the planner's to set
+  Strategies strategies;
   BatchChoice batch;
   std::int64_t train_samples = 0;  ///< 0: unknown; gives the last partial batch
   std::int64_t val_samples = 0;

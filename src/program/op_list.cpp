@@ -12,6 +12,7 @@ std::string_view to_string(Op op) {
     case Op::dense_backward_data: return "dense_backward_data";
     case Op::dense_backward_weights: return "dense_backward_weights";
     case Op::batchnorm_forward: return "batchnorm_forward";
+    case Op::batchnorm_apply: return "batchnorm_apply";
     case Op::batchnorm_inference: return "batchnorm_inference";
     case Op::batchnorm_backward: return "batchnorm_backward";
     case Op::batchnorm_inference_backward: return "batchnorm_inference_backward";

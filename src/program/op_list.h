@@ -24,6 +24,8 @@ enum class Op : std::uint8_t {
   dense_backward_weights,  ///< x, dy → dw, [dbias]          (± with accumulate)
   batchnorm_forward,  ///< x, gamma, beta, running_mean ±, running_var ±, [residual] → y, mean, inverse_std (of the
                       ///< batch)                                                (BatchNormAttributes)
+  batchnorm_apply,  ///< x, gamma, beta, mean, inverse_std, [residual] → y: what batchnorm_forward made of x, again, bit
+                    ///< for bit
   batchnorm_inference,  ///< x, gamma, beta, running_mean, running_var, [residual] → y
   batchnorm_backward,  ///< dy, gamma, beta, mean, inverse_std, [y: residual] → dx, dgamma, dbeta (± with accumulate),
                        ///< [dresidual: residual], {x | y}; dresidual, or dx without, may be dy. y only where there is

@@ -111,6 +111,7 @@ std::vector<InPlace> in_place_operands(const Step& step) {
     case Op::dropout_forward:
     case Op::dropout_backward: return {{.output = 2, .input = 0}};
     case Op::add: return {{.output = 2, .input = 0}, {.output = 2, .input = 1}};
+    case Op::batchnorm_apply:
     case Op::batchnorm_inference:
       if (residual) return {{.output = 6, .input = 0}, {.output = 6, .input = 5}};
       return {{.output = 5, .input = 0}};

@@ -34,6 +34,7 @@ std::string signature(const Step& step) {
     case Op::conv_backward_weights:
     case Op::dense_backward_weights: return std::string("ii") + std::string(bias ? 2 : 1, accumulate ? 'm' : 'o');
     case Op::batchnorm_forward: return "iiimm" + residual + "ooo";
+    case Op::batchnorm_apply:
     case Op::batchnorm_inference: return "iiiii" + residual + "o";
     case Op::batchnorm_backward: return "iiiii" + residual + "o" + sums + (residual.empty() ? "" : "o");
     case Op::batchnorm_inference_backward: return "iiiio" + sums;

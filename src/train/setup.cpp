@@ -135,8 +135,8 @@ void limit_to_gpu(const Config& config, const Graph& graph, const DeviceMemory& 
       fmt::format("train.batch = {}", limit * parts)));
 }
 
-bool may_alias_in_place(const MemoryConfig& memory) {
-  return memory.strategy_auto || std::ranges::find(memory.strategy, "inplace") != memory.strategy.end();
+bool may(const MemoryConfig& memory, std::string_view strategy) {
+  return memory.strategy_auto || std::ranges::find(memory.strategy, strategy) != memory.strategy.end();
 }
 
 }  // namespace
@@ -145,7 +145,7 @@ LoweringOptions lowering_options(const Config& config, const RunSetup& setup, st
   LoweringOptions options{.dtype = activation_dtype(config.train.precision),
                           .image_divisor = setup.scaling.divisor,
                           .train = config.train,
-                          .in_place = may_alias_in_place(config.memory)};
+                          .in_place = may(config.memory, "inplace")};
   if (setup.splits.train != nullptr) options.image_dtype = setup.splits.train->info().dtype;
   if (!config.train.freeze.empty())
     options.frozen = frozen_nodes(setup.graph, config.train.freeze, config.where("train.freeze"), findings);
@@ -274,6 +274,7 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
               const PlanRunOptions& options) {
   const auto samples = [](const auto& split) { return split == nullptr ? std::int64_t{0} : split->info().samples; };
   PlanRequest request{.lowering = setup.lowering,
+                      .strategies = {.recompute = may(config.memory, "recompute")},
                       .batch = config.train.batch,
                       .train_samples = samples(setup.splits.train),
                       .val_samples = samples(setup.splits.val),

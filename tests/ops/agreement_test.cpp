@@ -62,6 +62,7 @@ double tolerance(const StepCase& step) {
     case Op::dense_backward_weights:
     case Op::scale_channels_backward: return 3e-7 * std::max(root, 2.0);
     case Op::batchnorm_forward:
+    case Op::batchnorm_apply:
     case Op::batchnorm_inference:
     case Op::batchnorm_backward:
     case Op::batchnorm_inference_backward: return 1e-6 * std::max(root, 2.0);

@@ -243,10 +243,11 @@ GradientCase fused_batchnorm_case(const Shape& x, BatchNormAttributes attributes
           .backward = {backward("backward", Op::batchnorm_backward, attributes, std::move(args), 0, gradients)}};
 }
 
-StepCase fused_inference_case(const Shape& x, const BatchNormAttributes& attributes) {
+/// `op`: batchnorm_inference or batchnorm_apply, which takes the inverse deviation for the variance.
+StepCase fused_inference_case(const Shape& x, const BatchNormAttributes& attributes, Op op = Op::batchnorm_inference) {
   const Shape c{x.back()};
-  StepCase step{.name = name_of("fused batchnorm with fixed statistics", x),
-                .op = Op::batchnorm_inference,
+  StepCase step{.name = name_of(std::string(to_string(op)) + " with fixed statistics", x),
+                .op = op,
                 .attributes = attributes,
                 .args = {in(x, random_values(x, 1, -1, 3)), in(c, random_values(c, 2, -1.5, 1.5)),
                          in(c, random_values(c, 3)), in(c, random_values(c, 4)), in(c, random_values(c, 5, 0.5, 2))}};
@@ -305,6 +306,11 @@ std::vector<StepCase> fused_inference_cases() {
     cases.push_back(fused_inference_case({2, 5, 5, 65}, {.residual = true, .activation = function}));
   }
   cases.push_back(fused_inference_case({3, 3, 3, 16}, {.residual = true}));
+  for (const Shape& shape : {Shape{3, 4, 4, 7}, Shape{2, 5, 5, 65}, Shape{3, 3, 3, 16}}) {
+    cases.push_back(fused_inference_case(shape, {}, Op::batchnorm_apply));
+    cases.push_back(
+        fused_inference_case(shape, {.residual = true, .activation = ActivationFunction::relu}, Op::batchnorm_apply));
+  }
   return cases;
 }
 

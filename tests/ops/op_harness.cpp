@@ -219,6 +219,7 @@ bool stays_wide(const StepCase& step, std::size_t operand) {
     case Op::dense_backward_weights: return operand >= 2;
     case Op::normalize_input: return operand < 3;
     case Op::batchnorm_forward:
+    case Op::batchnorm_apply:
     case Op::batchnorm_inference:
     case Op::batchnorm_backward:
     case Op::batchnorm_inference_backward: return step.args[operand].shape.rank() == 1;

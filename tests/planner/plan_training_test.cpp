@@ -46,6 +46,7 @@ PlanRequest fixed(std::int64_t batch) {
   request.train_samples = 1000;
   request.val_samples = 70;
   request.lowering.train.optimizer.momentum = 0.9;
+  request.strategies.recompute = false;  // has tests of its own
   return request;
 }
 
@@ -409,6 +410,58 @@ TEST(PlanTraining, TheArenaBudgetBoundsTheArenasAlone) {
   EXPECT_FALSE(report.fits);
   EXPECT_EQ(report.short_by_bytes, 1);
   EXPECT_EQ(report.max_batch, 31);
+}
+
+constexpr DeviceRates kRates{.flops_per_second = 1e12, .bytes_per_second = 1e11};
+
+Plan plan_with_recompute(std::int64_t batch, std::int64_t arena_bytes, BatchChoice::Kind kind) {
+  PlanningBackend backend;
+  PlanRequest request = fixed(batch);
+  request.batch.kind = kind;
+  request.strategies.recompute = true;
+  request.arena_budget_bytes = arena_bytes;
+  request.batch_limit = 256;
+  DeviceMemory memory = device(1024 * kMiB);
+  memory.rates = kRates;
+  return plan_training(test::small_net(true), request, memory, backend);
+}
+
+TEST(PlanTraining, RecomputesOnlyWhereNeededAndFits) {
+  PlanRequest request = fixed(32);
+  const Plan free = plan(test::small_net(true), request);
+  const std::int64_t arenas = free.persistent_bytes + free.transient_bytes + free.input_bytes;
+  const PlanReport whole = plan_with_recompute(32, arenas, BatchChoice::Kind::number).report;
+  EXPECT_TRUE(whole.fits);
+  EXPECT_THAT(whole.strategy, Not(Contains("recompute")));
+  EXPECT_EQ(whole.estimated_slowdown, 1.0);
+  const std::int64_t less = arenas * 8 / 10;
+  const Plan tight = plan_with_recompute(32, less, BatchChoice::Kind::number);
+  EXPECT_TRUE(tight.report.fits);
+  EXPECT_THAT(tight.report.strategy, Contains("recompute"));
+  EXPECT_GT(tight.report.estimated_slowdown, 1.0);
+  EXPECT_LE(tight.persistent_bytes + tight.transient_bytes + tight.input_bytes, less);
+  EXPECT_GT(tight.report.estimated_images_per_second, 0);
+}
+
+TEST(PlanTraining, MoreMemoryIsNeverSlowerNorSmallerWithRecompute) {
+  std::int64_t last_batch = 0;
+  double last_rate = 0;
+  for (std::int64_t bytes = 200'000; bytes < 8'000'000; bytes += 400'000) {
+    SCOPED_TRACE(bytes);
+    const PlanReport report = plan_with_recompute(1, bytes, BatchChoice::Kind::maximum).report;
+    EXPECT_GE(report.max_batch, last_batch);
+    last_batch = report.max_batch;
+    if (last_batch == 0) continue;
+    EXPECT_TRUE(plan_with_recompute(last_batch, bytes, BatchChoice::Kind::number).report.fits);
+    if (last_batch < 256) {
+      EXPECT_FALSE(plan_with_recompute(last_batch + 1, bytes, BatchChoice::Kind::number).report.fits);
+    }
+    const PlanReport fast = plan_with_recompute(1, bytes, BatchChoice::Kind::automatic).report;
+    EXPECT_TRUE(fast.fits);
+    EXPECT_GE(fast.estimated_images_per_second, 0.97 * last_rate);
+    last_rate = std::max(last_rate, fast.estimated_images_per_second);
+  }
+  EXPECT_GT(last_batch, 32);
 }
 
 TEST(PlanTraining, TwoPlansDifferOnlyInSeconds) {

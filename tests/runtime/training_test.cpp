@@ -87,11 +87,25 @@ LoweringOptions options_of(const Case& test, const Graph& graph, DType dtype, bo
   return options;
 }
 
-Plan plan_of(const Case& test, DType dtype, Backend& backend) {
+Plan plan_of(const Case& test, DType dtype, Backend& backend, const Dropped& recomputed = {}) {
   const Graph graph = test.graph();
-  return plan_programs(
-      {lower(graph, options_of(test, graph, dtype, true)), lower(graph, options_of(test, graph, dtype, false))},
-      backend);
+  LoweringOptions training = options_of(test, graph, dtype, true);
+  training.recomputed = recomputed;
+  return plan_programs({lower(graph, training), lower(graph, options_of(test, graph, dtype, false))}, backend);
+}
+
+/// Everything that can be dropped and made again.
+std::vector<std::string> droppable(const Case& test, DType dtype) {
+  const Graph graph = test.graph();
+  LoweringOptions options = options_of(test, graph, dtype, true);
+  options.in_place = false;
+  const Program program = lower(graph, options);
+  std::vector<std::string> names;
+  const RecomputeModel model(program);
+  for (const std::int32_t storage : model.candidates()) {
+    names.push_back(program.storages[static_cast<std::size_t>(storage)].name);
+  }
+  return names;
 }
 
 void put(Runtime& runtime, const std::string& tensor, double (*value)(Random&), std::uint64_t seed) {
@@ -144,30 +158,72 @@ void train_steps(Runtime& runtime, int steps) {
   }
 }
 
+/// Whether everything that outlives a step is equal in both, bit for bit.
+void expect_same_results(const Plan& plan, Runtime& a, Runtime& b) {
+  int compared = 0;
+  for (const PlannedProgram& program : plan.programs) {
+    for (const TensorInfo& tensor : program.program.tensors) {
+      const auto bytes = a.bytes(tensor.name);
+      if (bytes.empty()) continue;
+      EXPECT_EQ(std::memcmp(bytes.data(), b.bytes(tensor.name).data(), bytes.size()), 0) << tensor.name;
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, 10);
+}
+
+void run_three_steps(Runtime& runtime, const Plan& plan, const Case& test) {
+  fill(runtime, plan, test);
+  train_steps(runtime, 3);
+  runtime.run(1);
+}
+
+/// Drops make the same bits as none, with memory reused and without.
+void expect_drops_change_nothing(const Case& test, DType dtype, Backend& backend) {
+  SCOPED_TRACE(testing::Message() << test.name << " on " << backend.name());
+  const std::vector<std::string> names = droppable(test, dtype);
+  ASSERT_GE(names.size(), 3U);
+  const Plan plain = plan_of(test, dtype, backend);
+  Runtime expected(plain);
+  run_three_steps(expected, plain, test);
+  Random random(5);
+  for (int choice = 0; choice < 6; ++choice) {  // everything, then some
+    Dropped dropped;
+    for (const std::string& name : names) {
+      if (choice == 0 || random.below(2) == 0) dropped.insert(name);
+    }
+    const Plan plan = plan_of(test, dtype, backend, dropped);
+    EXPECT_GE(plan.programs[0].program.steps.size(), plain.programs[0].program.steps.size());
+    Runtime planned(plan);
+    Runtime apart(plan, {.reuse_memory = false});
+    for (Runtime* runtime : {&planned, &apart}) {
+      run_three_steps(*runtime, plan, test);
+      expect_same_results(plain, expected, *runtime);
+    }
+  }
+}
+
 void expect_same_bits(const Case& test, DType dtype, Backend& backend) {
   SCOPED_TRACE(testing::Message() << test.name << " on " << backend.name());
   const Plan plan = plan_of(test, dtype, backend);
   Runtime planned(plan);
   Runtime apart(plan, {.reuse_memory = false});
-  for (Runtime* runtime : {&planned, &apart}) {
-    fill(*runtime, plan, test);
-    train_steps(*runtime, 3);
-    runtime->run(1);
-  }
+  for (Runtime* runtime : {&planned, &apart}) run_three_steps(*runtime, plan, test);
   const std::span<const double> totals = planned.values<double>(exchange::kTotals);
   EXPECT_EQ(totals[TrainStats::samples], 4.0 * static_cast<double>(test.batch));
   EXPECT_TRUE(std::isfinite(totals[TrainStats::loss_sum]) && totals[TrainStats::loss_sum] != 0);
   EXPECT_EQ(totals[TrainStats::not_finite], 0);
-  int compared = 0;
-  for (const PlannedProgram& program : plan.programs) {
-    for (const TensorInfo& tensor : program.program.tensors) {
-      const auto bytes = planned.bytes(tensor.name);
-      if (bytes.empty()) continue;
-      EXPECT_EQ(std::memcmp(bytes.data(), apart.bytes(tensor.name).data(), bytes.size()), 0) << tensor.name;
-      ++compared;
-    }
-  }
-  EXPECT_GT(compared, 10);
+  expect_same_results(plan, planned, apart);
+}
+
+TEST(Training, SameBitsWhateverIsRecomputedOnTheCpu) {
+  const auto backend = make_cpu_backend({.threads = 1});
+  for (const Case& test : kCases) expect_drops_change_nothing(test, DType::f32, *backend);
+}
+
+TEST(Training, SameBitsWhateverIsRecomputedOnTheReference) {
+  const auto backend = make_reference_backend();
+  for (const Case& test : kCases) expect_drops_change_nothing(test, DType::f64, *backend);
 }
 
 TEST(Training, SameBitsWithoutReuseOnTheCpu) {

@@ -184,23 +184,37 @@ PreparedStep forward(const CpuContext& context, const StepView& step) {
   return {.algorithm = "batchnorm:own", .workspace_bytes = at.layout.bytes(), .run = run};
 }
 
-template <class T>
-PreparedStep inference(const CpuContext& context, const StepView& step) {
+/// Normalises with what stands in operands 3 and 4: `scale_of(gamma, operand 4)` of each channel.
+template <class T, class Scale>
+PreparedStep known_statistics(const CpuContext& context, const StepView& step, const Scale& scale_of) {
   const auto attributes = step.attributes<BatchNormAttributes>();
   const Rows r = rows_of(step.shape(0));
   const ForwardLayout at = forward_layout(r, false);
-  const auto run = [context, attributes, r, at](const StepArguments& a) {
-    const float *gamma = operand(a, 1), *beta = operand(a, 2), *mean = operand(a, 3), *variance = operand(a, 4);
+  const auto run = [context, attributes, r, at, scale_of](const StepArguments& a) {
+    const float *gamma = operand(a, 1), *beta = operand(a, 2), *mean = operand(a, 3), *spread = operand(a, 4);
     float *center = scratch(a, at.center), *scale = scratch(a, at.scale), *shift = scratch(a, at.shift);
     for (std::int64_t c = 0; c < r.channels; ++c) {
       center[c] = mean[c];
-      scale[c] = static_cast<float>(static_cast<double>(gamma[c]) /
-                                    std::sqrt(static_cast<double>(variance[c]) + attributes.epsilon));
+      scale[c] = scale_of(gamma[c], spread[c]);
       shift[c] = beta[c];
     }
     normalize_rows<T>(context, attributes, r, a, widened(a, r, at));
   };
   return {.algorithm = "batchnorm:own", .workspace_bytes = at.layout.bytes(), .run = run};
+}
+
+/// The scale is computed as batchnorm_forward does, so that the results are equal bit for bit.
+template <class T>
+PreparedStep apply(const CpuContext& context, const StepView& step) {
+  return known_statistics<T>(context, step, [](float gamma, float inverse_std) { return gamma * inverse_std; });
+}
+
+template <class T>
+PreparedStep inference(const CpuContext& context, const StepView& step) {
+  const double epsilon = step.attributes<BatchNormAttributes>().epsilon;
+  return known_statistics<T>(context, step, [epsilon](float gamma, float variance) {
+    return static_cast<float>(static_cast<double>(gamma) / std::sqrt(static_cast<double>(variance) + epsilon));
+  });
 }
 
 /// Types of a step's operands: activations as `data`, the rest float.
@@ -222,6 +236,12 @@ PreparedStep prepare_batchnorm_forward(const CpuContext& context, const StepView
     expect_types(step, data, {0, 5});
   }
   return data == DType::bf16 ? forward<Bf16>(context, step) : forward<float>(context, step);
+}
+
+PreparedStep prepare_batchnorm_apply(const CpuContext& context, const StepView& step) {
+  const DType data = step[0].dtype;
+  expect_types(step, data, {0, 5, 6});
+  return data == DType::bf16 ? apply<Bf16>(context, step) : apply<float>(context, step);
 }
 
 PreparedStep prepare_batchnorm_inference(const CpuContext& context, const StepView& step) {

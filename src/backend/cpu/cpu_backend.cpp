@@ -21,6 +21,7 @@ PreparedStep prepare_step(const CpuContext& context, const StepView& step) {
     case Op::dense_backward_data: return prepare_dense_backward_data(context, step);
     case Op::dense_backward_weights: return prepare_dense_backward_weights(context, step);
     case Op::batchnorm_forward: return prepare_batchnorm_forward(context, step);
+    case Op::batchnorm_apply: return prepare_batchnorm_apply(context, step);
     case Op::batchnorm_inference: return prepare_batchnorm_inference(context, step);
     case Op::batchnorm_backward: return prepare_batchnorm_backward(context, step);
     case Op::batchnorm_inference_backward: return prepare_batchnorm_inference_backward(context, step);

@@ -14,6 +14,7 @@ PreparedStep prepare_dense_forward(const CpuContext& context, const StepView& st
 PreparedStep prepare_dense_backward_data(const CpuContext& context, const StepView& step);
 PreparedStep prepare_dense_backward_weights(const CpuContext& context, const StepView& step);
 PreparedStep prepare_batchnorm_forward(const CpuContext& context, const StepView& step);
+PreparedStep prepare_batchnorm_apply(const CpuContext& context, const StepView& step);
 PreparedStep prepare_batchnorm_inference(const CpuContext& context, const StepView& step);
 PreparedStep prepare_batchnorm_backward(const CpuContext& context, const StepView& step);
 PreparedStep prepare_batchnorm_inference_backward(const CpuContext& context, const StepView& step);

@@ -50,6 +50,16 @@ void batchnorm_forward(const Call& call) {
   }
 }
 
+void batchnorm_apply(const Call& call) {
+  const auto& attributes = call.attributes<BatchNormAttributes>();
+  const Doubles x = call[0], gamma = call[1], beta = call[2], mean = call[3], inverse_std = call[4];
+  const Doubles residual = call[5], y = call[attributes.residual ? 6 : 5];
+  for_each(x.extents, [&](Index n, Index h, Index w, Index c) {
+    const double value = gamma(c) * (x(n, h, w, c) - mean(c)) * inverse_std(c) + beta(c);
+    y(n, h, w, c) = finish(attributes, value + (attributes.residual ? residual(n, h, w, c) : 0.0));
+  });
+}
+
 void batchnorm_inference(const Call& call) {
   const auto& attributes = call.attributes<BatchNormAttributes>();
   const Doubles x = call[0], gamma = call[1], beta = call[2], running_mean = call[3], running_var = call[4];

@@ -16,6 +16,7 @@ void dense_backward_data(const Call& call);
 void dense_backward_weights(const Call& call);
 
 void batchnorm_forward(const Call& call);
+void batchnorm_apply(const Call& call);
 void batchnorm_inference(const Call& call);
 void batchnorm_backward(const Call& call);
 void batchnorm_inference_backward(const Call& call);

@@ -23,6 +23,7 @@ Function function_of(Op op) {
     case Op::dense_backward_data: return reference::dense_backward_data;
     case Op::dense_backward_weights: return reference::dense_backward_weights;
     case Op::batchnorm_forward: return reference::batchnorm_forward;
+    case Op::batchnorm_apply: return reference::batchnorm_apply;
     case Op::batchnorm_inference: return reference::batchnorm_inference;
     case Op::batchnorm_backward: return reference::batchnorm_backward;
     case Op::batchnorm_inference_backward: return reference::batchnorm_inference_backward;

@@ -112,7 +112,7 @@ void normalize(T* y, const T* x, const T* residual, std::int64_t rows, std::int6
   const float *center = v.center, *scale = v.scale, *shift = v.shift;
   for (std::int64_t row = 0; row < rows; ++row) {
     const std::int64_t at = row * width;
-    if (residual == nullptr) {
+    if (residual == nullptr) {  // NOLINT(bugprone-branch-clone): the loops differ behind their pragmas
 #pragma omp simd
       for (std::int64_t j = 0; j < width; ++j)
         y[at + j] = from_float<T>(Function::value((to_float(x[at + j]) - center[j]) * scale[j] + shift[j]));

@@ -23,13 +23,13 @@ void cast(To* y, const From* x, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) y[i] = from_float<To>(to_float(x[i]));
 }
 
-constexpr int kGroups = 16;  // Philox calls side by side
+constexpr std::int64_t kGroups = 16;  // Philox calls side by side
 
 /// base/rng.h's philox for kGroups successive high counters; words[k][j] is word k of group j.
 [[gnu::always_inline]] inline void random_words(std::uint32_t words[4][kGroups], std::uint64_t key,
                                                 std::uint64_t counter, std::uint64_t group) {
 #pragma omp simd
-  for (int j = 0; j < kGroups; ++j) {
+  for (std::int64_t j = 0; j < kGroups; ++j) {
     const std::uint64_t high = group + static_cast<std::uint64_t>(j);
     auto c0 = static_cast<std::uint32_t>(counter);
     auto c1 = static_cast<std::uint32_t>(counter >> 32);
