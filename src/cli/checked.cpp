@@ -31,12 +31,8 @@ CheckedRun check_run(const Config& config, const Arguments& arguments, const Pro
 }
 
 RunSetup take_setup(const Config& config, CheckedRun& checked) {
-<<<<<<< HEAD
-  return make_setup(config, std::move(checked.graph), std::move(*checked.splits), checked.processor);
-=======
   if (!checked.splits) fail("a run without errors has its data open", __FILE__, __LINE__);
-  return make_setup(config, std::move(checked.graph), *std::move(checked.splits));
->>>>>>> main
+  return make_setup(config, std::move(checked.graph), *std::move(checked.splits), checked.processor);
 }
 
 RunSetup setup_without_data(const Config& config, Graph graph, std::vector<Diagnostic>& findings) {
