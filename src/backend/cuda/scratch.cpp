@@ -41,6 +41,7 @@ std::int64_t scratch_bytes(const Program& program, const Step& step) {
     case Op::dense_backward_data:
     case Op::dense_backward_weights:
     case Op::batchnorm_inference:
+    case Op::batchnorm_apply:
     case Op::activation_forward:
     case Op::activation_backward:
     case Op::softmax_forward:
