@@ -16,7 +16,7 @@ namespace {
 struct Listed {
   std::int64_t index = 0, workspace_bytes = 0;
   bool tensor_core = false, compiled_at_run_time = false;
-  std::string name;
+  const Object* configuration = nullptr;
 };
 
 DataType data_type(DType dtype) {
@@ -128,7 +128,8 @@ std::optional<Listed> look_at(const Library& library, const Object& configuratio
   Listed listed{.index = *index,
                 .workspace_bytes = *workspace,
                 .tensor_core = holds(notes, NUMERICAL_NOTE_TENSOR_CORE),
-                .compiled_at_run_time = holds(behaviour, BEHAVIOR_NOTE_RUNTIME_COMPILATION)};
+                .compiled_at_run_time = holds(behaviour, BEHAVIOR_NOTE_RUNTIME_COMPILATION),
+                .configuration = &configuration};
   if (has_clusters(sheet.capability) && listed.tensor_core && listed.index >= kFirstClusterEngine) {
     listed.workspace_bytes = std::max(listed.workspace_bytes, cluster_workspace_bytes(sheet));
   }
@@ -194,20 +195,21 @@ std::vector<Engine> EngineQuery::ranked(const Convolution& c, const Object& grap
   for (std::size_t i = 0; i < count; ++i) configurations.emplace_back(library_, BACKEND_ENGINECFG);
   const std::size_t got = heuristic.get(ATTR_ENGINEHEUR_RESULTS, configurations);
 
-  std::vector<std::pair<Listed, const Object*>> listed;
+  std::vector<Listed> listed;
   for (std::size_t i = 0; i < got; ++i) {
-    if (auto entry = look_at(library_, configurations[i], c, sheet_)) listed.emplace_back(*entry, &configurations[i]);
+    const std::optional<Listed> entry = look_at(library_, configurations[i], c, sheet_);
+    if (entry.has_value()) listed.push_back(*entry);
   }
   // What is compiled already starts at once and takes no memory for its module. Convolutions in groups keep cuDNN's own
   // order: what it has ready for them treats every group as a convolution of its own, or pads it to a dense one.
   const bool in_groups = c.w[3] != c.x[3];
   if (!in_groups) {
-    std::ranges::stable_sort(listed, {}, [](const auto& entry) { return entry.first.compiled_at_run_time; });
+    std::ranges::stable_sort(listed, {}, &Listed::compiled_at_run_time);
   }
   std::vector<Engine> engines;
-  for (const auto& [entry, configuration] : listed) {
+  for (const Listed& entry : listed) {
     if (!engines.empty() && entry.workspace_bytes >= engines.back().workspace_bytes) continue;
-    engines.push_back({name_of(library_, *configuration, entry.index), entry.workspace_bytes});
+    engines.push_back({name_of(library_, *entry.configuration, entry.index), entry.workspace_bytes});
   }
   return engines;
 }

@@ -76,7 +76,7 @@ std::vector<fs::path> library_folders() {
 }
 
 const Library* Library::open() {
-  static const std::unique_ptr<const Library> library = []() -> std::unique_ptr<const Library> {
+  static const std::unique_ptr<const Library> kLibrary = []() -> std::unique_ptr<const Library> {
     const std::string given = environment("SNUG_CUDNN");
     if (given == "none") return nullptr;
     auto candidate = std::make_unique<Library>();
@@ -86,7 +86,7 @@ const Library* Library::open() {
     }
     return nullptr;
   }();
-  return library.get();
+  return kLibrary.get();
 }
 
 bool Library::open_at(const fs::path& path) {

@@ -5,6 +5,7 @@ namespace {
 constexpr int kNoDevice = 100;  // CUDA_ERROR_NO_DEVICE
 }
 
+// NOLINTBEGIN(readability-identifier-naming): the names are those of the driver.
 extern "C" {
 
 __attribute__((visibility("default"))) int cuDriverGetVersion(int* version) {
@@ -43,3 +44,4 @@ SNUG_SAYS_NO(cuStreamGetCtx)
 #undef SNUG_SAYS_NO
 
 }  // extern "C"
+// NOLINTEND(readability-identifier-naming)
