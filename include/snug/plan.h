@@ -33,10 +33,17 @@ struct PlanArenas {
   std::int64_t persistent = 0, transient = 0, input = 0;
 };
 
+/// What a library computes a step with.
+struct PlanEngine {
+  std::string step, engine;  ///< "conv_forward", "62{2=9}"
+  std::int64_t workspace_bytes = 0;
+};
+
 struct PlanLayer {
   std::string name;
   std::vector<std::int64_t> output;  ///< with the batch
   std::int64_t parameters = 0, flops = 0, saved_bytes = 0, workspace_bytes = 0;
+  std::vector<PlanEngine> engines{};
 };
 
 /// One step of the training program.
@@ -66,6 +73,8 @@ struct PlanRemedy {
 /// The fields of `plan --json`; bytes unless the name says otherwise.
 struct PlanReport {
   std::string device;
+  std::string engines;                 ///< of a GPU: where scratch comes from, "cudnn 9.19.1" or "bound"
+  std::vector<std::string> estimated;  ///< of a GPU: what is not measured on it, "driver", "library"
   std::int64_t device_bytes = 0, budget_bytes = 0;
   bool fits = false;
   std::int64_t short_by_bytes = 0;  ///< when it does not fit

@@ -14,6 +14,7 @@
 #include "cli/holders.h"
 #include "cli/plan_files.h"
 #include "cli/plan_problem.h"
+#include "cli/target.h"
 #include "data/findings.h"
 #include "report/reports.h"
 #include "train/event_json.h"
@@ -93,7 +94,8 @@ int run(const Arguments& arguments) {
   refuse_problem_options(arguments);
   PlanFiles files(arguments);
   std::vector<Diagnostic> device;
-  collect(device, [&] { require_cpu(arguments, DeviceUse::plan); });
+  Target target;
+  collect(device, [&] { target = plan_target(arguments); });
   std::optional<Config> read;
   collect(device, [&] { read = read_config(arguments.positional()[0], arguments, true); });
   if (!read) throw Error(device);
@@ -103,7 +105,7 @@ int run(const Arguments& arguments) {
   const auto arena_budget = parse_arena_budget(arguments);
   const int threads = thread_count(arguments);
 
-  CheckedRun checked = check_run(config, arguments);
+  CheckedRun checked = check_run(config, arguments, target.processor);
   if (only_data_missing(checked)) {
     std::erase_if(checked.findings, [](const Diagnostic& finding) { return finding.severity == Severity::error; });
     checked.findings.push_back({.code = "D901",
@@ -115,16 +117,15 @@ int run(const Arguments& arguments) {
   checked.findings.insert(checked.findings.end(), device.begin(), device.end());
   if (has_errors(checked.findings)) throw Error(checked.findings);
   const RunSetup setup = setup_for_plan(config, checked);
-  const auto make_backend = [&] { return make_cpu_backend({.threads = threads}); };
+  const TargetPlanning planning = planning_for(target, config, threads);
   // What would fit is the question, whatever the data: the number of samples does not bound the batch.
-  const DeviceMemory memory = cpu_memory();
   const PlanRunOptions options{
-      .arena_budget_bytes = arena_budget, .batch_limit = kBatchLimit, .trial_backend = make_backend};
-  Plan plan = plan_run(config, setup, memory, *make_backend(), options);
-  add_holders(config, plan.report, "cpu");
+      .arena_budget_bytes = arena_budget, .batch_limit = kBatchLimit, .trial_backend = planning.make_backend};
+  Plan plan = plan_run(config, setup, planning.memory, *planning.make_backend(), options);
+  if (!target.profile) add_holders(config, plan.report, "cpu");
   PlanPage page{.findings = checked.findings};
   if (!plan.report.fits) page.findings.push_back(does_not_fit(config, plan.report));
-  if (files.wants_page()) page.batches = plan_batches(config, setup, memory, plan.report, options);
+  if (files.wants_page()) page.batches = plan_batches(config, setup, planning.memory, plan.report, options);
   files.write(config, arguments, plan, std::move(page));
   print_result(arguments, plan_json(plan.report), to_text(plan.report, config.name));
   show_asides(arguments, checked.findings);

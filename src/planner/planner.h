@@ -32,7 +32,9 @@ struct DeviceMemory {
   std::int64_t kernel_bytes = 0;   ///< and for every library kernel that a run prepares
   bool driver_in_use = false;      ///< driver and library are taken already and so not part of free_bytes; host memory
                                    ///< is taken from free_bytes too (the CPU)
-  DeviceRates rates;
+  DeviceRates rates{};
+  std::string engines{};  ///< where engines of convolutions come from: "cudnn 9.19.1", "bound"; for reports
+  std::vector<std::string> estimated{};  ///< what of a device's numbers is estimated: "driver", "library"
 };
 /// This machine's memory now: the least of physical memory, the control group's limit and ulimit.
 [[nodiscard]] DeviceMemory cpu_memory();

@@ -188,6 +188,16 @@ std::string closing_line(const PlanReport& plan) {
   return text + fmt::format("; planned in {:.2f} s\n", plan.seconds);
 }
 
+/// Of a GPU that is planned for: what its numbers rest on.
+std::string device_text(const PlanReport& plan) {
+  if (plan.engines.empty()) return "";
+  std::string text = plan.engines == "bound"
+                         ? "scratch of convolutions is bounded: no cuDNN here to ask"
+                         : fmt::format("scratch of convolutions as {} has it for this device", plan.engines);
+  if (!plan.estimated.empty()) text += fmt::format("; estimated for it: {}", fmt::join(plan.estimated, ", "));
+  return text + "\n";
+}
+
 }  // namespace
 
 std::string to_text(const PlanReport& plan, std::string_view name) {
@@ -201,7 +211,7 @@ std::string to_text(const PlanReport& plan, std::string_view name) {
     append(below, remedies);
     below.emplace_back();
   }
-  append(below, closing_line(plan));
+  append(below, device_text(plan) + closing_line(plan));
   const std::size_t used = above.size() + below.size() + 2;  // and the tensors' title and a free line
   const std::size_t room = kMostLines > used ? kMostLines - used : 0;
   if (!plan.peak.tensors.empty())

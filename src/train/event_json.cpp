@@ -27,13 +27,19 @@ Json peak_object(const PlanPeak& peak) {
 
 Json layers_array(const std::vector<PlanLayer>& layers) {
   Json array = Json::array();
-  for (const PlanLayer& layer : layers)
+  for (const PlanLayer& layer : layers) {
+    Json engines = Json::array();
+    for (const PlanEngine& engine : layer.engines)
+      engines.push_back(
+          {{"step", engine.step}, {"engine", engine.engine}, {"workspace_bytes", engine.workspace_bytes}});
     array.push_back({{"name", layer.name},
                      {"output", layer.output},
                      {"parameters", layer.parameters},
                      {"flops", layer.flops},
                      {"saved_bytes", layer.saved_bytes},
-                     {"workspace_bytes", layer.workspace_bytes}});
+                     {"workspace_bytes", layer.workspace_bytes},
+                     {"engine", std::move(engines)}});
+  }
   return array;
 }
 
@@ -86,6 +92,8 @@ void add_plan(Json& object, const PlanReport& plan) {
   object["estimated_slowdown"] = plan.estimated_slowdown;
   object["seconds"] = plan.seconds;
   object["layers"] = layers_array(plan.layers);
+  if (!plan.engines.empty()) object["engines"] = plan.engines;
+  if (!plan.engines.empty()) object["estimated"] = plan.estimated;
   if (plan.fits) return;
   object["short_by_bytes"] = plan.short_by_bytes;
   Json remedies = Json::array();

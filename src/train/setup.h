@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/precision.h"
 #include "data/dataset.h"
 #include "data/loader.h"
 #include "graph/graph.h"
@@ -30,8 +31,9 @@ struct RunSetup {
 /// Opens the data, builds the graph, holds them against each other and against the loss. Throws Error with every
 /// finding.
 [[nodiscard]] RunSetup make_setup(const Config& config);
-/// The same with what is open already. `graph` must be free of findings.
-[[nodiscard]] RunSetup make_setup(const Config& config, Graph graph, Splits splits);
+/// The same with what is open already. `graph` must be free of findings; `processor` is what is to compute.
+[[nodiscard]] RunSetup make_setup(const Config& config, Graph graph, Splits splits,
+                                  const Processor& processor = this_processor());
 
 /// `train` for a run whose data is open and checked.
 DoneEvent train(const Config& config, const TrainOptions& options, Reporter& reporter, RunSetup setup);

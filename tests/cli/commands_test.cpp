@@ -381,21 +381,6 @@ TEST_F(Commands, DevicesListsWhatTheDriverTells) {
                                     R"("free_bytes":1000,"processes":[{"pid":42,"name":"python","bytes":7}]})"));
 }
 
-TEST_F(Commands, ProfilesCanBePlannedForButNotTrainedOn) {
-  std::filesystem::create_directories(folder_ / "configs/devices");
-  folder_.file("configs/devices/h200.toml",
-               "device = \"NVIDIA H200\"\ntotal_bytes = 150754820096\ncompute_capability = \"9.0\"\n");
-  const std::string setup = "export SNUG_CONFIGS=" + folder_ / "configs";
-  const ProgramResult devices = run_program({"devices", "--json"}, setup);
-  EXPECT_EQ(Json::parse(devices.out)["profiles"][0]["name"], "h200");
-  const ProgramResult train = run_program({"train", config_, "--device", "h200"}, setup);
-  EXPECT_EQ(train.code, 5);
-  EXPECT_NE(train.error.find("not trained on"), std::string::npos);
-  const ProgramResult typo = run_program({"train", config_, "--device", "h20"}, setup);
-  EXPECT_EQ(typo.code, 2);
-  EXPECT_NE(typo.error.find("--device h200"), std::string::npos);
-}
-
 TEST_F(Commands, DataInfo) {
   const Json object = run_json("data info @c.toml");
   expect_fields(object, "samples shape dtype min max mean std classes");
