@@ -46,6 +46,24 @@ struct PlanLayer {
   std::vector<PlanEngine> engines{};
 };
 
+/// One step of the training program.
+struct PlanStep {
+  std::int64_t step = 0;
+  std::string op, phase, layer, algorithm;
+  std::int64_t flops = 0, bytes = 0;  ///< arithmetic, and what moves to and from memory
+  double seconds = 0;                 ///< estimated; 0 where the device's rates are not known
+  std::int64_t live_bytes = 0;        ///< of the transient arena
+  std::int64_t arena_bytes = 0;       ///< up to the end of the highest of them
+  std::int64_t workspace_bytes = 0;
+};
+
+/// Who else has memory of the device.
+struct PlanProcess {
+  std::int64_t pid = 0;
+  std::string name;
+  std::int64_t bytes = 0;
+};
+
 struct PlanRemedy {
   std::string change;  ///< config keys to paste, one a line
   std::int64_t total_bytes = 0;
@@ -74,6 +92,9 @@ struct PlanReport {
   double estimated_images_per_second = 0, estimated_slowdown = 1, seconds = 0;
   std::vector<PlanLayer> layers;
   std::vector<PlanRemedy> remedies;
+  std::vector<PlanStep> steps;
+  std::int64_t free_bytes = 0;         ///< of the device
+  std::vector<PlanProcess> processes;  ///< when it does not fit for what others hold; the largest first
 };
 
 }  // namespace snug

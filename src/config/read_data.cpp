@@ -70,8 +70,8 @@ void settle_format(const TableReader& reader, std::string_view key, DataSource& 
     }
   } else if (key == "files") {
     reader.require("format");
-  } else {
-    out.format = static_cast<DataFormat>(index_of(kFormatWords, key).value());
+  } else if (const auto format = index_of(kFormatWords, key)) {
+    out.format = static_cast<DataFormat>(*format);
   }
 }
 

@@ -138,7 +138,8 @@ void read_memory(const Value& table, MemoryConfig& out, Findings& findings) {
   if (const Value* budget = reader.find("budget")) {
     const bool share = budget->kind == Value::Kind::text && budget->text.ends_with('%');
     if (share) {
-      out.budget.fraction = *parse_number(std::string_view(budget->text).substr(0, budget->text.size() - 1)) / 100;
+      const auto percent = parse_number(std::string_view(budget->text).substr(0, budget->text.size() - 1));
+      out.budget.fraction = percent.value_or(100) / 100;  // the key's kind has been checked
     } else {
       out.budget.bytes = bytes_of(*budget);
     }

@@ -87,6 +87,7 @@ std::string text_of(const DataSource& source, const std::string& root) {
     case DataFormat::cifar10:
     case DataFormat::cifar100: {
       std::vector<std::string> files;
+      files.reserve(source.files.size());
       for (const std::string& file : source.files) files.push_back(from_root(file, root));
       out.add("files", files);
       break;

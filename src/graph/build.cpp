@@ -85,6 +85,7 @@ GraphBuilder::Result GraphBuilder::add(const Written& layer, Node node) {
                          "repeat = 10"));
   }
   std::vector<Shape> inputs;
+  inputs.reserve(node.inputs.size());
   for (const NodeId input : node.inputs) inputs.push_back(shape(input));
   const OpDefinition& definition = op_definition(node.op);
   const ShapeResult result = definition.shape(node, inputs);

@@ -12,7 +12,7 @@ namespace {
 
 /// "denselayer{}" with the number of the turn; the number alone by default.
 std::string turn_name(const LayerNames& names, std::int64_t turn) {
-  const std::string number = std::to_string(names.first + turn);
+  std::string number = std::to_string(names.first + turn);
   if (!names.turn) return number;
   std::string name = *names.turn;
   const std::size_t braces = name.find("{}");
@@ -33,11 +33,13 @@ GraphBuilder::Result GraphBuilder::expand(const Written& layer, const BlockLayer
     return expand_list(block.layers, input,
                        {.prefix = layer.path, .turn = layer.scope.turn, .turns = layer.scope.turns});
   }
-  Result last = input;
-  for (std::int64_t turn = 0; turn < block.repeat && last; ++turn) {
-    last = expand_list(
-        block.layers, *last,
+  NodeId last = input;
+  for (std::int64_t turn = 0; turn < block.repeat; ++turn) {
+    const Result next = expand_list(
+        block.layers, last,
         {.prefix = join_path(layer.path, turn_name(layer.config.names, turn)), .turn = turn, .turns = block.repeat});
+    if (!next) return next;
+    last = *next;
   }
   return last;
 }

@@ -317,6 +317,7 @@ class Lowering {
       const Node& node = graph_.nodes[n];
       if (!needs_gradient_[n] || !gradient[n].valid()) continue;
       std::vector<bool> needed;
+      needed.reserve(node.inputs.size());
       for (const NodeId input : node.inputs) needed.push_back(needs_gradient_[input.index()]);
       const std::vector<TensorId> dx = op_definition(node.op).backward(
           context(NodeId{static_cast<std::int64_t>(n)}, first, samples, accumulate), forward[n], gradient[n], needed);
@@ -459,9 +460,17 @@ Program lower(const Graph& graph, const LoweringOptions& options) {
   if (options.fuse) {
     fuse_batchnorm(program);
     ensure_sound(program, "fusing batchnorm");
+    take_slope_behind_pool(program);
+    ensure_sound(program, "taking slopes behind pools");
+    fuse_conv_activation(program);
+    ensure_sound(program, "fusing convolutions and activations");
   }
   choose_saved(program);
   ensure_sound(program, "choosing what is saved");
+  if (options.training) {
+    split_front(program, options.split);
+    ensure_sound(program, "splitting the first layers");
+  }
   if (options.training && !options.recomputed.empty()) {
     recompute(program, options.recomputed);
     ensure_sound(program, "recomputing");

@@ -10,7 +10,7 @@ const ConvAttributes& attributes_of(const Node& node) { return std::get<ConvAttr
 
 ShapeResult conv_shape(const Node& node, std::span<const Shape> inputs) {
   const ConvAttributes& conv = attributes_of(node);
-  const ShapeResult output = window_shape(conv.window, inputs[0], node.channels, "kernel");
+  ShapeResult output = window_shape(conv.window, inputs[0], node.channels, "kernel");
   if (!std::holds_alternative<Shape>(output)) return output;
   const std::int64_t channels = inputs[0].back();
   if (channels % conv.groups != 0 || node.channels % conv.groups != 0) {

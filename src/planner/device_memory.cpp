@@ -124,7 +124,8 @@ DeviceMemory cpu_memory() {
 DeviceMemory steady(DeviceMemory device, std::int64_t process_bytes) {
   if (!device.driver_in_use) return device;
   // Steps of a 64th to a 128th of the device: neighbours' small changes rarely show.
-  const auto step = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(device.total_bytes / 64) | 1U));
+  const auto step = std::max<std::int64_t>(
+      1, static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(device.total_bytes / 64))));
   const std::int64_t ours = (device.free_bytes + process_bytes) / step * step;
   device.driver_bytes = kProcessBytes + kThreadBytes * std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
   device.library_bytes = 0;

@@ -8,6 +8,7 @@
 
 #include "base/ensure.h"
 #include "planner/assemble.h"
+#include "planner/plan_steps.h"
 #include "program/lifetimes.h"
 
 namespace snug {
@@ -231,6 +232,7 @@ void describe(Plan& plan, const DeviceMemory& device) {
   report.device_bytes = device.total_bytes;
   report.engines = device.engines;
   report.estimated = device.estimated;
+  report.free_bytes = device.free_bytes;
   report.allocated = {.persistent = pages(plan.persistent_bytes),
                       .transient = pages(plan.transient_bytes),
                       .input = pages(plan.input_bytes)};
@@ -253,6 +255,7 @@ void describe(Plan& plan, const DeviceMemory& device) {
     const PlannedProgram& program = plan.programs[static_cast<std::size_t>(largest)];
     describe_layers(program.program, report.layers);
     describe_engines(program, report.layers);
+    report.steps = plan_steps(program, device.rates);
   }
   const bool in_place = std::ranges::any_of(programs, [](const Program* program) {
     return std::ranges::any_of(program->steps, [&](const Step& step) { return works_in_place(*program, step); });

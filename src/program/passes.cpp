@@ -105,7 +105,7 @@ std::vector<InPlace> in_place_operands(const Step& step) {
   const bool residual = norm != nullptr && norm->residual;
   switch (step.op) {
     case Op::activation_forward:
-    case Op::activation_backward: return {{.output = 1, .input = 0}};
+    case Op::activation_backward:
     case Op::softmax_forward: return {{.output = 1, .input = 0}};
     case Op::softmax_backward:
     case Op::dropout_forward:

@@ -43,6 +43,29 @@ Json layers_array(const std::vector<PlanLayer>& layers) {
   return array;
 }
 
+Json steps_array(const std::vector<PlanStep>& steps) {
+  Json array = Json::array();
+  for (const PlanStep& step : steps)
+    array.push_back({{"step", step.step},
+                     {"op", step.op},
+                     {"phase", step.phase},
+                     {"layer", step.layer},
+                     {"flops", step.flops},
+                     {"bytes", step.bytes},
+                     {"seconds", step.seconds},
+                     {"live_bytes", step.live_bytes},
+                     {"workspace_bytes", step.workspace_bytes},
+                     {"algorithm", step.algorithm}});
+  return array;
+}
+
+Json processes_array(const std::vector<PlanProcess>& processes) {
+  Json array = Json::array();
+  for (const PlanProcess& process : processes)
+    array.push_back({{"pid", process.pid}, {"name", process.name}, {"bytes", process.bytes}});
+  return array;
+}
+
 /// Appends the fields of `plan` to `object`.
 void add_plan(Json& object, const PlanReport& plan) {
   object["device"] = plan.device;
@@ -79,6 +102,8 @@ void add_plan(Json& object, const PlanReport& plan) {
                         {"total_bytes", remedy.total_bytes},
                         {"estimated_slowdown", remedy.estimated_slowdown}});
   object["remedies"] = std::move(remedies);
+  object["free_bytes"] = plan.free_bytes;  // here alone: it changes from one moment to the next
+  object["processes"] = processes_array(plan.processes);
 }
 
 void add_fields(Json& object, const PlanEvent& event) {
@@ -142,6 +167,7 @@ std::string event_json(const TrainEvent& event) {
 std::string plan_json(const PlanReport& plan, int indent) {
   Json object;
   add_plan(object, plan);
+  object["steps"] = steps_array(plan.steps);
   return dump(object, indent);
 }
 

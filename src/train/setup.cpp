@@ -274,7 +274,9 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
               const PlanRunOptions& options) {
   const auto samples = [](const auto& split) { return split == nullptr ? std::int64_t{0} : split->info().samples; };
   PlanRequest request{.lowering = setup.lowering,
-                      .strategies = {.recompute = may(config.memory, "recompute")},
+                      .strategies = {.recompute = may(config.memory, "recompute"),
+                                     .split = may(config.memory, "split"),
+                                     .microbatch = !config.memory.strategy_auto && may(config.memory, "microbatch")},
                       .batch = config.train.batch,
                       .train_samples = samples(setup.splits.train),
                       .val_samples = samples(setup.splits.val),
@@ -284,6 +286,7 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
                       .workspace_limit_bytes = config.memory.workspace_bytes,
                       .checkpoint_bytes = checkpoint_bytes(config, setup.graph)};
   request.batch_limit = options.batch_limit;
+  request.alone = options.alone;
   if (options.batch > 0) request.batch = {.kind = BatchChoice::Kind::number, .number = options.batch};
   const DeviceMemory memory = without_data(device, setup.splits);
   // On a GPU the host's memory is another, and maybe another machine's: all of the data is counted.

@@ -58,6 +58,7 @@ struct PlanRunOptions {
   std::optional<std::int64_t> arena_budget_bytes;  ///< a bound of the arenas alone, besides memory.budget
   std::int64_t batch_limit = 0;  ///< bounds batch = "max" and max_batch; 0: the number of training samples
   std::function<std::unique_ptr<Backend>()> trial_backend;  ///< see PlanRequest
+  bool alone = false;                                       ///< see PlanRequest
 };
 /// Plans the batch of a run. Host memory is that of the batch that comes out. `device`: asked for once the data was
 /// open.

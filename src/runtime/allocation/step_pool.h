@@ -12,7 +12,7 @@ enum class StepMemory {
 class StepPool {
  public:
   explicit StepPool(StepMemory memory = StepMemory::pool);
-  ~StepPool();
+  ~StepPool();  // NOLINT(performance-trivially-destructible): trivial only where nothing is counted
   StepPool(const StepPool&) = delete;
   StepPool& operator=(const StepPool&) = delete;
   /// Between two calls: what they took from the pool and did not give back counts as allocated.
