@@ -230,9 +230,9 @@ void describe(Plan& plan, const DeviceMemory& device) {
   const std::vector<const Program*> programs = pointers(plan);
   report.device = device.name;
   report.device_bytes = device.total_bytes;
-  report.free_bytes = device.free_bytes;
   report.engines = device.engines;
   report.estimated = device.estimated;
+  report.free_bytes = device.free_bytes;
   report.allocated = {.persistent = pages(plan.persistent_bytes),
                       .transient = pages(plan.transient_bytes),
                       .input = pages(plan.input_bytes)};

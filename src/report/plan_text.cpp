@@ -200,11 +200,25 @@ std::string device_text(const PlanReport& plan) {
 
 }  // namespace
 
+namespace {
+
+/// Of a GPU that is planned for: what its numbers rest on.
+std::string device_lines(const PlanReport& plan) {
+  if (plan.engines.empty()) return "";
+  std::string text;
+  if (!plan.estimated.empty()) text = fmt::format("estimated for this device: {}\n", fmt::join(plan.estimated, ", "));
+  if (plan.engines == "bound") return text + "scratch of convolutions is bounded: no cuDNN here to ask\n";
+  return text + fmt::format("scratch of convolutions as {} has it for this device\n", plan.engines);
+}
+
+}  // namespace
+
 std::string to_text(const PlanReport& plan, std::string_view name) {
   Lines above;
   append(above, headline(plan, name) + "\n" + verdict(plan) + holders(plan) + largest_batch(plan) + "\n");
   append(above, breakdown_table(plan));
   above.emplace_back();
+  if (const std::string device = device_lines(plan); !device.empty()) append(above, device);
   append(above, peak_line(plan));
   Lines below;
   if (const std::string remedies = remedies_text(plan); !remedies.empty()) {
