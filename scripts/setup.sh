@@ -4,6 +4,7 @@
 #   scripts/setup.sh            compiler, CMake, libraries, oneDNN
 #   scripts/setup.sh --tests    and what the tests need
 #   scripts/setup.sh --checks   and what .ci/run needs beyond that (clang-format, clang-tidy, ccache)
+#   scripts/setup.sh --cudnn    and NVIDIA's cuDNN (350 MB), by which `plan --device` sizes the scratch of convolutions
 #
 # Distribution packages come from apt (as root, or through sudo); oneDNN comes as two pinned, hash-checked wheels and is
 # unpacked into .deps/onednn. Made and tried on Debian 12; Ubuntu 24.04 and newer use the same package names.
@@ -12,6 +13,7 @@ set -euo pipefail
 
 snug_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 snug_onednn_version=2023.2.0  # of the wheels: oneDNN 3.2
+snug_cudnn_version=9.19.1.2
 
 packages_build=(g++ cmake ninja-build libfmt-dev libtomlplusplus-dev libcxxopts-dev nlohmann-json3-dev zlib1g-dev)
 packages_test=(libgtest-dev libgmock-dev libbenchmark-dev)
@@ -117,6 +119,36 @@ WHEELS
   rm -rf "$work"
 }
 
+# cuDNN's wheel, unpacked: lib/ and include/. Never asked for unless by name: it is large, and planning does without.
+install_cudnn() {
+  local target=$snug_root/.deps/cudnn stamp=$snug_root/.deps/cudnn/.version
+  if ldconfig -p 2>/dev/null | grep -q 'libcudnn_graph\.so\.9'; then
+    say "cuDNN: the system has one."
+    return
+  fi
+  if [[ -f $stamp && $(<"$stamp") == "$snug_cudnn_version" ]]; then
+    say "cuDNN: there."
+    return
+  fi
+  [[ $(uname -m) == x86_64 ]] || die "the pinned cuDNN is for x86_64; SNUG_CUDNN=DIR names another"
+  if ! python3 -m pip --version >/dev/null 2>&1; then
+    install_packages python3 python3-pip ca-certificates
+  fi
+  say "cuDNN: fetching the wheel of $snug_cudnn_version (350 MB)"
+  local work
+  work=$(mktemp -d)
+  cat >"$work/wheels.txt" <<WHEELS
+nvidia-cudnn-cu13==$snug_cudnn_version --hash=sha256:7609f4bbcde269c4aa8869e12112a1924fb6e032a00842912caafcb4e15d42d6
+WHEELS
+  quietly python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes -d "$work" -r "$work/wheels.txt"
+  python3 -m zipfile -e "$work"/*.whl "$work/unpacked"
+  printf '%s\n' "$snug_cudnn_version" >"$work/unpacked/nvidia/cudnn/.version"
+  mkdir -p "$snug_root/.deps"
+  rm -rf "$target"
+  mv "$work/unpacked/nvidia/cudnn" "$target"
+  rm -rf "$work"
+}
+
 mention_cuda() {
   if command -v nvcc >/dev/null || [[ -x /usr/local/cuda/bin/nvcc ]]; then
     say "CUDA: a toolkit is here, but this version computes on the CPU only."
@@ -166,17 +198,20 @@ build() {
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
   groups=(build)
+  cudnn=no
   for argument in "$@"; do
     case $argument in
       --tests) groups+=(test) ;;
       --checks) groups+=(test checks) ;;
+      --cudnn) cudnn=yes ;;
       -h | --help)
-        sed -n '2,10s/^# \{0,1\}//p' "$0"
+        sed -n '2,11s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
-      *) die "unknown option $argument (--tests, --checks)" ;;
+      *) die "unknown option $argument (--tests, --checks, --cudnn)" ;;
     esac
   done
   headline "Set-up"
   setup "${groups[@]}"
+  if [[ $cudnn == yes ]]; then install_cudnn; fi
 fi

@@ -33,10 +33,35 @@ struct PlanArenas {
   std::int64_t persistent = 0, transient = 0, input = 0;
 };
 
+/// What a library computes a step with.
+struct PlanEngine {
+  std::string step, engine;  ///< "conv_forward", "62{2=9}"
+  std::int64_t workspace_bytes = 0;
+};
+
 struct PlanLayer {
   std::string name;
   std::vector<std::int64_t> output;  ///< with the batch
   std::int64_t parameters = 0, flops = 0, saved_bytes = 0, workspace_bytes = 0;
+  std::vector<PlanEngine> engines{};
+};
+
+/// One step of the training program.
+struct PlanStep {
+  std::int64_t step = 0;
+  std::string op, phase, layer, algorithm;
+  std::int64_t flops = 0, bytes = 0;  ///< arithmetic, and what moves to and from memory
+  double seconds = 0;                 ///< estimated; 0 where the device's rates are not known
+  std::int64_t live_bytes = 0;        ///< of the transient arena
+  std::int64_t arena_bytes = 0;       ///< up to the end of the highest of them
+  std::int64_t workspace_bytes = 0;
+};
+
+/// Who else has memory of the device.
+struct PlanProcess {
+  std::int64_t pid = 0;
+  std::string name;
+  std::int64_t bytes = 0;
 };
 
 struct PlanRemedy {
@@ -48,6 +73,8 @@ struct PlanRemedy {
 /// The fields of `plan --json`; bytes unless the name says otherwise.
 struct PlanReport {
   std::string device;
+  std::string engines;                 ///< of a GPU: where scratch comes from, "cudnn 9.19.1" or "bound"
+  std::vector<std::string> estimated;  ///< of a GPU: what is not measured on it, "driver", "library"
   std::int64_t device_bytes = 0, budget_bytes = 0;
   bool fits = false;
   std::int64_t short_by_bytes = 0;  ///< when it does not fit
@@ -65,6 +92,9 @@ struct PlanReport {
   double estimated_images_per_second = 0, estimated_slowdown = 1, seconds = 0;
   std::vector<PlanLayer> layers;
   std::vector<PlanRemedy> remedies;
+  std::vector<PlanStep> steps;
+  std::int64_t free_bytes = 0;         ///< of the device
+  std::vector<PlanProcess> processes;  ///< when it does not fit for what others hold; the largest first
 };
 
 }  // namespace snug

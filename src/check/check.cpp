@@ -40,11 +40,11 @@ void order_by_place(std::vector<Diagnostic>& findings) {
   std::ranges::stable_sort(findings, {}, [](const Diagnostic& finding) { return place_of(finding.where); });
 }
 
-std::vector<Diagnostic> check_config(const Config& config, const Graph& graph) {
+std::vector<Diagnostic> check_config(const Config& config, const Graph& graph, const Processor& processor) {
   Findings findings;
   check_support(config, findings);
   check_loss(config, graph, findings);
-  check_training(config, graph, findings);
+  check_training(config, graph, processor, findings);
   order_by_place(findings);
   return findings;
 }

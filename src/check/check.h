@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "config/precision.h"
 #include "data/dataset.h"
 #include "graph/graph.h"
 #include "snug/config.h"
@@ -11,8 +12,9 @@ namespace snug {
 
 /// Findings that need no data: the last layer against the loss (F), training settings (T), and what this version does
 /// not do yet (C; sources, augmentations and the like are refused by open_data itself). `graph` may have been cut short
-/// by findings of its own: what follows from it is then left out. Ordered by place.
-[[nodiscard]] std::vector<Diagnostic> check_config(const Config& config, const Graph& graph);
+/// by findings of its own: what follows from it is then left out. `processor`: what is to compute. Ordered by place.
+[[nodiscard]] std::vector<Diagnostic> check_config(const Config& config, const Graph& graph,
+                                                   const Processor& processor = this_processor());
 
 /// Findings on opened data: images against model.input, values (D), labels against loss and outputs (L, F), the
 /// number of samples against the batch (T). Float images beyond the first gigabyte are not looked at, which a note

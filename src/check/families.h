@@ -37,8 +37,9 @@ struct Ending {
   return loss == Loss::sparse_categorical_crossentropy || loss == Loss::categorical_crossentropy;
 }
 
-void check_loss(const Config& config, const Graph& graph, Findings& findings);      // F: loss.cpp
-void check_training(const Config& config, const Graph& graph, Findings& findings);  // T: training.cpp
+void check_loss(const Config& config, const Graph& graph, Findings& findings);  // F: loss.cpp
+void check_training(const Config& config, const Graph& graph, const Processor& processor,
+                    Findings& findings);                                            // T: training.cpp
 void check_support(const Config& config, Findings& findings);                       // C: support.cpp
 void check_pixels(const Config& config, const Splits& splits, Findings& findings);  // D: pixels.cpp
 void check_labels_of(const Config& config, const Splits& splits, const Graph& graph,

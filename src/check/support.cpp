@@ -24,7 +24,8 @@ void check_support(const Config& config, Findings& findings) {
   if (config.train.histograms) unsupported(config, "train.histograms", "true", "histograms = false", findings);
   if (config.memory.strategy_auto) return;
   for (const std::string& name : config.memory.strategy) {
-    if (name == "inplace" || name == "recompute") continue;
+    const bool supported = name == "inplace" || name == "recompute" || name == "split" || name == "microbatch";
+    if (supported) continue;
     unsupported(config, "memory.strategy", fmt::format("[\"{}\"]", name), "strategy = [\"inplace\"]   # or \"auto\"",
                 findings);
     return;  // one line puts the whole list right

@@ -22,11 +22,12 @@ void check_schedule(const Config& config, Findings& findings) {
       fmt::format("warmup_epochs = {:.2g}", epochs * 0.1)));
 }
 
-void check_precision(const Config& config, Findings& findings) {
+void check_precision(const Config& config, const Processor& processor, Findings& findings) {
   const Position where = config.where("train.precision");
-  if (const auto why = cannot_compute(config.train.precision, this_processor())) {
-    findings.push_back(finding("T102", where, *why, "precision = \"fp32\""));
-  } else if (config.train.precision == Precision::tf32) {
+  const Precision precision = config.train.precision;
+  if (const auto why = cannot_compute(precision, processor)) {
+    findings.push_back(finding("T102", where, *why, computable_instead(precision, processor)));
+  } else if (precision == Precision::tf32 && !processor.gpu) {
     findings.push_back(
         finding("T103", where, "precision = \"tf32\" runs as fp32 on the CPU", "precision = \"fp32\"", Severity::note));
   }
@@ -140,10 +141,10 @@ void check_batch_norm(const Config& config, const Graph& graph, Findings& findin
 
 }  // namespace
 
-void check_training(const Config& config, const Graph& graph, Findings& findings) {
+void check_training(const Config& config, const Graph& graph, const Processor& processor, Findings& findings) {
   check_schedule(config, findings);
   check_rate(config, findings);
-  check_precision(config, findings);
+  check_precision(config, processor, findings);
   check_accumulate(config, findings);
   check_early_stopping(config, findings);
   check_class_weights(config, graph, findings);

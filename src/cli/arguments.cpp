@@ -23,14 +23,7 @@ Diagnostic usage(std::string_view code, std::string where, std::string what, std
 struct LaterOption {
   std::string_view command, option;
 };
-constexpr std::array<LaterOption, 8> kLaterOptions{{{"check", "--full"},
-                                                    {"check", "--deep"},
-                                                    {"plan", "--problem"},
-                                                    {"plan", "--capacity"},
-                                                    {"plan", "--time-limit"},
-                                                    {"plan", "--out"},
-                                                    {"plan", "--report"},
-                                                    {"plan", "--timeline"}}};
+constexpr std::array<LaterOption, 2> kLaterOptions{{{"check", "--full"}, {"check", "--deep"}}};
 
 std::string_view without_dashes(std::string_view word) {
   return word.substr(std::min(word.find_first_not_of('-'), word.size()));

@@ -25,6 +25,8 @@ class Arguments {
       : positional_(std::move(positional)), options_(std::move(options)) {}
 
   [[nodiscard]] const std::vector<std::string>& positional() const { return positional_; }
+  /// Name and value of every option, in the order written; flags have an empty value.
+  [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& options() const { return options_; }
   [[nodiscard]] bool has(std::string_view option) const { return text(option).has_value(); }
   [[nodiscard]] std::optional<std::string> text(std::string_view option) const;
   /// A whole number of at least `least`.

@@ -5,6 +5,7 @@
 #include "cli/checked.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/target.h"
 #include "report/findings.h"
 #include "report/terminal.h"
 
@@ -13,11 +14,12 @@ namespace snug {
 namespace {
 
 /// The last stage: does the run fit?
-void check_memory(const Config& config, CheckedRun& checked, const Arguments& arguments) {
+void check_memory(const Config& config, CheckedRun& checked, const Target& target, const Arguments& arguments) {
   collect(checked.findings, [&] {
     const RunSetup setup = take_setup(config, checked);
-    const auto make_backend = [&] { return make_cpu_backend({.threads = thread_count(arguments)}); };
-    const Plan plan = plan_run(config, setup, cpu_memory(), *make_backend(), {.trial_backend = make_backend});
+    const TargetPlanning planning = planning_for(target, config, thread_count(arguments));
+    const Plan plan =
+        plan_run(config, setup, planning.memory, *planning.make_backend(), {.trial_backend = planning.make_backend});
     if (!plan.report.fits) checked.findings.push_back(does_not_fit(config, plan.report));
   });
 }
@@ -31,13 +33,14 @@ int run(const Arguments& arguments) {
   (void)config_options(arguments);  // usage comes first, and is no finding on a config
   (void)thread_count(arguments);
   std::vector<Diagnostic> device;
-  collect(device, [&] { require_cpu(arguments, DeviceUse::plan); });
+  Target target;
+  collect(device, [&] { target = plan_target(arguments); });
   CheckedRun checked;
   // What is wrong with the config itself is a result of `check` like any other.
   collect(checked.findings, [&] {
     const Config config = read_config(arguments.positional()[0], arguments);
-    checked = check_run(config, arguments);
-    if (!has_errors(checked.findings) && device.empty()) check_memory(config, checked, arguments);
+    checked = check_run(config, arguments, target.processor);
+    if (!has_errors(checked.findings) && device.empty()) check_memory(config, checked, target, arguments);
   });
   checked.findings.insert(checked.findings.end(), device.begin(), device.end());
   order_by_place(checked.findings);

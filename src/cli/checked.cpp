@@ -16,11 +16,12 @@ void append(std::vector<Diagnostic>& findings, std::vector<Diagnostic> more) {
 
 }  // namespace
 
-CheckedRun check_run(const Config& config, const Arguments& arguments) {
+CheckedRun check_run(const Config& config, const Arguments& arguments, const Processor& processor) {
   CheckedRun run;
+  run.processor = processor;
   run.findings = config.warnings;
   run.graph = build_graph(config.model, run.findings);
-  append(run.findings, check_config(config, run.graph));
+  append(run.findings, check_config(config, run.graph, processor));
   collect(run.findings, [&] { run.splits = open_data(config.data, config.model.input, config.train.seed); });
   if (run.splits) append(run.findings, check_data(config, *run.splits, run.graph));
   order_by_place(run.findings);
@@ -31,7 +32,7 @@ CheckedRun check_run(const Config& config, const Arguments& arguments) {
 
 RunSetup take_setup(const Config& config, CheckedRun& checked) {
   if (!checked.splits) fail("a run without errors has its data open", __FILE__, __LINE__);
-  return make_setup(config, std::move(checked.graph), *std::move(checked.splits));
+  return make_setup(config, std::move(checked.graph), *std::move(checked.splits), checked.processor);
 }
 
 RunSetup setup_without_data(const Config& config, Graph graph, std::vector<Diagnostic>& findings) {

@@ -15,10 +15,12 @@ struct CheckedRun {
   Graph graph;
   std::optional<Splits> splits;      ///< once the data are open
   std::vector<Diagnostic> findings;  ///< of every stage, ordered by place; warnings are errors with --strict
+  Processor processor;               ///< what is to compute
 };
 
 /// Graph, config, data: each stage looks at what the stages before left whole, so that one run tells all.
-[[nodiscard]] CheckedRun check_run(const Config& config, const Arguments& arguments);
+[[nodiscard]] CheckedRun check_run(const Config& config, const Arguments& arguments,
+                                   const Processor& processor = this_processor());
 
 /// The set-up of a run without errors; moves graph and data out of it.
 [[nodiscard]] RunSetup take_setup(const Config& config, CheckedRun& checked);

@@ -32,6 +32,15 @@ std::string completed(const Command& command, std::span<const std::string> given
 
 void check_argument_count(const Command& command, const Arguments& arguments) {
   const auto& given = arguments.positional();
+  if (!command.instead.empty() && arguments.has(command.instead)) {
+    if (given.empty()) return;
+    throw Error(
+        {.code = "C908",
+         .where = given[0],
+         .what = fmt::format("`snug {} --{}` takes no {}, got '{}'", command.name, command.instead, command.arguments,
+                             given[0]),
+         .fix = fmt::format("snug {} --{} {}", command.name, command.instead, *arguments.text(command.instead))});
+  }
   if (given.size() < command.least_arguments) {
     throw Error({.code = "C908",
                  .where = fmt::format("snug {}", command.name),

@@ -16,6 +16,7 @@ struct Command {
   std::string_view summary;    ///< one line for the list of commands
   std::string_view example;    ///< one line that works
   std::size_t least_arguments = 0, most_arguments = 0;
+  std::string_view instead = {};           ///< an option that stands for all arguments ("problem"); may be empty
   std::vector<Option> options;             ///< of this command; --json, --quiet, --strict and --help are added
   int (*run)(const Arguments&) = nullptr;  ///< returns the exit code; throws Error
 };

@@ -9,9 +9,9 @@
 #include <system_error>
 
 #include "base/text.h"
-#include "cli/profiles.h"
 #include "config/keys.h"
 #include "data/findings.h"
+#include "planner/device_profile.h"
 #include "report/findings.h"
 #include "report/terminal.h"
 
@@ -36,19 +36,13 @@ bool is_gpu_name(std::string_view name) {
   return name.starts_with("cuda:") && parse_integer(name.substr(5)).value_or(-1) >= 0;
 }
 
-[[noreturn]] void throw_profile(const ProfileEntry& profile, DeviceUse use) {
-  if (use == DeviceUse::train) {
-    throw Error({.code = "G903",
-                 .where = "--device " + profile.name,
-                 .what = fmt::format("{} ({}) is a profile: it can be planned for, not trained on", profile.name,
-                                     profile.device),
-                 .fix = "--device cpu"});
-  }
+[[noreturn]] void throw_profile(const DeviceProfile& profile) {
   throw Error(
-      {.code = "G904",
+      {.code = "G903",
        .where = "--device " + profile.name,
-       .what = fmt::format("this version plans for the CPU alone, not yet for {} ({})", profile.name, profile.device),
-       .fix = "--device cpu"});
+       .what = fmt::format("{} ({}) can be planned for; the GPU is not in this machine, so it cannot be trained on",
+                           profile.name, profile.device),
+       .fix = fmt::format("--device cpu   # snug plan CONFIG --device {} says what fits there", profile.name)});
 }
 
 }  // namespace
@@ -88,16 +82,8 @@ void require_cpu(const Arguments& arguments, DeviceUse use) {
                  .what = "this build computes on the CPU alone: it has no CUDA backend",
                  .fix = "--device cpu"});
   }
-  const std::vector<ProfileEntry> profiles = device_profiles();
-  const auto profile = std::ranges::find(profiles, name, &ProfileEntry::name);
-  if (profile != profiles.end()) throw_profile(*profile, use);
-  std::vector<std::string> names{"cpu", "cuda"};
-  for (const ProfileEntry& entry : profiles) names.push_back(entry.name);
-  const auto near = nearest(name, names);
-  throw Error({.code = "C910",
-               .where = "--device " + name,
-               .what = fmt::format("there is no device and no profile '{}'", name),
-               .fix = near ? fmt::format("did you mean --device {}?", *near) : "snug devices lists them all"});
+  const DeviceProfile profile = load_profile(name);
+  if (use == DeviceUse::train) throw_profile(profile);
 }
 
 void print_result(const Arguments& arguments, const std::string& json, const std::string& text) {

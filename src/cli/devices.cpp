@@ -4,7 +4,7 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/gpus.h"
-#include "cli/profiles.h"
+#include "planner/device_profile.h"
 #include "planner/planner.h"
 #include "report/reports.h"
 
@@ -31,7 +31,12 @@ int run(const Arguments& arguments) {
                             .free_bytes = memory.free_bytes,
                             .processes = {}});
   for (DeviceEntry& gpu : list_gpus()) report.devices.push_back(std::move(gpu));
-  report.profiles = device_profiles();
+  for (const DeviceProfile& profile : installed_profiles()) {
+    report.profiles.push_back({.name = profile.name,
+                               .device = profile.device,
+                               .total_bytes = profile.total_bytes.value,
+                               .compute_capability = capability_text(profile.capability)});
+  }
   print_result(arguments, to_json(report), to_text(report));
   return 0;
 }

@@ -11,6 +11,10 @@
 #include "cli/checked.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/holders.h"
+#include "cli/plan_files.h"
+#include "cli/plan_problem.h"
+#include "cli/target.h"
 #include "data/findings.h"
 #include "report/reports.h"
 #include "train/event_json.h"
@@ -66,9 +70,35 @@ RunSetup setup_for_plan(const Config& config, CheckedRun& checked) {
   return setup_without_data(config, std::move(checked.graph), checked.findings);
 }
 
+/// Others matter when what they hold is missing: not when the user's own number is the bound.
+void add_holders(const Config& config, PlanReport& report, std::string_view device) {
+  if (report.fits) return;
+  if (config.memory.budget.bytes && report.total_bytes <= report.free_bytes) return;
+  report.processes = memory_holders(device);
+}
+
+std::vector<BatchPoint> plan_batches(const Config& config, const RunSetup& setup, const DeviceMemory& device,
+                                     const PlanReport& chosen, PlanRunOptions options) {
+  options.alone = true;
+  std::vector<BatchPoint> points;
+  for (const std::int64_t batch : shown_batches(chosen.batch, chosen.max_batch)) {
+    options.batch = batch;
+    std::vector<Diagnostic> refused;  // beyond what the library counts up to there is nothing to show
+    collect(refused, [&] {
+      const PlanReport report = plan_run(config, setup, device, *options.trial_backend(), options).report;
+      points.push_back({.batch = batch, .total_bytes = report.total_bytes, .fits = report.fits});
+    });
+  }
+  return points;
+}
+
 int run(const Arguments& arguments) {
+  if (arguments.has("problem")) return run_plan_problem(arguments);
+  refuse_problem_options(arguments);
+  PlanFiles files(arguments);
   std::vector<Diagnostic> device;
-  collect(device, [&] { require_cpu(arguments, DeviceUse::plan); });
+  Target target;
+  collect(device, [&] { target = plan_target(arguments); });
   std::optional<Config> read;
   collect(device, [&] { read = read_config(arguments.positional()[0], arguments, true); });
   if (!read) throw Error(device);
@@ -78,7 +108,7 @@ int run(const Arguments& arguments) {
   const auto arena_budget = parse_arena_budget(arguments);
   const int threads = thread_count(arguments);
 
-  CheckedRun checked = check_run(config, arguments);
+  CheckedRun checked = check_run(config, arguments, target.processor);
   if (only_data_missing(checked)) {
     std::erase_if(checked.findings, [](const Diagnostic& finding) { return finding.severity == Severity::error; });
     checked.findings.push_back({.code = "D901",
@@ -90,11 +120,16 @@ int run(const Arguments& arguments) {
   checked.findings.insert(checked.findings.end(), device.begin(), device.end());
   if (has_errors(checked.findings)) throw Error(checked.findings);
   const RunSetup setup = setup_for_plan(config, checked);
-  const auto make_backend = [&] { return make_cpu_backend({.threads = threads}); };
+  const TargetPlanning planning = planning_for(target, config, threads);
   // What would fit is the question, whatever the data: the number of samples does not bound the batch.
-  const Plan plan =
-      plan_run(config, setup, cpu_memory(), *make_backend(),
-               {.arena_budget_bytes = arena_budget, .batch_limit = kBatchLimit, .trial_backend = make_backend});
+  const PlanRunOptions options{
+      .arena_budget_bytes = arena_budget, .batch_limit = kBatchLimit, .trial_backend = planning.make_backend};
+  Plan plan = plan_run(config, setup, planning.memory, *planning.make_backend(), options);
+  if (!target.profile) add_holders(config, plan.report, "cpu");
+  PlanPage page{.findings = checked.findings};
+  if (!plan.report.fits) page.findings.push_back(does_not_fit(config, plan.report));
+  if (files.wants_page()) page.batches = plan_batches(config, setup, planning.memory, plan.report, options);
+  files.write(config, arguments, plan, std::move(page));
   print_result(arguments, plan_json(plan.report), to_text(plan.report, config.name));
   show_asides(arguments, checked.findings);
   return plan.report.fits ? 0 : 4;
@@ -109,13 +144,20 @@ Command plan_command() {
           .example = "snug plan configs/quickstart.toml --batch 256",
           .least_arguments = 1,
           .most_arguments = 1,
+          .instead = "problem",
           .options = {{"batch", "N", "a number, auto or max, instead of the config's train.batch"},
                       {"budget", "SIZE", "20GiB or 90% of the free memory, for the total; host memory is beside it"},
                       {"arena-budget", "SIZE", "16GiB, for weights, activations and input alone"},
+                      {"report", "FILE.html", "write the plan as a page: floor plan, memory, batches, layers"},
+                      {"timeline", "FILE.csv", "write a line for every step: bytes alive, FLOP, bytes moved"},
                       kSetOption,
                       kDataRootOption,
                       kDeviceOption,
-                      kThreadsOption},
+                      kThreadsOption,
+                      kProblemOptions[0],
+                      kProblemOptions[1],
+                      kProblemOptions[2],
+                      kProblemOptions[3]},
           .run = run};
 }
 

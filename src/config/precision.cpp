@@ -1,6 +1,21 @@
 #include "config/precision.h"
 
+#include <fmt/format.h>
+
 namespace snug {
+
+namespace {
+
+/// fp16 is taken by every GPU that can be planned for.
+std::optional<std::string> gpu_cannot_compute(Precision precision, const Gpu& gpu) {
+  constexpr int kAmpere = 80;
+  const bool newer = precision == Precision::bf16 || precision == Precision::tf32;
+  if (!newer || gpu.capability >= kAmpere) return std::nullopt;
+  return fmt::format("precision = \"{}\" needs compute capability 8.0; {} has {}.{}", to_string(precision), gpu.name,
+                     gpu.capability / 10, gpu.capability % 10);
+}
+
+}  // namespace
 
 Processor this_processor() {
   __builtin_cpu_init();
@@ -9,6 +24,7 @@ Processor this_processor() {
 }
 
 std::optional<std::string> cannot_compute(Precision precision, const Processor& processor) {
+  if (processor.gpu) return gpu_cannot_compute(precision, *processor.gpu);
   switch (precision) {
     case Precision::fp32:
     case Precision::tf32: break;
@@ -18,6 +34,10 @@ std::optional<std::string> cannot_compute(Precision precision, const Processor& 
     case Precision::fp16: return "precision = \"fp16\" cannot be computed on the CPU";
   }
   return std::nullopt;
+}
+
+std::string computable_instead(Precision precision, const Processor& processor) {
+  return processor.gpu && precision == Precision::bf16 ? "precision = \"fp16\"" : "precision = \"fp32\"";
 }
 
 }  // namespace snug

@@ -42,6 +42,9 @@ enum class DataFault {
   large_label = 122,
   label_kind = 123,
   unlabelled = 124,
+  table_header = 130,
+  table_row = 131,
+  table_number = 132,
   unsupported = 190,  ///< family C: what this version does not read
 };
 

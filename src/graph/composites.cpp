@@ -33,12 +33,13 @@ GraphBuilder::Result GraphBuilder::expand(const Written& layer, const BlockLayer
     return expand_list(block.layers, input,
                        {.prefix = layer.path, .turn = layer.scope.turn, .turns = layer.scope.turns});
   }
-  Result last = input;
-  for (std::int64_t turn = 0; turn < block.repeat && last; ++turn) {
-    const NodeId before = *last;
-    last = expand_list(
-        block.layers, before,
+  NodeId last = input;
+  for (std::int64_t turn = 0; turn < block.repeat; ++turn) {
+    const Result next = expand_list(
+        block.layers, last,
         {.prefix = join_path(layer.path, turn_name(layer.config.names, turn)), .turn = turn, .turns = block.repeat});
+    if (!next) return next;
+    last = *next;
   }
   return last;
 }

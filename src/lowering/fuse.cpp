@@ -240,4 +240,58 @@ class Fusion {
 
 void fuse_batchnorm(Program& program) { Fusion(program).run(); }
 
+namespace {
+
+/// Functions whose slope can be read off their output, and that libraries apply exactly.
+bool ends_a_convolution(const Step& activation) {
+  if (activation.op != Op::activation_forward) return false;
+  switch (std::get<ActivationAttributes>(activation.attributes).function) {
+    case ActivationFunction::relu:
+    case ActivationFunction::relu6:
+    case ActivationFunction::leaky_relu: return true;
+    case ActivationFunction::silu:
+    case ActivationFunction::gelu:
+    case ActivationFunction::sigmoid:
+    case ActivationFunction::tanh: return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+void fuse_conv_activation(Program& program) {
+  std::vector<std::vector<std::size_t>> readers(program.storages.size());       // steps that read it
+  std::vector<std::vector<std::size_t>> alternatives(program.storages.size());  // steps that may choose to
+  const auto storage = [&](TensorId tensor) { return program[tensor].view.storage.index(); };
+  for (std::size_t i = 0; i < program.steps.size(); ++i) {
+    for (const Operand& operand : program.steps[i].operands) {
+      if (operand.access != Access::out) readers[storage(operand.tensor)].push_back(i);
+    }
+    for (const Alternative& other : program.steps[i].saved) alternatives[storage(other.tensor)].push_back(i);
+  }
+  std::vector<bool> gone(program.steps.size(), false);
+  for (Step& conv : program.steps) {
+    if (conv.op != Op::conv_forward) continue;
+    Operand& y = conv.operands.back();
+    const std::size_t between = storage(y.tensor);
+    if (readers[between].size() != 1) continue;
+    const std::size_t next = readers[between].front();
+    Step& activation = program.steps[next];
+    if (!ends_a_convolution(activation) || activation.phase != conv.phase) continue;
+    const auto reads_between = [&](const Alternative& other) { return storage(other.tensor) == between; };
+    for (const std::size_t i : alternatives[between]) std::erase_if(program.steps[i].saved, reads_between);
+    std::get<ConvAttributes>(conv.attributes).activation =
+        std::get<ActivationAttributes>(activation.attributes).function;
+    y.tensor = activation.operands[1].tensor;
+    gone[next] = true;
+  }
+  std::vector<Step> kept;
+  kept.reserve(program.steps.size());
+  for (std::size_t i = 0; i < program.steps.size(); ++i) {
+    if (!gone[i]) kept.push_back(std::move(program.steps[i]));
+  }
+  program.steps = std::move(kept);
+  drop_unused(program);
+}
+
 }  // namespace snug

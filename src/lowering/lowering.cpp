@@ -460,9 +460,17 @@ Program lower(const Graph& graph, const LoweringOptions& options) {
   if (options.fuse) {
     fuse_batchnorm(program);
     ensure_sound(program, "fusing batchnorm");
+    take_slope_behind_pool(program);
+    ensure_sound(program, "taking slopes behind pools");
+    fuse_conv_activation(program);
+    ensure_sound(program, "fusing convolutions and activations");
   }
   choose_saved(program);
   ensure_sound(program, "choosing what is saved");
+  if (options.training) {
+    split_front(program, options.split);
+    ensure_sound(program, "splitting the first layers");
+  }
   if (options.training && !options.recomputed.empty()) {
     recompute(program, options.recomputed);
     ensure_sound(program, "recomputing");

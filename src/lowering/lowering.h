@@ -7,6 +7,7 @@
 
 #include "graph/graph.h"
 #include "lowering/recompute.h"
+#include "lowering/split.h"
 #include "program/program.h"
 
 namespace snug {
@@ -24,6 +25,7 @@ struct LoweringOptions {
   TrainConfig train;              ///< loss, optimizer, clipping, EMA, freezing of statistics, seed, …
   bool fuse = true;               ///< a norm takes the sum and the activation behind it into its own sweeps
   bool in_place = true;           ///< steps may write over operands that die with them
+  Split split;                    ///< the first layers in slices of the batch; of training programs in one part
   Dropped recomputed;             ///< activations that backward makes again; of training programs
 };
 
@@ -62,6 +64,14 @@ inline constexpr std::string_view kGradient = "gradient:";
 /// Joins batchnorm with the sum and the activation that follow it, forward and backward, where nothing else reads what
 /// lies between. Runs before alternatives are chosen.
 void fuse_batchnorm(Program& program);
+
+/// Joins a convolution with the relu, relu6 or leaky_relu behind it, where nothing else reads what lies between: the
+/// same bits. Runs before alternatives are chosen.
+void fuse_conv_activation(Program& program);
+
+/// Takes the slope of a relu in front of a max pool from the pool's output, before the gradient is spread: the same
+/// bits. Runs before alternatives are chosen.
+void take_slope_behind_pool(Program& program);
 
 /// The parts' sizes: as equal as possible, larger first.
 [[nodiscard]] std::vector<std::int64_t> split_batch(std::int64_t batch, std::int64_t parts);

@@ -80,10 +80,14 @@ RecomputeModel::RecomputeModel(const Program& program) {
     writes_again_.add(writes_again);
     is_backward_.push_back(backward ? 1 : 0);
   }
+  nothing_.assign(program.storages.size(), 0);
   for (std::size_t s = 0; s < program.storages.size(); ++s) {
     makers_.add(makers[s]);
-    if (state[s] == kMade && wanted[s] != 0 && program.storages[s].arena == Arena::transient) {
+    if (state[s] != kMade || program.storages[s].arena != Arena::transient) continue;
+    if (wanted[s] != 0) {
       candidates_.push_back(static_cast<std::int32_t>(s));
+    } else {
+      nothing_[s] = 1;
     }
   }
 }
@@ -198,7 +202,7 @@ class Copies {
 void recompute(Program& program, const Dropped& dropped) {
   if (dropped.empty()) return;
   const RecomputeModel model(program);
-  std::vector<char> chosen(program.storages.size(), 0);
+  std::vector<char> chosen = model.nothing();
   for (const std::int32_t candidate : model.candidates()) {
     const auto index = static_cast<std::size_t>(candidate);
     chosen[index] = dropped.contains(program.storages[index].name) ? 1 : 0;

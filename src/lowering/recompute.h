@@ -31,7 +31,11 @@ class RecomputeModel {
   /// Storages that can be dropped: written by forward steps that can be done again, read by backward steps.
   [[nodiscard]] const std::vector<std::int32_t>& candidates() const { return candidates_; }
 
-  /// The whole step with `dropped` (by storage; candidates alone may be set) done again where they are first needed.
+  /// The choice, by storage, that drops no candidate. What backward never reads is gone after the forward pass: what is
+  /// made of it again needs it made again too, so that it counts as dropped.
+  [[nodiscard]] const std::vector<char>& nothing() const { return nothing_; }
+
+  /// The whole step with `dropped` (`nothing` and some candidates) done again where they are first needed.
   struct Schedule {
     std::vector<ScheduledStep> steps;
     std::vector<char> made;                              ///< working memory
@@ -72,6 +76,7 @@ class RecomputeModel {
   Lists reads_, writes_, reads_again_, writes_again_;  // by step
   Lists makers_;                                       // by storage: the forward steps that write it
   std::vector<char> is_backward_;                      // by step
+  std::vector<char> nothing_;                          // by storage
   std::vector<std::int32_t> candidates_;
 };
 

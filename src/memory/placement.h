@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,13 +34,26 @@ struct PlacementOptions {
 };
 
 struct Placement {
-  std::vector<std::int64_t> offsets;   ///< of each buffer, in the order given
-  std::int64_t height_bytes = 0;       ///< end of the highest buffer
-  std::int64_t lower_bound_bytes = 0;  ///< largest live sum of the sizes as given
+  std::vector<std::int64_t> offsets;    ///< of each buffer, in the order given
+  std::int64_t height_bytes = 0;        ///< end of the highest buffer
+  std::int64_t lower_bound_bytes = 0;   ///< largest live sum of the sizes as given
+  std::int64_t proven_bound_bytes = 0;  ///< with sizes rounded up to the alignment no placement is lower
+  bool optimal = false;                 ///< the height, rounded likewise, is that
 };
 
-/// Places all buffers; never fails. Buffers of size 0 get offset 0.
+/// Places all buffers; never fails. Buffers of size 0 get offset 0. The same every time: work is bounded, not time.
+/// All sizes together must not exceed 63 bits.
 [[nodiscard]] Placement place(std::span<const Buffer> buffers, const PlacementOptions& options = {});
+
+struct SolveOptions {
+  std::optional<std::int64_t> capacity_bytes;  ///< ends at the first placement within it, or when there is none
+  double time_limit_seconds = 10;              ///< of the clock on the wall
+  std::int64_t alignment_bytes = 1;
+};
+
+/// Searches for the lowest placement until it is proven or time is up. Gives the best one found, which may exceed the
+/// capacity; at once where the lower bound does.
+[[nodiscard]] Placement solve(std::span<const Buffer> buffers, const SolveOptions& options);
 
 /// The largest sum of sizes alive at one step, and the first step that has it.
 struct Peak {

@@ -27,7 +27,10 @@ ProgramSet programs_of(const PlanRequest& request, const Candidate& candidate, c
     options.use_average = !training && request.lowering.train.ema > 0;
     options.batch = batch;
     options.parts = std::min(parts, batch);
-    if (training) options.recomputed = rewrites.recomputed;
+    if (training) {
+      options.split = rewrites.split;
+      options.recomputed = rewrites.recomputed;
+    }
     set.options.push_back(std::move(options));
     return static_cast<int>(set.options.size()) - 1;
   };
@@ -57,7 +60,9 @@ std::vector<std::int64_t> workspaces(const PlannedProgram& planned) {
   return bytes;
 }
 
-constexpr std::int64_t kLadderBatch = 16;
+/// Bytes and times grow alike with the batch, so what is worth dropping hardly depends on it; and choices that do not
+/// depend on the candidate or on a budget keep the search monotone.
+constexpr Candidate kLadderCandidate{.batch = 64, .parts = 1};
 
 void describe_graph(const Graph& graph, std::int64_t batch, std::vector<PlanLayer>& rows) {
   ensure(rows.size() == graph.layers.size(), "a program has the layers of its graph");
@@ -120,23 +125,47 @@ Plan Candidates::assemble_all(const Candidate& candidate, const Rewrites& rewrit
   return plan;
 }
 
-Program Candidates::open_program(const Candidate& candidate) const {
-  LoweringOptions options = programs_of(request_, candidate, {}).options.front();
+Program Candidates::open_program(const Candidate& candidate, const Split& split) const {
+  LoweringOptions options = programs_of(request_, candidate, {.split = split, .recomputed = {}}).options.front();
   options.in_place = false;
   return lower(graph_, options);
 }
 
-const std::vector<Dropped>& Candidates::ladder(Backend& backend) {
-  if (!ladder_) {
-    // Bytes and times grow alike with the batch, so what is worth dropping hardly depends on it; and choices that do
-    // not depend on the candidate keep the search monotone.
-    const Candidate usual{.batch = kLadderBatch, .parts = 1};
-    const PlannedProgram prepared = prepare_steps(open_program(usual), backend);
-    DropEvaluator evaluator(open_program(usual), workspaces(prepared), device_.rates, request_.lowering.in_place);
-    ladder_.emplace();
-    for (const std::vector<char>& rung : recompute_ladder(evaluator)) ladder_->push_back(evaluator.names(rung));
+/// No split, and splits that end where the maps have become half as large, and half as large again.
+std::vector<Split> Candidates::splits() const {
+  constexpr std::int64_t kParts = 8;  // with less the slices are large, with more the search is slow
+  constexpr std::size_t kMostSplits = 3;
+  std::vector<Split> splits{{}};
+  if (!request_.strategies.split) return splits;
+  const Program plain = open_program(kLadderCandidate);
+  std::int64_t largest = 0;
+  for (const std::string& name : split_points(plain)) {
+    const std::int64_t bytes = std::ranges::find(plain.storages, name, &Storage::name)->size_bytes;
+    if (2 * bytes <= largest) {
+      splits.push_back({.until = name, .parts = kParts});
+      largest = bytes;
+    }
+    largest = std::max(largest, bytes);
+    if (splits.size() > kMostSplits) break;
   }
-  return *ladder_;
+  return splits;
+}
+
+const std::vector<Candidates::Ladder>& Candidates::ladders(Backend& backend) {
+  if (!ladders_.empty()) return ladders_;
+  for (const Split& split : splits()) {
+    Ladder ladder{.split = split, .rungs = {}};
+    const PlannedProgram prepared = prepare_steps(open_program(kLadderCandidate, split), backend);
+    DropEvaluator evaluator(open_program(kLadderCandidate, split), workspaces(prepared), device_.rates,
+                            request_.lowering.in_place);
+    if (request_.strategies.recompute) {
+      for (const std::vector<char>& rung : recompute_ladder(evaluator)) ladder.rungs.push_back(evaluator.names(rung));
+    } else {
+      ladder.rungs.emplace_back();
+    }
+    ladders_.push_back(std::move(ladder));
+  }
+  return ladders_;
 }
 
 std::int64_t Candidates::transient_limit(std::span<const Program* const> programs, const Limits& limits) const {
@@ -146,37 +175,35 @@ std::int64_t Candidates::transient_limit(std::span<const Program* const> program
   return std::min(limits.total_bytes - fixed, limits.arena_bytes) - others;
 }
 
-Candidates::Answer Candidates::find_recompute(const Candidate& candidate, Backend& backend) {
+Candidates::Answer Candidates::find_rewrites(const Candidate& candidate, Backend& backend) {
   const Limits allowed = limits(candidate);
-  Program open = open_program(candidate);
-  const Program* const one[] = {&open};
-  const std::int64_t limit = transient_limit(one, allowed);
-  const double plain_seconds = program_seconds(open, device_.rates);
-  // Without scratch first: most of what cannot fit is refused before a step is prepared, for preparing is what costs.
-  DropEvaluator bound(open, std::vector<std::int64_t>(open.steps.size(), 0), device_.rates, request_.lowering.in_place);
-  std::vector<Dropped> possible;
-  for (const Dropped& dropped : ladder(backend)) {
-    if (bound.cost(bound.choice(dropped)).peak_bytes <= limit) possible.push_back(dropped);
+  std::vector<Answer> fitting;
+  for (const Ladder& ladder : ladders(backend)) {
+    const Program open = open_program(candidate, ladder.split);
+    const Program* const one[] = {&open};
+    const std::int64_t limit = transient_limit(one, allowed);
+    const bool in_place = request_.lowering.in_place;
+    // Without scratch first: most of what cannot fit is refused before a step is prepared, for preparing is what costs.
+    DropEvaluator bound(open, std::vector<std::int64_t>(open.steps.size(), 0), device_.rates, in_place);
+    std::vector<Dropped> possible;
+    for (const Dropped& dropped : ladder.rungs) {
+      if (bound.cost(bound.choice(dropped)).peak_bytes <= limit) possible.push_back(dropped);
+    }
+    if (possible.empty()) continue;
+    const double seconds = program_seconds(open, device_.rates);
+    DropEvaluator evaluator(open, workspaces(prepare_steps(open, backend)), device_.rates, in_place);
+    for (Dropped& dropped : possible) {
+      const DropCost cost = evaluator.cost(evaluator.choice(dropped));
+      if (cost.peak_bytes > limit) continue;
+      fitting.push_back({.fits = true,
+                         .rewrites = {.split = ladder.split, .recomputed = std::move(dropped)},
+                         .seconds = seconds + cost.extra_seconds});
+    }
   }
-  if (possible.empty()) return {};
-  const PlannedProgram prepared = prepare_steps(open, backend);
-  DropEvaluator evaluator(open, workspaces(prepared), device_.rates, request_.lowering.in_place);
-  struct Rung {
-    double seconds = 0;
-    Dropped dropped;
-  };
-  std::vector<Rung> fitting;
-  for (const Dropped& dropped : possible) {
-    const DropCost cost = evaluator.cost(evaluator.choice(dropped));
-    if (cost.peak_bytes <= limit) fitting.push_back({cost.extra_seconds, dropped});
-  }
-  std::ranges::stable_sort(fitting, {}, &Rung::seconds);
+  std::ranges::stable_sort(fitting, {}, &Answer::seconds);
   constexpr std::size_t kMostTries = 6;  // holes between buffers may make the first ones a little too large
   for (std::size_t i = 0; i < std::min(kMostTries, fitting.size()); ++i) {
-    Rewrites rewrites{.recomputed = fitting[i].dropped};
-    if (short_by(assemble_all(candidate, rewrites, backend), allowed) == 0) {
-      return {.fits = true, .rewrites = std::move(rewrites), .seconds = plain_seconds + fitting[i].seconds};
-    }
+    if (short_by(assemble_all(candidate, fitting[i].rewrites, backend), allowed) == 0) return std::move(fitting[i]);
   }
   return {};
 }
@@ -189,7 +216,7 @@ Candidates::Answer Candidates::find_answer(const Candidate& candidate, Backend& 
       short_by(assemble_all(candidate, {}, backend), limits(candidate)) == 0) {
     return {.fits = true, .rewrites = {}, .seconds = program_seconds(train, device_.rates)};
   }
-  return request_.strategies.recompute ? find_recompute(candidate, backend) : Answer{};
+  return request_.strategies.recompute || request_.strategies.split ? find_rewrites(candidate, backend) : Answer{};
 }
 
 const Candidates::Answer& Candidates::answer(const Candidate& candidate) {
@@ -209,6 +236,7 @@ Plan Candidates::plan(const Candidate& candidate) {
   plan.report.micro_batch = micro_batch(candidate);
   describe_graph(graph_, candidate.batch, plan.report.layers);
   if (!rewrites.recomputed.empty()) plan.report.strategy.emplace_back("recompute");
+  if (!rewrites.split.until.empty()) plan.report.strategy.emplace_back("split");
   if (candidate.parts > 1) plan.report.strategy.emplace_back("microbatch");
   plan.report.budget_bytes = allowed.total_bytes;
   plan.report.host_bytes = host_bytes(candidate);

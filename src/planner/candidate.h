@@ -32,6 +32,7 @@ struct Limits {
 
 /// How a candidate's training programs differ from the plain ones.
 struct Rewrites {
+  Split split;
   Dropped recomputed;
 };
 
@@ -59,12 +60,18 @@ class Candidates {
   /// How the candidate fits best, or that it does not.
   const Answer& answer(const Candidate& candidate);
   [[nodiscard]] Answer find_answer(const Candidate& candidate, Backend& backend);
-  /// The candidate with the least recomputing that makes it fit.
-  [[nodiscard]] Answer find_recompute(const Candidate& candidate, Backend& backend);
+  /// The candidate with what costs the least time of all that makes it fit.
+  [[nodiscard]] Answer find_rewrites(const Candidate& candidate, Backend& backend);
   [[nodiscard]] Plan assemble_all(const Candidate& candidate, const Rewrites& rewrites, Backend& backend) const;
   /// The training program before storages are merged, as choices of drops are evaluated on.
-  [[nodiscard]] Program open_program(const Candidate& candidate) const;
-  const std::vector<Dropped>& ladder(Backend& backend);
+  [[nodiscard]] Program open_program(const Candidate& candidate, const Split& split = {}) const;
+  /// Ways to need less memory: for each split, choices of drops, none first.
+  struct Ladder {
+    Split split;
+    std::vector<Dropped> rungs;
+  };
+  const std::vector<Ladder>& ladders(Backend& backend);
+  [[nodiscard]] std::vector<Split> splits() const;
   /// Fills in the cost model's figures.
   void estimate(const Candidate& candidate, Plan& plan) const;
   /// By how much a plan misses its limits; 0 when it fits.
@@ -77,7 +84,7 @@ class Candidates {
   const DeviceMemory& device_;
   Backend& backend_;
   std::map<Candidate, Answer> answers_;
-  std::optional<std::vector<Dropped>> ladder_;  ///< made when first needed
+  std::vector<Ladder> ladders_;  ///< made when first needed
 };
 
 }  // namespace snug

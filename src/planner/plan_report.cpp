@@ -8,6 +8,7 @@
 
 #include "base/ensure.h"
 #include "planner/assemble.h"
+#include "planner/plan_steps.h"
 #include "program/lifetimes.h"
 
 namespace snug {
@@ -184,6 +185,20 @@ bool is_product(Op op) {
          op == Op::dense_forward || op == Op::dense_backward_data || op == Op::dense_backward_weights;
 }
 
+/// What the library computes a layer's products with, each way once.
+void describe_engines(const PlannedProgram& planned, std::vector<PlanLayer>& layers) {
+  for (std::size_t i = 0; i < planned.steps.size(); ++i) {
+    const Step& step = planned.program.steps[i];
+    if (!is_product(step.op) || !step.layer.valid()) continue;
+    const PlanEngine engine{std::string(to_string(step.op)), planned.steps[i].algorithm,
+                            planned.steps[i].workspace_bytes};
+    std::vector<PlanEngine>& engines = layers[step.layer.index()].engines;
+    const bool known = std::ranges::any_of(
+        engines, [&](const PlanEngine& other) { return other.step == engine.step && other.engine == engine.engine; });
+    if (!known) engines.push_back(engine);
+  }
+}
+
 std::int64_t count_products(const Plan& plan) {
   std::set<std::pair<Op, std::vector<std::int64_t>>> kernels;
   for (const PlannedProgram& planned : plan.programs) {
@@ -215,6 +230,9 @@ void describe(Plan& plan, const DeviceMemory& device) {
   const std::vector<const Program*> programs = pointers(plan);
   report.device = device.name;
   report.device_bytes = device.total_bytes;
+  report.engines = device.engines;
+  report.estimated = device.estimated;
+  report.free_bytes = device.free_bytes;
   report.allocated = {.persistent = pages(plan.persistent_bytes),
                       .transient = pages(plan.transient_bytes),
                       .input = pages(plan.input_bytes)};
@@ -233,7 +251,12 @@ void describe(Plan& plan, const DeviceMemory& device) {
   report.transient_arena_bytes = parts.gradients + parts.activations + parts.workspace;
 
   const int largest = plan.train >= 0 ? plan.train : 0;
-  if (!plan.programs.empty()) describe_layers(plan.programs[static_cast<std::size_t>(largest)].program, report.layers);
+  if (!plan.programs.empty()) {
+    const PlannedProgram& program = plan.programs[static_cast<std::size_t>(largest)];
+    describe_layers(program.program, report.layers);
+    describe_engines(program, report.layers);
+    report.steps = plan_steps(program, device.rates);
+  }
   const bool in_place = std::ranges::any_of(programs, [](const Program* program) {
     return std::ranges::any_of(program->steps, [&](const Step& step) { return works_in_place(*program, step); });
   });

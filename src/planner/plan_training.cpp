@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <utility>
 
 #include "base/ensure.h"
 #include "planner/candidate.h"
@@ -151,10 +152,15 @@ Plan plan_training(const Graph& graph, const PlanRequest& request, const DeviceM
   if (limit <= 0) limit = request.train_samples > 0 ? request.train_samples : kBatchLimit;
 
   Candidates candidates(graph, request, device, backend);
-  const Candidate chosen = choose(candidates, request, limit);
+  Candidate chosen = choose(candidates, request, limit);
+  if (request.strategies.microbatch && request.batch.kind == BatchChoice::Kind::number && !candidates.fits(chosen)) {
+    const std::int64_t parts = fewest_parts(candidates, chosen);
+    if (parts > 0) chosen.parts = parts;
+  }
   Plan plan = candidates.plan(chosen);
-  plan.report.max_batch = largest(limit, [&](std::int64_t batch) { return candidates.fits({batch, 1}); });
-  if (!plan.report.fits) {
+  if (!request.alone)
+    plan.report.max_batch = largest(limit, [&](std::int64_t batch) { return candidates.fits({batch, 1}); });
+  if (!plan.report.fits && !request.alone) {
     plan.report.remedies = find_remedies(candidates, graph, request, chosen);
     if (const auto budget = larger_budget(graph, request, device, backend, chosen)) {
       plan.report.remedies.push_back(*budget);
@@ -162,7 +168,9 @@ Plan plan_training(const Graph& graph, const PlanRequest& request, const DeviceM
     if (const auto workspace = larger_workspace(graph, request, device, backend, chosen, plan.report)) {
       plan.report.remedies.insert(plan.report.remedies.begin(), *workspace);
     }
-    plan.programs.clear();
+  }
+  if (!plan.report.fits) {
+    plan.picture = std::exchange(plan.programs, {});
     plan.train = plan.train_last = plan.eval = plan.eval_last = -1;
   }
   plan.report.seconds = std::chrono::duration<double>(Clock::now() - begin).count();

@@ -32,7 +32,9 @@ struct DeviceMemory {
   std::int64_t kernel_bytes = 0;   ///< and for every library kernel that a run prepares
   bool driver_in_use = false;      ///< driver and library are taken already and so not part of free_bytes; host memory
                                    ///< is taken from free_bytes too (the CPU)
-  DeviceRates rates;
+  DeviceRates rates{};
+  std::string engines{};  ///< where engines of convolutions come from: "cudnn 9.19.1", "bound"; for reports
+  std::vector<std::string> estimated{};  ///< what of a device's numbers is estimated: "driver", "library"
 };
 /// This machine's memory now: the least of physical memory, the control group's limit and ulimit.
 [[nodiscard]] DeviceMemory cpu_memory();
@@ -44,7 +46,9 @@ struct DeviceMemory {
 
 /// What a plan may do to fit, where it would not fit without.
 struct Strategies {
-  bool recompute = true;  ///< do steps of the forward pass again instead of keeping what they make
+  bool recompute = true;    ///< do steps of the forward pass again instead of keeping what they make
+  bool split = true;        ///< do the first layers slice by slice of the batch
+  bool microbatch = false;  ///< do the batch in parts; with batch norm that changes what is learned
 };
 
 struct PlanRequest {
@@ -64,6 +68,7 @@ struct PlanRequest {
   /// is never run. Without it everything is prepared by the backend that runs.
   std::function<std::unique_ptr<Backend>()> trial_backend;
   std::int64_t checkpoint_bytes = 0;
+  bool alone = false;  ///< the batch as asked and nothing else: neither max_batch nor remedies
 };
 
 /// A program ready to run: workspaces added, every storage placed in its arena.
@@ -80,6 +85,7 @@ struct Plan {
   std::int64_t persistent_bytes = 0, transient_bytes = 0, input_bytes = 0;  ///< sizes of the arenas
   std::vector<PlannedProgram> programs;
   int train = -1, train_last = -1, eval = -1, eval_last = -1;  ///< indices into programs; -1: not needed
+  std::vector<PlannedProgram> picture;  ///< when it does not fit what `programs` would be, to be shown and never run
 };
 
 inline constexpr std::int64_t kArenaAlignmentBytes = 256;

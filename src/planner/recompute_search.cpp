@@ -145,14 +145,14 @@ DropCost DropEvaluator::cost(const std::vector<char>& dropped, std::int64_t limi
 
 Dropped DropEvaluator::names(const std::vector<char>& dropped) const {
   Dropped names;
-  for (std::size_t i = 0; i < dropped.size(); ++i) {
-    if (dropped[i] != 0) names.insert(names_[i]);
+  for (const std::int32_t candidate : model_.candidates()) {
+    if (dropped[static_cast<std::size_t>(candidate)] != 0) names.insert(names_[static_cast<std::size_t>(candidate)]);
   }
   return names;
 }
 
 std::vector<char> DropEvaluator::choice(const Dropped& names) const {
-  std::vector<char> dropped(names_.size(), 0);
+  std::vector<char> dropped = model_.nothing();
   for (const std::int32_t candidate : model_.candidates()) {
     const auto index = static_cast<std::size_t>(candidate);
     dropped[index] = names.contains(names_[index]) ? 1 : 0;
@@ -166,8 +166,7 @@ namespace {
 /// on its way, the other often finds.
 class Ladder {
  public:
-  explicit Ladder(DropEvaluator& evaluator)
-      : evaluator_(evaluator), dropped_(static_cast<std::size_t>(evaluator.storages()), 0) {}
+  explicit Ladder(DropEvaluator& evaluator) : evaluator_(evaluator), dropped_(evaluator.model().nothing()) {}
 
   std::vector<std::vector<char>> build() {
     rungs_.push_back(rung(dropped_));
@@ -193,6 +192,7 @@ class Ladder {
       }
     }
     std::vector<std::vector<char>> choices;
+    choices.reserve(rungs_.size());
     for (Rung& one : rungs_) choices.push_back(std::move(one.dropped));
     return choices;
   }

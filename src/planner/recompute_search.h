@@ -31,7 +31,6 @@ class DropEvaluator {
   /// Also the sum, over steps, of live bytes beyond `limit`: how far a choice is from fitting.
   [[nodiscard]] DropCost cost(const std::vector<char>& dropped, std::int64_t limit, double& excess);
   [[nodiscard]] std::int64_t bytes(std::int32_t storage) const { return bytes_[static_cast<std::size_t>(storage)]; }
-  [[nodiscard]] std::int64_t storages() const { return storages_; }
   /// The choice as names, and back; names that are not candidates here are passed over.
   [[nodiscard]] Dropped names(const std::vector<char>& dropped) const;
   [[nodiscard]] std::vector<char> choice(const Dropped& names) const;

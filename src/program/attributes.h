@@ -17,11 +17,15 @@ struct Window {
   friend bool operator==(const Window&, const Window&) = default;
 };
 
+/// Elementwise; leaky_relu has slope 0.01, gelu is exact (erf).
+enum class ActivationFunction : std::uint8_t { relu, relu6, leaky_relu, silu, gelu, sigmoid, tanh };
+
 struct ConvAttributes {
   Window window;
   std::int64_t groups = 1;
   bool bias = false;        ///< a bias operand (forward), a bias gradient operand (backward weights)
   bool accumulate = false;  ///< backward weights: dw and db are added to, not overwritten
+  std::optional<ActivationFunction> activation{};  ///< forward: of the output; relu, relu6 or leaky_relu
   friend bool operator==(const ConvAttributes&, const ConvAttributes&) = default;
 };
 
@@ -30,9 +34,6 @@ struct DenseAttributes {
   bool accumulate = false;  ///< as for ConvAttributes
   friend bool operator==(const DenseAttributes&, const DenseAttributes&) = default;
 };
-
-/// Elementwise; leaky_relu has slope 0.01, gelu is exact (erf).
-enum class ActivationFunction : std::uint8_t { relu, relu6, leaky_relu, silu, gelu, sigmoid, tanh };
 
 /// y = activation(normalised x [+ residual]); backward steps see through both.
 struct BatchNormAttributes {

@@ -16,7 +16,7 @@ namespace snug {
 
 enum class Op : std::uint8_t {
   normalize_input,         ///< images (u8, f32), mean [c], inverse_std [c] → y      (NormalizeAttributes)
-  conv_forward,            ///< x, w, [bias] → y                                      (ConvAttributes)
+  conv_forward,            ///< x, w, [bias] → y, with the activation behind it       (ConvAttributes)
   conv_backward_data,      ///< dy, w → dx
   conv_backward_weights,   ///< x, dy → dw, [dbias]          (± with accumulate)
   dense_forward,           ///< x, w, [bias] → y                                      (DenseAttributes)

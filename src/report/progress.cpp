@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "report/findings.h"
+#include "report/reports.h"
 #include "report/table.h"
 #include "report/terminal.h"
 #include "train/event_json.h"
@@ -47,6 +48,12 @@ class ConsoleReporter final : public Reporter {
  private:
   void show(const PlanEvent& event) {
     const PlanReport& plan = event.plan;
+    if (!plan.fits) {
+      std::string refusal = to_text(plan, "");
+      refusal.pop_back();
+      line(refusal);
+      return;
+    }
     std::string text = fmt::format("plan: batch {}", plan.batch);
     if (plan.accumulation > 1) text += fmt::format(" in {} parts of {}", plan.accumulation, plan.micro_batch);
     text += fmt::format(" on {}, {} of a budget of {} ({} arenas, {} host memory)", plan.device,

@@ -14,7 +14,6 @@ namespace snug {
 
 namespace {
 
-constexpr std::size_t kMostPeakTensors = 10;       // the rest is summed in one line
 constexpr std::size_t kMostConfusionClasses = 12;  // a wider matrix does not fit a terminal
 constexpr std::size_t kMostListedClasses = 100;
 
@@ -29,72 +28,6 @@ std::string flops(double count) {
     if (count >= scale) return fmt::format("{:.3g} {}", count / scale, unit);
   }
   return fmt::format("{:.0f} FLOP", count);
-}
-
-std::string breakdown_table(const PlanReport& plan) {
-  const PlanBreakdown& parts = plan.breakdown;
-  const std::array<std::pair<const char*, std::int64_t>, 10> rows{{{"driver", parts.driver},
-                                                                   {"library", parts.library},
-                                                                   {"weights", parts.weights},
-                                                                   {"optimizer", parts.optimizer},
-                                                                   {"statistics", parts.statistics},
-                                                                   {"activations", parts.activations},
-                                                                   {"gradients", parts.gradients},
-                                                                   {"workspace", parts.workspace},
-                                                                   {"input", parts.input},
-                                                                   {"padding", parts.padding}}};
-  const auto total = static_cast<double>(std::max<std::int64_t>(plan.total_bytes, 1));
-  Table table({"part", ">bytes", ">size", ">share"});
-  for (const auto& [name, bytes] : rows) {
-    table.add_row({name, format_count(bytes), format_bytes(bytes),
-                   fmt::format("{:.1f} %", 100 * static_cast<double>(bytes) / total)});
-  }
-  table.add_row({"total", format_count(plan.total_bytes), format_bytes(plan.total_bytes), ""});
-  return table.text();
-}
-
-std::string peak_text(const PlanReport& plan) {
-  const PlanPeak& peak = plan.peak;
-  std::string text = fmt::format("peak: step {}, {}{}: {} alive, in an arena of {}\n", peak.step, peak.phase,
-                                 peak.layer.empty() ? "" : " of layer " + peak.layer,
-                                 format_bytes(plan.lower_bound_bytes), format_bytes(plan.allocated.transient));
-  if (peak.tensors.empty()) return text;
-  Table table({"tensor", "role", ">size"});
-  std::int64_t rest = 0;
-  for (std::size_t i = 0; i < peak.tensors.size(); ++i) {
-    const PlanTensor& tensor = peak.tensors[i];
-    if (i < kMostPeakTensors) {
-      table.add_row({tensor.name, tensor.role, format_bytes(tensor.bytes)});
-    } else {
-      rest += tensor.bytes;
-    }
-  }
-  if (peak.tensors.size() > kMostPeakTensors)
-    table.add_row({fmt::format("{} more", peak.tensors.size() - kMostPeakTensors), "", format_bytes(rest)});
-  return text + table.text();
-}
-
-/// Lines "train.batch = 32" as they are given to a command: "--set train.batch=32".
-std::string as_options(std::string_view change) {
-  std::string options;
-  while (!change.empty()) {
-    std::string line(change.substr(0, change.find('\n')));
-    change.remove_prefix(std::min(change.size(), line.size() + 1));
-    if (const std::size_t equals = line.find(" = "); equals != std::string::npos) line.replace(equals, 3, "=");
-    std::erase(line, '"');
-    options += (options.empty() ? "--set " : " --set ") + line;
-  }
-  return options;
-}
-
-std::string remedies_text(const PlanReport& plan) {
-  if (plan.remedies.empty()) return "";
-  std::string text = "what would fit (each was planned):\n";
-  for (const PlanRemedy& remedy : plan.remedies) {
-    text += fmt::format("  {}   → {}, {:.2f}× the time\n", as_options(remedy.change), format_bytes(remedy.total_bytes),
-                        remedy.estimated_slowdown);
-  }
-  return text;
 }
 
 std::string confusion_text(const EvalResult& result) {
@@ -123,23 +56,6 @@ std::string to_text(const SummaryReport& report) {
          table.text() +
          fmt::format("{} parameters ({}), {} forward for one image\n", format_count(report.parameters),
                      format_bytes(report.parameters * 4), flops(static_cast<double>(report.flops_forward)));
-}
-
-std::string to_text(const PlanReport& plan, std::string_view name) {
-  std::string text = fmt::format("{} on {}: batch {}", name, plan.device, plan.batch);
-  if (plan.accumulation > 1) text += fmt::format(" in {} parts of {}", plan.accumulation, plan.micro_batch);
-  text += plan.fits ? " fits" : fmt::format(" does not fit: {} too much", format_bytes(plan.short_by_bytes));
-  text += fmt::format("\n{} of a budget of {} ({} in the device); the largest batch that fits is {}\n\n",
-                      format_bytes(plan.total_bytes), format_bytes(plan.budget_bytes), format_bytes(plan.device_bytes),
-                      format_count(plan.max_batch));
-  text += breakdown_table(plan) + "\n" + peak_text(plan) + "\n";
-  text += fmt::format("host memory {}, a checkpoint {}", format_bytes(plan.host_bytes),
-                      format_bytes(plan.checkpoint_bytes));
-  if (!plan.strategy.empty()) text += fmt::format(", strategy {}", fmt::join(plan.strategy, ", "));
-  if (plan.estimated_images_per_second > 0)
-    text += fmt::format(", about {} img/s", format_count(static_cast<std::int64_t>(plan.estimated_images_per_second)));
-  text += fmt::format("; planned in {:.2f} s\n", plan.seconds);
-  return text + remedies_text(plan);
 }
 
 std::string to_text(const DevicesReport& report) {

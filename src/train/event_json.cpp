@@ -27,13 +27,42 @@ Json peak_object(const PlanPeak& peak) {
 
 Json layers_array(const std::vector<PlanLayer>& layers) {
   Json array = Json::array();
-  for (const PlanLayer& layer : layers)
+  for (const PlanLayer& layer : layers) {
+    Json engines = Json::array();
+    for (const PlanEngine& engine : layer.engines)
+      engines.push_back(
+          {{"step", engine.step}, {"engine", engine.engine}, {"workspace_bytes", engine.workspace_bytes}});
     array.push_back({{"name", layer.name},
                      {"output", layer.output},
                      {"parameters", layer.parameters},
                      {"flops", layer.flops},
                      {"saved_bytes", layer.saved_bytes},
-                     {"workspace_bytes", layer.workspace_bytes}});
+                     {"workspace_bytes", layer.workspace_bytes},
+                     {"engine", std::move(engines)}});
+  }
+  return array;
+}
+
+Json steps_array(const std::vector<PlanStep>& steps) {
+  Json array = Json::array();
+  for (const PlanStep& step : steps)
+    array.push_back({{"step", step.step},
+                     {"op", step.op},
+                     {"phase", step.phase},
+                     {"layer", step.layer},
+                     {"flops", step.flops},
+                     {"bytes", step.bytes},
+                     {"seconds", step.seconds},
+                     {"live_bytes", step.live_bytes},
+                     {"workspace_bytes", step.workspace_bytes},
+                     {"algorithm", step.algorithm}});
+  return array;
+}
+
+Json processes_array(const std::vector<PlanProcess>& processes) {
+  Json array = Json::array();
+  for (const PlanProcess& process : processes)
+    array.push_back({{"pid", process.pid}, {"name", process.name}, {"bytes", process.bytes}});
   return array;
 }
 
@@ -63,6 +92,8 @@ void add_plan(Json& object, const PlanReport& plan) {
   object["estimated_slowdown"] = plan.estimated_slowdown;
   object["seconds"] = plan.seconds;
   object["layers"] = layers_array(plan.layers);
+  if (!plan.engines.empty()) object["engines"] = plan.engines;
+  if (!plan.engines.empty()) object["estimated"] = plan.estimated;
   if (plan.fits) return;
   object["short_by_bytes"] = plan.short_by_bytes;
   Json remedies = Json::array();
@@ -71,6 +102,8 @@ void add_plan(Json& object, const PlanReport& plan) {
                         {"total_bytes", remedy.total_bytes},
                         {"estimated_slowdown", remedy.estimated_slowdown}});
   object["remedies"] = std::move(remedies);
+  object["free_bytes"] = plan.free_bytes;  // here alone: it changes from one moment to the next
+  object["processes"] = processes_array(plan.processes);
 }
 
 void add_fields(Json& object, const PlanEvent& event) {
@@ -134,6 +167,7 @@ std::string event_json(const TrainEvent& event) {
 std::string plan_json(const PlanReport& plan, int indent) {
   Json object;
   add_plan(object, plan);
+  object["steps"] = steps_array(plan.steps);
   return dump(object, indent);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <system_error>
 
 #include <malloc.h>
@@ -78,9 +79,11 @@ void check_monitor(const Config& config, bool has_val, std::vector<Diagnostic>& 
 }
 
 /// Keys that this version reads and cannot carry out.
-void check_supported(const Config& config, std::vector<Diagnostic>& findings) {
-  if (const auto why = cannot_compute(config.train.precision, this_processor()))
-    findings.push_back(finding("T616", to_string(config.where("train.precision")), *why, "precision = \"fp32\""));
+void check_supported(const Config& config, const Processor& processor, std::vector<Diagnostic>& findings) {
+  const Precision precision = config.train.precision;
+  if (const auto why = cannot_compute(precision, processor))
+    findings.push_back(
+        finding("T616", to_string(config.where("train.precision")), *why, computable_instead(precision, processor)));
   if (config.data.balance != Balance::none)
     findings.push_back(finding("C201", to_string(config.where("data.balance")),
                                "balance is not supported by this version", "balance = \"none\""));
@@ -104,6 +107,32 @@ DeviceMemory without_data(const DeviceMemory& device, const Splits& splits) {
   }
   // Pages of mapped files are free as it is. What data have in memory is given back here, and taken as host memory.
   return steady(device, device.driver_bytes - std::min(mapped, resident_file_bytes()));
+}
+
+/// The most samples at a time with which every tensor has fewer than 2³¹ elements, and the batch stays within what
+/// cuDNN takes: it counts with 32 bits.
+std::int64_t index_limit(const Graph& graph) {
+  constexpr std::int64_t kMostElements = std::numeric_limits<std::int32_t>::max();
+  std::int64_t most = graph.input[0] * graph.input[1] * graph.input[2];
+  for (const Node& node : graph.nodes) most = std::max(most, node.output.elements());
+  return std::clamp<std::int64_t>(kMostElements / std::max<std::int64_t>(1, most), 1, kBatchLimit);
+}
+
+/// What holds for plans on a GPU, which has memory and limits of its own.
+void limit_to_gpu(const Config& config, const Graph& graph, const DeviceMemory& device, PlanRequest& request) {
+  const std::int64_t limit = index_limit(graph);
+  request.batch_limit = request.batch_limit > 0     ? std::min(request.batch_limit, limit)
+                        : request.train_samples > 0 ? std::min(request.train_samples, limit)
+                                                    : limit;
+  if (request.budget.bytes) request.budget.bytes = std::min(*request.budget.bytes, device.free_bytes);
+  if (request.batch.kind != BatchChoice::Kind::number) return;
+  const std::int64_t parts = std::clamp<std::int64_t>(config.train.accumulate, 1, request.batch.number);
+  const std::int64_t at_once = (request.batch.number + parts - 1) / parts;
+  if (at_once <= limit) return;
+  throw Error(finding(
+      "M613", to_string(config.where("train.batch")),
+      fmt::format("{} samples at a time: cuDNN takes {} of this network, for it counts with 32 bits", at_once, limit),
+      fmt::format("train.batch = {}", limit * parts)));
 }
 
 bool may(const MemoryConfig& memory, std::string_view strategy) {
@@ -130,7 +159,7 @@ RunSetup make_setup(const Config& config) {
   return make_setup(config, std::move(graph), open_data(config.data, config.model.input, config.train.seed));
 }
 
-RunSetup make_setup(const Config& config, Graph graph, Splits splits) {
+RunSetup make_setup(const Config& config, Graph graph, Splits splits, const Processor& processor) {
   std::vector<Diagnostic> findings;
   RunSetup setup{.splits = std::move(splits), .graph = std::move(graph)};
   setup.outputs = setup.graph[final_layer(setup.graph, config.train.loss).logits].output.elements();
@@ -138,7 +167,7 @@ RunSetup make_setup(const Config& config, Graph graph, Splits splits) {
   check_splits(config, setup, findings);
   check_class_weights(config, setup.outputs, findings);
   check_monitor(config, setup.splits.val != nullptr, findings);
-  check_supported(config, findings);
+  check_supported(config, processor, findings);
   if (has_errors(findings)) throw Error(std::move(findings));
   setup.scaling = input_scaling(config.data.normalize, *setup.splits.train);
   setup.lowering = lowering_options(config, setup, findings);
@@ -245,7 +274,9 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
               const PlanRunOptions& options) {
   const auto samples = [](const auto& split) { return split == nullptr ? std::int64_t{0} : split->info().samples; };
   PlanRequest request{.lowering = setup.lowering,
-                      .strategies = {.recompute = may(config.memory, "recompute")},
+                      .strategies = {.recompute = may(config.memory, "recompute"),
+                                     .split = may(config.memory, "split"),
+                                     .microbatch = !config.memory.strategy_auto && may(config.memory, "microbatch")},
                       .batch = config.train.batch,
                       .train_samples = samples(setup.splits.train),
                       .val_samples = samples(setup.splits.val),
@@ -255,9 +286,14 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
                       .workspace_limit_bytes = config.memory.workspace_bytes,
                       .checkpoint_bytes = checkpoint_bytes(config, setup.graph)};
   request.batch_limit = options.batch_limit;
+  request.alone = options.alone;
   if (options.batch > 0) request.batch = {.kind = BatchChoice::Kind::number, .number = options.batch};
   const DeviceMemory memory = without_data(device, setup.splits);
-  request.host_bytes_of = [&](std::int64_t batch) { return host_bytes(config, setup, batch, memory.free_bytes); };
+  // On a GPU the host's memory is another, and maybe another machine's: all of the data is counted.
+  const bool on_gpu = !memory.driver_in_use;
+  if (on_gpu) limit_to_gpu(config, setup.graph, memory, request);
+  const std::int64_t host_free = on_gpu ? std::numeric_limits<std::int64_t>::max() : memory.free_bytes;
+  request.host_bytes_of = [&](std::int64_t batch) { return host_bytes(config, setup, batch, host_free); };
   if (options.trial_backend) request.trial_backend = options.trial_backend;
   Plan plan = plan_training(setup.graph, request, memory, backend);
   ::malloc_trim(0);  // what the search took: pages that the run would only hold
@@ -273,6 +309,12 @@ std::string pasteable(const Config& config, const std::string& change) {
   return fmt::format("{}   # in [{}]", change.substr(dot + 1), change.substr(0, dot));
 }
 
+/// " of layer1.0.conv1": where the most scratch is taken.
+std::string hungriest_layer(const PlanReport& report) {
+  const auto layer = std::ranges::max_element(report.layers, {}, &PlanLayer::workspace_bytes);
+  return layer == report.layers.end() || layer->workspace_bytes == 0 ? "" : " of " + layer->name;
+}
+
 Diagnostic does_not_fit(const Config& config, const PlanReport& report) {
   const std::string fix = report.remedies.empty()
                               ? "not even a batch of 1 fits: a smaller model.input, or a device with more memory"
@@ -280,8 +322,9 @@ Diagnostic does_not_fit(const Config& config, const PlanReport& report) {
   if (config.memory.workspace_bytes && report.workspace_bytes > *config.memory.workspace_bytes) {
     return {.code = "M612",
             .where = to_string(config.where("memory.workspace")),
-            .what = fmt::format("a step of batch {} takes {} of scratch, memory.workspace is {}", report.batch,
-                                format_bytes(report.workspace_bytes), format_bytes(*config.memory.workspace_bytes)),
+            .what = fmt::format("a step{} at batch {} takes {} of scratch, memory.workspace is {}",
+                                hungriest_layer(report), report.batch, format_bytes(report.workspace_bytes),
+                                format_bytes(*config.memory.workspace_bytes)),
             .fix = fix};
   }
   const bool own_budget = config.memory.budget.bytes.has_value() && config.positions.contains("memory.budget");

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/precision.h"
 #include "data/dataset.h"
 #include "data/loader.h"
 #include "graph/graph.h"
@@ -30,8 +31,9 @@ struct RunSetup {
 /// Opens the data, builds the graph, holds them against each other and against the loss. Throws Error with every
 /// finding.
 [[nodiscard]] RunSetup make_setup(const Config& config);
-/// The same with what is open already. `graph` must be free of findings.
-[[nodiscard]] RunSetup make_setup(const Config& config, Graph graph, Splits splits);
+/// The same with what is open already. `graph` must be free of findings; `processor` is what is to compute.
+[[nodiscard]] RunSetup make_setup(const Config& config, Graph graph, Splits splits,
+                                  const Processor& processor = this_processor());
 
 /// `train` for a run whose data is open and checked.
 DoneEvent train(const Config& config, const TrainOptions& options, Reporter& reporter, RunSetup setup);
@@ -56,6 +58,7 @@ struct PlanRunOptions {
   std::optional<std::int64_t> arena_budget_bytes;  ///< a bound of the arenas alone, besides memory.budget
   std::int64_t batch_limit = 0;  ///< bounds batch = "max" and max_batch; 0: the number of training samples
   std::function<std::unique_ptr<Backend>()> trial_backend;  ///< see PlanRequest
+  bool alone = false;                                       ///< see PlanRequest
 };
 /// Plans the batch of a run. Host memory is that of the batch that comes out. `device`: asked for once the data was
 /// open.

@@ -56,7 +56,7 @@ TEST_F(Memory, EveryRemedyFitsWhenItIsPasted) {
   ASSERT_EQ(result.code, 4) << result.out;
   int remedies = 0;
   for (std::size_t at = 0; (at = result.out.find("  --set ", at)) != std::string::npos; ++at) {
-    const std::string line = result.out.substr(at, result.out.find("   →", at) - at);
+    const std::string line = result.out.substr(at, result.out.find(" →", at) - at);
     std::vector<std::string> words{"check"};
     for (const std::string& word : option_words(line)) words.push_back(word);
     if (line.find("memory.budget") == std::string::npos) {

@@ -1,9 +1,12 @@
 // Placement problems for tests: random ones, and MiniMalloc's CSV files.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <limits>
+#include <numeric>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -28,6 +31,38 @@ inline std::vector<Buffer> random_buffers(const RandomProblem& problem, std::uin
     buffers.push_back({.size_bytes = random.below(problem.max_size + 1), .life = {first, first + length}});
   }
   return buffers;
+}
+
+/// The least height over all orders, each buffer as low as it can go: a best packing is among them.
+inline std::int64_t optimum(const std::vector<Buffer>& buffers) {
+  std::vector<std::size_t> order(buffers.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::int64_t best = std::numeric_limits<std::int64_t>::max();
+  do {
+    std::vector<std::int64_t> offsets(buffers.size());
+    std::int64_t height = 0;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      const Buffer& buffer = buffers[order[i]];
+      std::int64_t offset = 0;
+      bool moved = true;
+      while (moved) {
+        moved = false;
+        for (std::size_t j = 0; j < i; ++j) {
+          const Buffer& other = buffers[order[j]];
+          const std::int64_t at = offsets[order[j]];
+          const bool hits =
+              other.life.overlaps(buffer.life) && at < offset + buffer.size_bytes && offset < at + other.size_bytes;
+          if (!hits) continue;
+          offset = at + other.size_bytes;
+          moved = true;
+        }
+      }
+      offsets[order[i]] = offset;
+      height = std::max(height, offset + buffer.size_bytes);
+    }
+    best = std::min(best, height);
+  } while (std::ranges::next_permutation(order).found);
+  return best;
 }
 
 /// The shared test data, or an empty path where it is absent.

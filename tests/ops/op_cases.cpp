@@ -77,6 +77,25 @@ GradientCase conv_case(const ConvCase& c) {
 
 }  // namespace
 
+std::vector<StepCase> fused_conv_cases() {
+  std::vector<StepCase> cases;
+  for (const ActivationFunction function :
+       {ActivationFunction::relu, ActivationFunction::relu6, ActivationFunction::leaky_relu}) {
+    for (const ConvCase& c : {ConvCase{.input = {2, 7, 5, 3}, .filters = 8, .kernel = {3, 3}, .bias = true},
+                              ConvCase{.input = {2, 9, 9, 16}, .filters = 17, .kernel = {1, 1}},
+                              ConvCase{.input = {2, 6, 6, 8}, .filters = 8, .kernel = {3, 3}, .groups = 8}}) {
+      StepCase step = conv_case(c).forward;
+      auto& attributes = std::get<ConvAttributes>(step.attributes);
+      attributes.activation = function;
+      for (Arg& arg : step.args) {
+        for (double& value : arg.values) value *= 3;  // beyond 6
+      }
+      cases.push_back(std::move(step));
+    }
+  }
+  return cases;
+}
+
 std::vector<GradientCase> conv_cases() {
   const std::vector<ConvCase> table{
       {.input = {1, 1, 1, 1}},

@@ -17,6 +17,7 @@ namespace snug::ops_test {
 [[nodiscard]] std::vector<GradientCase> batchnorm_cases();
 [[nodiscard]] std::vector<GradientCase> fused_batchnorm_cases();
 [[nodiscard]] std::vector<StepCase> fused_inference_cases();
+[[nodiscard]] std::vector<StepCase> fused_conv_cases();
 [[nodiscard]] std::vector<GradientCase> activation_cases();
 [[nodiscard]] std::vector<GradientCase> softmax_cases();
 [[nodiscard]] std::vector<GradientCase> pool_cases();

@@ -46,7 +46,7 @@ PlanRequest fixed(std::int64_t batch) {
   request.train_samples = 1000;
   request.val_samples = 70;
   request.lowering.train.optimizer.momentum = 0.9;
-  request.strategies.recompute = false;  // has tests of its own
+  request.strategies = {.recompute = false, .split = false};  // have tests of their own
   return request;
 }
 

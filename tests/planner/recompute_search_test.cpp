@@ -50,7 +50,7 @@ TEST(DropEvaluator, AgreesWithTheProgramItStandsFor) {
     const double plain_seconds = program_seconds(open, kRates);
     Random random(3);
     for (int round = 0; round < 50; ++round) {
-      std::vector<char> dropped(open.storages.size(), 0);
+      std::vector<char> dropped = evaluator.model().nothing();
       for (const std::int32_t candidate : evaluator.model().candidates()) {
         dropped[static_cast<std::size_t>(candidate)] = static_cast<char>(random.below(2));
       }
@@ -92,7 +92,7 @@ TEST(RecomputeLadder, IsTheBestOfATinyNetwork) {
   ASSERT_LE(candidates.size(), 14U);
   std::vector<DropCost> every;
   for (std::uint32_t bits = 0; bits < 1U << candidates.size(); ++bits) {
-    std::vector<char> dropped(open.storages.size(), 0);
+    std::vector<char> dropped = evaluator.model().nothing();
     for (std::size_t i = 0; i < candidates.size(); ++i) {
       dropped[static_cast<std::size_t>(candidates[i])] = static_cast<char>(bits >> i & 1U);
     }

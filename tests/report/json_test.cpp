@@ -3,6 +3,7 @@
 
 #include "report/npy.h"
 #include "report/reports.h"
+#include "train/event_json.h"
 
 namespace snug {
 namespace {
@@ -71,6 +72,30 @@ TEST(Json, BenchModelBeginsWithTheContractsFields) {
       R"("flops_per_second":0.0,"flops_share":0.0,"bytes_per_second":0.0,"bytes_share":0.0,"planned_bytes":0,)"
       R"("measured_bytes":0,"layers":[{"name":"0","forward_ms":1.0,"backward_ms":2.0,"flops":0,"bytes":0,)"))
       << to_json(report);
+}
+
+TEST(Json, PlanHasItsStepsAndTheEventOfARunHasNot) {
+  PlanReport plan{.device = "cpu", .fits = true};
+  plan.steps = {{.step = 0,
+                 .op = "conv_forward",
+                 .phase = "forward",
+                 .layer = "0",
+                 .algorithm = "jit",
+                 .flops = 2,
+                 .bytes = 3,
+                 .seconds = 0.5,
+                 .live_bytes = 4,
+                 .arena_bytes = 5,
+                 .workspace_bytes = 6}};
+  EXPECT_TRUE(plan_json(plan).ends_with(
+      R"("steps":[{"step":0,"op":"conv_forward","phase":"forward","layer":"0","flops":2,"bytes":3,"seconds":0.5,)"
+      R"("live_bytes":4,"workspace_bytes":6,"algorithm":"jit"}]})"))
+      << plan_json(plan);
+  EXPECT_EQ(event_json(PlanEvent{plan}).find("steps"), std::string::npos);
+  EXPECT_EQ(plan_json(plan).find("free_bytes"), std::string::npos);
+  plan.fits = false;
+  plan.processes = {{7, "x", 9}};
+  EXPECT_NE(plan_json(plan).find(R"("free_bytes":0,"processes":[{"pid":7,"name":"x","bytes":9}])"), std::string::npos);
 }
 
 TEST(Npy, HeaderIsAlignedAndEndsItsLine) {

@@ -87,10 +87,13 @@ LoweringOptions options_of(const Case& test, const Graph& graph, DType dtype, bo
   return options;
 }
 
-Plan plan_of(const Case& test, DType dtype, Backend& backend, const Dropped& recomputed = {}) {
+Plan plan_of(const Case& test, DType dtype, Backend& backend, const Dropped& recomputed = {}, const Split& split = {},
+             bool fuse = true) {
   const Graph graph = test.graph();
   LoweringOptions training = options_of(test, graph, dtype, true);
   training.recomputed = recomputed;
+  training.split = split;
+  training.fuse = fuse;
   return plan_programs({lower(graph, training), lower(graph, options_of(test, graph, dtype, false))}, backend);
 }
 
@@ -214,6 +217,73 @@ void expect_same_bits(const Case& test, DType dtype, Backend& backend) {
   EXPECT_TRUE(std::isfinite(totals[TrainStats::loss_sum]) && totals[TrainStats::loss_sum] != 0);
   EXPECT_EQ(totals[TrainStats::not_finite], 0);
   expect_same_results(plan, planned, apart);
+}
+
+/// Everything that outlives a step, as numbers.
+std::vector<double> results_of(const Plan& plan, Runtime& runtime) {
+  std::vector<double> numbers;
+  for (const TensorInfo& tensor : plan.programs[0].program.tensors) {
+    const bool outlives = plan.programs[0].program[tensor.view.storage].arena == Arena::persistent;
+    if (!outlives || tensor.dtype != DType::f64) continue;
+    for (const double value : runtime.values<double>(tensor.name)) numbers.push_back(value);
+  }
+  return numbers;
+}
+
+/// Slices change nothing but the order in which sums of weight gradients are taken.
+TEST(Training, TheFirstLayersInSlicesLearnTheSame) {
+  const auto backend = make_reference_backend();
+  for (const Case& test : {kCases[0], kCases[7]}) {
+    SCOPED_TRACE(test.name);
+    const Graph graph = test.graph();
+    LoweringOptions open = options_of(test, graph, DType::f64, true);
+    open.in_place = false;
+    const std::vector<std::string> points = split_points(lower(graph, open));
+    ASSERT_FALSE(points.empty());
+    const Plan plain = plan_of(test, DType::f64, *backend);
+    Runtime expected(plain);
+    run_three_steps(expected, plain, test);
+    const std::vector<double> whole = results_of(plain, expected);
+    for (const std::string& until : points) {
+      for (const std::int64_t parts : {2, 3}) {
+        SCOPED_TRACE(until);
+        const Split split{.until = until, .parts = parts};
+        open.split = split;
+        const Program sliced = lower(graph, open);
+        Dropped everything;
+        const RecomputeModel model(sliced);
+        for (const std::int32_t storage : model.candidates()) {
+          everything.insert(sliced.storages[static_cast<std::size_t>(storage)].name);
+        }
+        for (const Dropped& dropped : {Dropped{}, everything}) {
+          const Plan plan = plan_of(test, DType::f64, *backend, dropped, split);
+          EXPECT_GT(plan.programs[0].program.steps.size(), plain.programs[0].program.steps.size());
+          Runtime planned(plan);
+          Runtime apart(plan, {.reuse_memory = false});
+          for (Runtime* runtime : {&planned, &apart}) run_three_steps(*runtime, plan, test);
+          expect_same_results(plan, planned, apart);
+          const std::vector<double> found = results_of(plan, planned);
+          ASSERT_EQ(found.size(), whole.size());
+          for (std::size_t i = 0; i < whole.size(); ++i) ASSERT_NEAR(found[i], whole[i], 1e-10);
+        }
+        open.split = {};
+      }
+    }
+  }
+}
+
+/// relu inside the convolution, and its slope taken behind the pool, round exactly as they do one by one.
+TEST(Training, FusingConvolutionsChangesNoBits) {
+  const auto backend = make_cpu_backend({.threads = 1});
+  const Case& test = kCases[0];
+  const Plan apart = plan_of(test, DType::f32, *backend, {}, {}, false);
+  const Plan fused = plan_of(test, DType::f32, *backend);
+  EXPECT_LT(fused.programs[0].program.steps.size() + 3, apart.programs[0].program.steps.size());
+  Runtime one_by_one(apart);
+  Runtime together(fused);
+  run_three_steps(one_by_one, apart, test);
+  run_three_steps(together, fused, test);
+  expect_same_results(fused, one_by_one, together);
 }
 
 TEST(Training, SameBitsWhateverIsRecomputedOnTheCpu) {

@@ -74,6 +74,29 @@ std::string algorithm_name(const char* implementation, bool reordered) {
 
 }  // namespace
 
+namespace {
+
+/// The library applies these exactly, before it rounds its sums.
+dnnl::primitive_attr with_activation(const StepView& step) {
+  dnnl::primitive_attr attributes = user_scratchpad();
+  const auto function = step.attributes<ConvAttributes>().activation;
+  if (!function) return attributes;
+  dnnl::post_ops after;
+  if (*function == ActivationFunction::relu) {
+    after.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);
+  } else if (*function == ActivationFunction::leaky_relu) {
+    after.append_eltwise(dnnl::algorithm::eltwise_relu, 0.01F, 0);
+  } else if (*function == ActivationFunction::relu6) {
+    after.append_eltwise(dnnl::algorithm::eltwise_clip, 0, 6);
+  } else {
+    step.cannot_run("an activation that the library rounds");
+  }
+  attributes.set_post_ops(after);
+  return attributes;
+}
+
+}  // namespace
+
 PreparedStep prepare_conv_forward(const CpuContext& context, const StepView& step) {
   const auto& conv = step.attributes<ConvAttributes>();
   const DType type = step[0].dtype;
@@ -83,7 +106,7 @@ PreparedStep prepare_conv_forward(const CpuContext& context, const StepView& ste
   PrimitiveSequence sequence(context.library);
   const dnnl::convolution_forward::primitive_desc description(
       sequence.engine(), dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, t.x, t.any_w,
-      conv.bias ? t.bias : Layout(), t.y, t.strides, t.dilates, t.pad_begin, t.pad_end, user_scratchpad());
+      conv.bias ? t.bias : Layout(), t.y, t.strides, t.dilates, t.pad_begin, t.pad_end, with_activation(step));
   const Layout wanted = description.weights_desc();
   const Place weights = weights_in(sequence, t, wanted);
   std::vector<PrimitiveSequence::Argument> arguments{

@@ -1,5 +1,6 @@
 #include "backend/reference/call.h"
 #include "backend/reference/functions.h"
+#include "backend/reference/slopes.h"
 
 namespace snug::reference {
 
@@ -45,6 +46,10 @@ void conv_forward(const Call& call) {
            [&](Index n, Index h, Index ow, Index o) { y(n, h, ow, o) = attributes.bias ? call[2](o) : 0.0; });
   for_each_product(attributes, x.extents, w.extents, y.extents, [&](const Product& p) {
     y(p.n, p.h, p.w, p.o) += x(p.n, p.ih, p.iw, p.c) * w(p.o, p.kh, p.kw, p.i);
+  });
+  if (!attributes.activation) return;
+  for_each(y.extents, [&](Index n, Index h, Index ow, Index o) {
+    y(n, h, ow, o) = activation_value(*attributes.activation, y(n, h, ow, o));
   });
 }
 

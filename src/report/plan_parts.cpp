@@ -1,0 +1,37 @@
+#include "report/plan_parts.h"
+
+namespace snug {
+
+std::vector<PlanPart> plan_parts(const PlanReport& plan) {
+  const PlanBreakdown& breakdown = plan.breakdown;
+  const bool cpu = plan.device == "cpu";
+  return {{"driver", cpu ? "the process and its libraries" : "the context that the driver keeps for a process",
+           breakdown.driver},
+          {"library", "code of the library's kernels", breakdown.library},
+          {"weights", "what is trained", breakdown.weights},
+          {"optimizer", "momentum or moments of every weight", breakdown.optimizer},
+          {"statistics", "running means and variances, averages", breakdown.statistics},
+          {"input", "the batch itself: images, labels", breakdown.input},
+          {"activations", "outputs of layers kept for the backward pass, their gradients", breakdown.activations},
+          {"gradients", "of the weights", breakdown.gradients},
+          {"workspace", "scratch of the library's kernels", breakdown.workspace},
+          {"padding", "holes between buffers, whole pages", breakdown.padding}};
+}
+
+std::string_view phase_words(std::string_view phase) {
+  if (phase == "forward") return "in the forward pass";
+  if (phase == "backward") return "in the backward pass";
+  if (phase == "update") return "in the update of weights";
+  if (phase == "eval") return "in the evaluation";
+  return phase;
+}
+
+std::string shell_word(const std::string& word) {
+  static constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._=-+/%:,@";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+}  // namespace snug
