@@ -169,6 +169,7 @@ std::vector<GradientCase> conv_cases() {
       {.input = {1, 3, 3, 2}, .filters = 3, .kernel = {2, 2}, .pad_begin = {2, 3}, .pad_end = {3, 2}},  // all padding
   };
   std::vector<GradientCase> cases;
+  cases.reserve(table.size());
   for (const ConvCase& c : table) cases.push_back(conv_case(c));
   return cases;
 }
@@ -205,6 +206,7 @@ std::vector<StepCase> large_weight_gradient_cases() {
       {.input = {2, 26, 25, 48}, .filters = 49, .kernel = {5, 5}, .pad_begin = {2, 2}, .pad_end = {2, 2}, .bias = true},
   };
   std::vector<StepCase> steps;
+  steps.reserve(table.size());
   for (const ConvCase& c : table) {
     const GradientCase made = conv_case(c);
     StepCase step = made.backward[1].step;
