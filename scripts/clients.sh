@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Compares Snug with its real peers: trains the nets of tests/clients/pytorch_cases.py in PyTorch (in a virtual
 # environment of its own, made once in .venv/clients) and in Snug, and compares losses and rates step by step; then
-# torchvision's models with the same weights: logits, gradients and statistics, and weights that go both ways.
+# torchvision's models with the same weights: logits, gradients and statistics in fp32 and bf16, weights that go both
+# ways, and fine-tuning on the digits in SNUG_TEST_DATA (../shared/data).
 # `--record` also renews the committed figures that scripts/test.sh replays without PyTorch.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -31,3 +32,9 @@ cmake --build --preset test --target snug_clients_test snug
 SNUG_PYTORCH_LOSSES=$work/pytorch_losses.json SNUG_TORCHVISION=$work/torchvision_models.json \
   build/test/bin/snug_clients_test
 "$venv/bin/python" tests/clients/torchvision_weights.py build/test/bin/snug "$work"
+mnist=${SNUG_TEST_DATA:-../shared/data}/mnist
+if [[ -d $mnist ]]; then
+  "$venv/bin/python" tests/clients/finetune.py build/test/bin/snug "$work" "$mnist"
+else
+  echo "SKIPPED: fine-tuning, because there are no digits in $mnist"
+fi

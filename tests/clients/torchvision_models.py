@@ -4,7 +4,8 @@ For every model of configs/models that torchvision has too: its number of parame
 shapes of its state dict, in order. For the nets of NETS besides, computed in double precision with 10 classes: the
 loss, the logits, the gradients of one backward pass and, of training mode, the running statistics after it. Of
 gradients and statistics the norm and a weighted sum stand for the tensor, with how far PyTorch's own single precision
-is from it. Both modes have dropout and stochastic depth switched off. See torchvision_test.cpp.
+is from it, and its bf16 (autocast); of logits the latter is recorded too. Both modes have dropout and stochastic depth
+switched off. See torchvision_test.cpp.
 """
 
 import json
@@ -106,13 +107,14 @@ def weighted_sum(number, values):
     return total
 
 
-def digests(numbers, exact, single):
-    """[norm, weighted sum, how far PyTorch's single precision is] of every tensor."""
+def digests(numbers, exact, *others):
+    """[norm, weighted sum, how far each of PyTorch's other precisions is] of every tensor."""
     result = {}
     for name, tensor in exact.items():
         values = tensor.flatten()
-        error = (values - single[name].flatten().double()).norm().item()
-        result[name] = [short(values.norm().item(), 7), short(weighted_sum(numbers[name], values), 7), short(error, 2)]
+        errors = [(values - other[name].flatten().double()).norm().item() for other in others]
+        result[name] = [short(values.norm().item(), 7), short(weighted_sum(numbers[name], values), 7),
+                        *(short(error, 2) for error in errors)]
     return result
 
 
@@ -131,14 +133,15 @@ def make_net(name):
     return net
 
 
-def pass_through(net, training):
+def pass_through(net, training, bf16=False):
     """Loss, logits, gradients and running statistics of one pass."""
     dtype = next(net.parameters()).dtype
     net.train(training)
     net.zero_grad(set_to_none=True)
     images = torch.from_numpy(make_images()).permute(0, 3, 1, 2).to(dtype)
     labels = torch.from_numpy(formula(LABELS, [BATCH], CLASSES, CLASSES / 2).astype(numpy.int64)) % CLASSES
-    logits = net(images)
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        logits = net(images).to(dtype)
     loss = torch.nn.functional.cross_entropy(logits, labels)
     loss.backward()
     return (loss.item(), logits.detach(), {n: p.grad for n, p in net.named_parameters()},
@@ -146,20 +149,25 @@ def pass_through(net, training):
 
 
 def compute(model):
-    exact, single = make_net(model).double(), make_net(model)
+    exact, single, half = make_net(model).double(), make_net(model), make_net(model)
     numbers, fillings = fill(model, exact)
     fill(model, single)
+    fill(model, half)
     case = {"fillings": fillings}
     distances = []
     for mode in ("evaluation", "training"):
         loss, logits, gradients, statistics = pass_through(exact, mode == "training")
         _, logits32, gradients32, statistics32 = pass_through(single, mode == "training")
+        _, logits16, gradients16, statistics16 = pass_through(half, mode == "training", bf16=True)
         distances.append(((logits - logits32).abs().max() / logits.abs().max()).item())
         case[mode] = {"loss": short(loss, 9), "logits": [[short(x, 7) for x in row] for row in logits.tolist()],
-                      "gradients": digests(numbers, gradients, gradients32)}
+                      "logits_bf16": short(((logits - logits16).norm() / logits.norm()).item(), 2),
+                      "gradients": digests(numbers, gradients, gradients32, gradients16)}
         whole = math.sqrt(sum(g[0]**2 for g in case[mode]["gradients"].values()))
-        distances.append(max(g[2] / g[0] for g in case[mode]["gradients"].values() if g[0] > 1e-4 * whole))
-    case["training"]["statistics"] = digests(numbers, statistics, statistics32)
+        for place in (2, 3):
+            distances.append(max(g[place] / g[0] for g in case[mode]["gradients"].values() if g[0] > 1e-4 * whole))
+        distances.append(case[mode]["logits_bf16"])
+    case["training"]["statistics"] = digests(numbers, statistics, statistics32, statistics16)
     print(f"{model:16} " + " ".join(f"{value:.1e}" for value in distances), flush=True)
     return case
 
@@ -179,7 +187,8 @@ def main():
         state = [(n, list(t.shape)) for n, t in state_of(net).items()]
         states[name] = {"parameters": sum(p.numel() for p in net.parameters()), "tensors": len(state),
                         "digest": digest_of_names(state)}
-    print("how far PyTorch's single precision is from its double: logits and gradients, in evaluation and training")
+    print("how far PyTorch's precisions are from its double, in evaluation and training: logits and gradients in single, "
+          "gradients and logits in bf16")
     cases = {model: compute(model) for model in NETS}
     out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "torchvision_models.json")
     recorded = {"torch": torch.__version__.split("+")[0], "torchvision": torchvision.__version__.split("+")[0],

@@ -173,6 +173,48 @@ std::vector<GradientCase> conv_cases() {
   return cases;
 }
 
+std::vector<StepCase> large_weight_gradient_cases() {
+  const std::vector<ConvCase> table{
+      // Channels that fill no panel; images in two blocks; projections that skip pixels.
+      {.input = {4, 9, 7, 40}, .filters = 43, .kernel = {3, 3}, .pad_begin = {1, 1}, .pad_end = {1, 1}, .bias = true},
+      {.input = {10, 12, 12, 64}, .filters = 48, .kernel = {3, 1}, .pad_begin = {1, 0}, .accumulate = true},
+      {.input = {8, 7, 7, 128}, .filters = 200, .stride = {2, 2}},
+      // An odd batch, and windows that skip pixels by stride, by dilation, and reach far out of the image.
+      {.input = {7, 11, 8, 70},
+       .filters = 66,
+       .kernel = {5, 5},
+       .stride = {2, 2},
+       .pad_begin = {2, 2},
+       .pad_end = {2, 1},
+       .bias = true},
+      {.input = {2, 10, 9, 160},
+       .filters = 136,
+       .kernel = {3, 3},
+       .stride = {1, 3},
+       .dilation = {4, 2},
+       .pad_begin = {4, 1},
+       .pad_end = {5, 3}},
+      {.input = {2, 3, 2, 136},
+       .filters = 144,
+       .kernel = {3, 3},
+       .pad_begin = {2, 2},
+       .pad_end = {2, 2},
+       .bias = true,
+       .accumulate = true},
+      // Rows in two blocks.
+      {.input = {2, 26, 25, 48}, .filters = 49, .kernel = {5, 5}, .pad_begin = {2, 2}, .pad_end = {2, 2}, .bias = true},
+  };
+  std::vector<StepCase> steps;
+  for (const ConvCase& c : table) {
+    const GradientCase made = conv_case(c);
+    StepCase step = made.backward[1].step;
+    step.args[0] = made.forward.args[0];
+    step.name = made.forward.name + ": " + step.name;
+    steps.push_back(std::move(step));
+  }
+  return steps;
+}
+
 // ---- dense ----------------------------------------------------------------------------------------------------
 
 std::vector<GradientCase> dense_cases() {

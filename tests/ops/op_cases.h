@@ -10,6 +10,9 @@ namespace snug::ops_test {
 
 // Ops with a gradient.
 [[nodiscard]] std::vector<GradientCase> conv_cases();
+/// Weight gradients large enough for our own kernels (bf16, and all but the first three also f32); too large for
+/// finite differences.
+[[nodiscard]] std::vector<StepCase> large_weight_gradient_cases();
 [[nodiscard]] std::vector<GradientCase> dense_cases();
 [[nodiscard]] std::vector<GradientCase> batchnorm_cases();
 [[nodiscard]] std::vector<GradientCase> fused_batchnorm_cases();

@@ -1,3 +1,5 @@
+#include <cpuid.h>
+
 #include <numeric>
 
 #include "backend/cpu/kernels/kernels.h"
@@ -16,9 +18,13 @@ Kernels kernels();
 namespace x86_64_v4 {
 Kernels kernels();
 }
+namespace x86_64_v4_bf16 {
+Kernels kernels();
+}
 
-std::array<const Kernels*, 3> usable_kernels() {
-  static const std::array<Kernels, 3> kTables{x86_64_v2::kernels(), x86_64_v3::kernels(), x86_64_v4::kernels()};
+std::array<const Kernels*, 4> usable_kernels() {
+  static const std::array<Kernels, 4> kTables{x86_64_v2::kernels(), x86_64_v3::kernels(), x86_64_v4::kernels(),
+                                              x86_64_v4_bf16::kernels()};
   __builtin_cpu_init();
   // The features by which the levels differ for compiled code; no processor has these without the rest.
   const bool v2 = __builtin_cpu_supports("sse4.2") != 0 && __builtin_cpu_supports("popcnt") != 0;
@@ -26,7 +32,9 @@ std::array<const Kernels*, 3> usable_kernels() {
                   __builtin_cpu_supports("bmi2") != 0;
   const bool v4 = v3 && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
                   __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
-  return {v2 ? &kTables[0] : nullptr, v3 ? &kTables[1] : nullptr, v4 ? &kTables[2] : nullptr};
+  const bool bf16 = v4 && __builtin_cpu_supports("avx512bf16") != 0;
+  return {v2 ? &kTables[0] : nullptr, v3 ? &kTables[1] : nullptr, v4 ? &kTables[2] : nullptr,
+          bf16 ? &kTables[3] : nullptr};
 }
 
 const Kernels& best_kernels() {
@@ -39,6 +47,11 @@ const Kernels& best_kernels() {
                  .fix = "run on a machine built since 2009"});
   }
   return *best;
+}
+
+bool has_amx_bf16() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d >> 22 & 1U) != 0;
 }
 
 std::int64_t fold_of(std::int64_t channels) {

@@ -107,22 +107,68 @@ void statistics(const T* x, std::int64_t rows, std::int64_t channels, std::int64
   }
 }
 
+/// Values of some columns of up to kRowsAtOnce rows, on their way to storage: narrowing by instruction wants vectors of
+/// floats, and loops that the compiler vectorises cannot ask for it.
+struct Staged {
+  float values[kRowsAtOnce][kBlock];
+};
+
+template <class T>
+inline constexpr bool kStages = kNarrowsByInstruction && sizeof(T) != sizeof(float);
+
+/// y = value(element, column) for rows [row, row + count) and columns [column, column + columns).
+template <std::int64_t count, class T, class Value>
+[[gnu::always_inline]] inline void map_block(T* y, std::int64_t row, std::int64_t width, std::int64_t column,
+                                             std::int64_t columns, const Value& value) {
+  const std::int64_t first = row * width + column;
+  if constexpr (kStages<T>) {
+    Staged staged;
+#pragma omp simd
+    for (std::int64_t j = 0; j < columns; ++j) {
+#pragma GCC unroll 4
+      for (std::int64_t r = 0; r < count; ++r) staged.values[r][j] = value(first + r * width + j, column + j);
+    }
+    for (std::int64_t r = 0; r < count; ++r) narrow_block(y + first + r * width, staged.values[r], columns);
+  } else {
+#pragma omp simd
+    for (std::int64_t j = 0; j < columns; ++j) {
+#pragma GCC unroll 4
+      for (std::int64_t r = 0; r < count; ++r) {
+        const std::int64_t at = first + r * width + j;
+        y[at] = from_float<T>(value(at, column + j));
+      }
+    }
+  }
+}
+
+/// The same for all columns: several rows at a time share what is loaded of a column.
+template <std::int64_t count, class T, class Value>
+[[gnu::always_inline]] inline void map_some_rows(T* y, std::int64_t row, std::int64_t width, const Value& value) {
+  std::int64_t column = 0;
+  for (; column + kBlock <= width; column += kBlock) map_block<count>(y, row, width, column, kBlock, value);
+  if (column < width) map_block<count>(y, row, width, column, width - column, value);
+}
+template <class T, class Value>
+[[gnu::always_inline]] inline void map_rows(T* y, std::int64_t rows, std::int64_t width, const Value& value) {
+  std::int64_t row = 0;
+  if constexpr (kStages<T>) {  // memory bounds the others, and rows of 4 KiB would share few sets of the cache
+    for (; row + kRowsAtOnce <= rows; row += kRowsAtOnce) map_some_rows<kRowsAtOnce>(y, row, width, value);
+  }
+  for (; row < rows; ++row) map_some_rows<1>(y, row, width, value);
+}
+
 template <class T, class Function>
 void normalize(T* y, const T* x, const T* residual, std::int64_t rows, std::int64_t width, const ChannelVectors& v) {
   const float *center = v.center, *scale = v.scale, *shift = v.shift;
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const std::int64_t at = row * width;
-    if (residual == nullptr) {  // NOLINT(bugprone-branch-clone): the loops differ behind their pragmas
-#pragma omp simd
-      for (std::int64_t j = 0; j < width; ++j)
-        y[at + j] = from_float<T>(Function::value((to_float(x[at + j]) - center[j]) * scale[j] + shift[j]));
-    } else {
-#pragma omp simd
-      for (std::int64_t j = 0; j < width; ++j) {
-        const float value = (to_float(x[at + j]) - center[j]) * scale[j] + shift[j];
-        y[at + j] = from_float<T>(Function::value(value + to_float(residual[at + j])));
-      }
-    }
+  const auto normalized = [=](std::int64_t at, std::int64_t j) {
+    return (to_float(x[at]) - center[j]) * scale[j] + shift[j];
+  };
+  if (residual == nullptr) {
+    map_rows(y, rows, width, [=](std::int64_t at, std::int64_t j) { return Function::value(normalized(at, j)); });
+  } else {
+    map_rows(y, rows, width, [=](std::int64_t at, std::int64_t j) {
+      return Function::value(normalized(at, j) + to_float(residual[at]));
+    });
   }
 }
 
@@ -137,40 +183,96 @@ template <>
   return dy;
 }
 
-/// Σ g and Σ g · (z − center) by column; gradient(element, column) is g, and may have an effect of its own, once.
-template <class T, class Gradient>
-[[gnu::always_inline]] inline void two_sums(const T* z, std::int64_t rows, std::int64_t width, const float* center,
-                                            float* sum, float* product, const Gradient& gradient) {
-  for (std::int64_t j = 0; j < width; ++j) sum[j] = product[j] = 0;
-  std::int64_t row = 0;
-  for (; row + kRowsAtOnce <= rows; row += kRowsAtOnce) {
-    const std::int64_t r0 = row * width, r1 = r0 + width, r2 = r1 + width, r3 = r2 + width;
+/// What becomes of a gradient besides being summed: nothing, or it is stored.
+struct NotStored {
+  [[gnu::always_inline]] void advance(std::int64_t /*elements*/) {}
+};
+template <class T>
+struct Stored {
+  T* g;
+  [[gnu::always_inline]] void advance(std::int64_t elements) { g += elements; }
+};
+
+/// gradient(element, column), stored on the way.
+template <std::int64_t count, class T, class Gradient>
+[[gnu::always_inline]] inline void stage_and_store(Staged& staged, T* g, std::int64_t first, std::int64_t width,
+                                                   std::int64_t column, std::int64_t columns,
+                                                   const Gradient& gradient) {
+  for (std::int64_t r = 0; r < count; ++r) {
+    float* values = staged.values[r];
+    const std::int64_t at = first + r * width;
 #pragma omp simd
-    for (std::int64_t j = 0; j < width; ++j) {
-      const float middle = center[j];
-      const float g0 = gradient(r0 + j, j), g1 = gradient(r1 + j, j), g2 = gradient(r2 + j, j),
-                  g3 = gradient(r3 + j, j);
-      sum[j] += (g0 + g1) + (g2 + g3);
-      product[j] += (g0 * (to_float(z[r0 + j]) - middle) + g1 * (to_float(z[r1 + j]) - middle)) +
-                    (g2 * (to_float(z[r2 + j]) - middle) + g3 * (to_float(z[r3 + j]) - middle));
-    }
-  }
-  for (; row < rows; ++row) {
-    const std::int64_t at = row * width;
+    for (std::int64_t j = 0; j < columns; ++j) values[j] = gradient(at + j, column + j);
+    if constexpr (kStages<T>) {
+      narrow_block(g + at, values, columns);
+    } else {
 #pragma omp simd
-    for (std::int64_t j = 0; j < width; ++j) {
-      const float g = gradient(at + j, j);
-      sum[j] += g;
-      product[j] += g * (to_float(z[at + j]) - center[j]);
+      for (std::int64_t j = 0; j < columns; ++j) g[at + j] = from_float<T>(values[j]);
     }
   }
 }
 
+/// Adds g and g · (z − center) of some rows and columns; value(r, element, j) is g.
+template <std::int64_t count, class T, class Value>
+[[gnu::always_inline]] inline void add_block(const T* z, std::int64_t first, std::int64_t width, std::int64_t columns,
+                                             const float* center, float* sum, float* product, const Value& value) {
+#pragma omp simd
+  for (std::int64_t j = 0; j < columns; ++j) {
+    const float middle = center[j];
+    float g[count], p[count];
+#pragma GCC unroll 4
+    for (std::int64_t r = 0; r < count; ++r) {
+      const std::int64_t at = first + r * width + j;
+      g[r] = value(r, at, j);
+      p[r] = g[r] * (to_float(z[at]) - middle);
+    }
+    if constexpr (count == kRowsAtOnce) {
+      sum[j] += (g[0] + g[1]) + (g[2] + g[3]);
+      product[j] += (p[0] + p[1]) + (p[2] + p[3]);
+    } else {
+      sum[j] += g[0];
+      product[j] += p[0];
+    }
+  }
+}
+
+template <std::int64_t count, class T, class Gradient>
+[[gnu::always_inline]] inline void add_rows(const T* z, std::int64_t row, std::int64_t width, const float* center,
+                                            float* sum, float* product, const Gradient& gradient,
+                                            const NotStored& /*store*/) {
+  add_block<count>(z, row * width, width, width, center, sum, product,
+                   [&](std::int64_t, std::int64_t at, std::int64_t j) { return gradient(at, j); });
+}
+template <std::int64_t count, class T, class Gradient>
+[[gnu::always_inline]] inline void add_rows(const T* z, std::int64_t row, std::int64_t width, const float* center,
+                                            float* sum, float* product, const Gradient& gradient,
+                                            const Stored<T>& store) {
+  for (std::int64_t column = 0; column < width; column += kBlock) {
+    const std::int64_t columns = width - column < kBlock ? width - column : kBlock;
+    const std::int64_t first = row * width + column;
+    Staged staged;
+    stage_and_store<count>(staged, store.g, first, width, column, columns, gradient);
+    add_block<count>(z, first, width, columns, center + column, sum + column, product + column,
+                     [&](std::int64_t r, std::int64_t, std::int64_t j) { return staged.values[r][j]; });
+  }
+}
+
+/// Σ g and Σ g · (z − center) by column; gradient(element, column) is g.
+template <class T, class Gradient, class Store>
+[[gnu::always_inline]] inline void two_sums(const T* z, std::int64_t rows, std::int64_t width, const float* center,
+                                            float* sum, float* product, const Gradient& gradient, const Store& store) {
+  for (std::int64_t j = 0; j < width; ++j) sum[j] = product[j] = 0;
+  std::int64_t row = 0;
+  for (; row + kRowsAtOnce <= rows; row += kRowsAtOnce)
+    add_rows<kRowsAtOnce>(z, row, width, center, sum, product, gradient, store);
+  for (; row < rows; ++row) add_rows<1>(z, row, width, center, sum, product, gradient, store);
+}
+
 /// The same of channels: folded rows first, then the few that are left; joined in double.
-template <class T, class Gradient>
+template <class T, class Gradient, class Store>
 [[gnu::always_inline]] inline void channel_sums(const T* z, std::int64_t rows, std::int64_t channels, std::int64_t fold,
                                                 const float* center, float* sum, float* product,
-                                                const Gradient& gradient) {
+                                                const Gradient& gradient, Store store) {
   const std::int64_t width = channels * fold;
   const std::int64_t wide_rows = rows / fold;
   const std::int64_t tail = wide_rows * width;
@@ -179,9 +281,11 @@ template <class T, class Gradient>
   // One loop, so that the compiler writes the sweep once: rows without folds need no second turn and no joining.
   for (std::int64_t turn = 0; turn < (fold == 1 ? 1 : 2); ++turn) {
     const std::int64_t first = turn * tail;
-    two_sums(z + first, turn == 0 ? wide_rows : rows - wide_rows * fold, turn == 0 ? width : channels, center,
-             fold == 1 ? sum : sums + turn * width, fold == 1 ? product : products + turn * width,
-             [&](std::int64_t at, std::int64_t j) { return gradient(first + at, j); });
+    two_sums(
+        z + first, turn == 0 ? wide_rows : rows - wide_rows * fold, turn == 0 ? width : channels, center,
+        fold == 1 ? sum : sums + turn * width, fold == 1 ? product : products + turn * width,
+        [&](std::int64_t at, std::int64_t j) { return gradient(first + at, j); }, store);
+    store.advance(tail);
   }
   if (fold == 1) return;
   for (std::int64_t c = 0; c < channels; ++c) {
@@ -199,34 +303,30 @@ template <class T, class Function>
 void gradient_sums(const T* dy, const T* z, std::int64_t rows, std::int64_t channels, std::int64_t fold,
                    const ChannelVectors& vectors, float* sum, float* product) {
   const ChannelVectors v = vectors;
-  channel_sums(z, rows, channels, fold, v.center, sum, product, [=](std::int64_t at, std::int64_t j) {
+  const auto gradient = [=](std::int64_t at, std::int64_t j) {
     return gradient_at_input<Function>(to_float(dy[at]), to_float(z[at]), v, j);
-  });
+  };
+  channel_sums(z, rows, channels, fold, v.center, sum, product, gradient, NotStored{});
 }
 
 template <class T, class Function>
 void residual_sums(T* g, const T* dy, const T* y, const T* z, std::int64_t rows, std::int64_t channels,
                    std::int64_t fold, const float* center, float* sum, float* product) {
-  channel_sums(z, rows, channels, fold, center, sum, product, [=](std::int64_t at, std::int64_t) {
-    const float value = to_float(dy[at]) * Function::slope_of_output(to_float(y[at]));
-    g[at] = from_float<T>(value);
-    return value;
-  });
+  const auto gradient = [=](std::int64_t at, std::int64_t) {
+    return to_float(dy[at]) * Function::slope_of_output(to_float(y[at]));
+  };
+  channel_sums(z, rows, channels, fold, center, sum, product, gradient, Stored<T>{g});
 }
 
 template <class T, class Function>
 void gradient(T* dx, const T* dy, const T* z, std::int64_t rows, std::int64_t width, const ChannelVectors& vectors,
               const float* a, const float* b, const float* c) {
   const ChannelVectors v = vectors;
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const std::int64_t at = row * width;
-#pragma omp simd
-    for (std::int64_t j = 0; j < width; ++j) {
-      const float x = to_float(z[at + j]);
-      const float g = gradient_at_input<Function>(to_float(dy[at + j]), x, v, j);
-      dx[at + j] = from_float<T>(a[j] * g + (b[j] * (x - v.center[j]) + c[j]));
-    }
-  }
+  map_rows(dx, rows, width, [=](std::int64_t at, std::int64_t j) {
+    const float x = to_float(z[at]);
+    const float g = gradient_at_input<Function>(to_float(dy[at]), x, v, j);
+    return a[j] * g + (b[j] * (x - v.center[j]) + c[j]);
+  });
 }
 
 template <class T>

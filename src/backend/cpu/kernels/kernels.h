@@ -88,6 +88,33 @@ struct PoolKernels {
                            std::int64_t in_width);
 };
 
+/// Gradients of convolution weights are products of two matrices, dy by filter and x by channel, summed over pixels.
+/// Both are packed into panels of words of 32 bits: a float, or two images' bf16 side by side. A panel holds one word a
+/// pixel for each of its filters or channels.
+inline constexpr std::int64_t kPanelFilters = 8, kPanelChannels = 32;
+/// A tile of dw: [filters ≤ kPanelFilters][channels ≤ kPanelChannels], summed over images × rows × pixels. Strides in
+/// words; those of pixels are the panels' widths.
+struct GradientTile {
+  std::int64_t images = 0, rows = 0, pixels = 0;
+  std::int64_t a_image = 0, a_row = 0, b_image = 0, b_row = 0;
+  std::int64_t filters = 0, channels = 0, filter_stride = 0;
+  bool add = false;  ///< to what is in dw
+};
+template <class T>
+struct WeightGradientKernels {  ///< null where the instruction set is too narrow for them to pay
+  /// Words of `pixels` pixels, `pixel_stride` elements apart, to panels `panel_stride` words apart. `second` is null
+  /// where there is no second image, and always for floats.
+  void (*pack_channels)(std::uint32_t* to, std::int64_t panel_stride, const T* first, const T* second,
+                        std::int64_t pixel_stride, std::int64_t pixels, std::int64_t channels);
+  /// Writes whole groups of 32 filters: four panels.
+  void (*pack_filters)(std::uint32_t* to, std::int64_t panel_stride, const T* first, const T* second,
+                       std::int64_t pixel_stride, std::int64_t pixels, std::int64_t filters);
+  /// c: the tile; a, b: its panels. Null for bf16 without AVX512_BF16.
+  void (*tile)(float* c, const std::uint32_t* a, const std::uint32_t* b, const GradientTile& tile);
+  /// sum[kPanelFilters] += the words of each filter.
+  void (*sums)(float* sum, const std::uint32_t* a, std::int64_t words);
+};
+
 template <class T>
 struct ElementwiseKernels {
   void (*add)(T* y, const T* a, const T* b, std::int64_t count);         ///< y may be a or b
@@ -140,6 +167,7 @@ struct Kernels {
   ByStorage<ActivationKernels> activation;
   ByStorage<ChannelKernels> channel;
   ByStorage<PoolKernels> pool;
+  ByStorage<WeightGradientKernels> weight_gradient;
   ByStorage<ElementwiseKernels> elementwise;
   CastKernels cast;
   SoftmaxKernels softmax;
@@ -149,7 +177,10 @@ struct Kernels {
 /// The table for the newest instruction set that this processor has.
 [[nodiscard]] const Kernels& best_kernels();
 /// The tables that this processor can run, oldest first.
-[[nodiscard]] std::array<const Kernels*, 3> usable_kernels();  ///< null where it cannot
+[[nodiscard]] std::array<const Kernels*, 4> usable_kernels();  ///< null where it cannot
+
+/// Whether the processor has tiles for products of bf16 (AMX), which only oneDNN uses.
+[[nodiscard]] bool has_amx_bf16();
 
 /// A fold's width is at most this (unless fold = 1).
 inline constexpr std::int64_t kMaxFoldedWidth = 128;

@@ -10,6 +10,7 @@ Kernels kernels() {
           .activation = activation_kernels(),
           .channel = channel_kernels(),
           .pool = pool_kernels(),
+          .weight_gradient = weight_gradient_kernels(),
           .elementwise = elementwise_kernels(),
           .cast = cast_kernels(),
           .softmax = softmax_kernels(),

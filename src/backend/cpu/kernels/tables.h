@@ -8,6 +8,7 @@ namespace snug::cpu::SNUG_ISA {
 ByStorage<ActivationKernels> activation_kernels();
 ByStorage<ChannelKernels> channel_kernels();
 ByStorage<PoolKernels> pool_kernels();
+ByStorage<WeightGradientKernels> weight_gradient_kernels();
 ByStorage<ElementwiseKernels> elementwise_kernels();
 CastKernels cast_kernels();
 SoftmaxKernels softmax_kernels();
