@@ -177,7 +177,11 @@ std::int64_t Candidates::transient_limit(std::span<const Program* const> program
 
 Candidates::Answer Candidates::find_rewrites(const Candidate& candidate, Backend& backend) {
   const Limits allowed = limits(candidate);
-  std::vector<Answer> fitting;
+  struct Option {
+    Answer answer;
+    std::int64_t room_bytes = 0;  ///< left by the peak, before what only a whole plan shows
+  };
+  std::vector<Option> options;
   for (const Ladder& ladder : ladders(backend)) {
     const Program open = open_program(candidate, ladder.split);
     const Program* const one[] = {&open};
@@ -195,15 +199,23 @@ Candidates::Answer Candidates::find_rewrites(const Candidate& candidate, Backend
     for (Dropped& dropped : possible) {
       const DropCost cost = evaluator.cost(evaluator.choice(dropped));
       if (cost.peak_bytes > limit) continue;
-      fitting.push_back({.fits = true,
-                         .rewrites = {.split = ladder.split, .recomputed = std::move(dropped)},
-                         .seconds = seconds + cost.extra_seconds});
+      options.push_back({.answer = {.fits = true,
+                                    .rewrites = {.split = ladder.split, .recomputed = std::move(dropped)},
+                                    .seconds = seconds + cost.extra_seconds},
+                         .room_bytes = limit - cost.peak_bytes});
     }
   }
-  std::ranges::stable_sort(fitting, {}, &Answer::seconds);
-  constexpr std::size_t kMostTries = 6;  // holes between buffers may make the first ones a little too large
-  for (std::size_t i = 0; i < std::min(kMostTries, fitting.size()); ++i) {
-    if (short_by(assemble_all(candidate, fitting[i].rewrites, backend), allowed) == 0) return std::move(fitting[i]);
+  std::ranges::stable_sort(options, {}, [](const Option& option) { return option.answer.seconds; });
+  // Holes between buffers and the library's kernels come on top; what one try lacks, the next must have to spare.
+  constexpr int kMostTries = 6;
+  int tries = 0;
+  std::int64_t least_room = 0;
+  for (Option& option : options) {
+    if (option.room_bytes < least_room) continue;
+    const std::int64_t missing = short_by(assemble_all(candidate, option.answer.rewrites, backend), allowed);
+    if (missing == 0) return std::move(option.answer);
+    if (++tries == kMostTries) break;
+    least_room = option.room_bytes + missing;
   }
   return {};
 }

@@ -335,7 +335,7 @@ TEST(Order, IsThatOfThePlaces) {
   EXPECT_THAT(codes, testing::ElementsAre("D5", "D1", "D6", "D4", "D3", "D2", "D0"));
 
   const Checked checked =
-      check({.train = "precision = \"fp16\"\nhistograms = true", .memory = "strategy = [\"split\"]"});
+      check({.train = "precision = \"fp16\"\nhistograms = true", .memory = "strategy = [\"offload\"]"});
   ASSERT_EQ(checked.findings.size(), 3U);
   EXPECT_EQ(checked.findings[0].code, "T102");
   EXPECT_THAT(checked.findings[2].what, HasSubstr("memory.strategy"));
