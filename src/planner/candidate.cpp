@@ -18,7 +18,8 @@ struct ProgramSet {
   int train = -1, train_last = -1, eval = -1, eval_last = -1;
 };
 
-ProgramSet programs_of(const PlanRequest& request, const Candidate& candidate, const Rewrites& rewrites) {
+ProgramSet programs_of(const PlanRequest& request, const Candidate& candidate, const Rewrites& rewrites,
+                       std::int64_t most_eval_samples) {
   ProgramSet set;
   const auto add = [&](bool training, std::int64_t batch, std::int64_t parts) {
     LoweringOptions options = request.lowering;
@@ -38,7 +39,7 @@ ProgramSet programs_of(const PlanRequest& request, const Candidate& candidate, c
   const std::int64_t last = request.train_samples % candidate.batch;
   if (last > 0 && !request.drop_last) set.train_last = add(true, last, candidate.parts);
   if (request.val_samples > 0) {
-    const std::int64_t batch = std::min(micro_batch(candidate), request.val_samples);
+    const std::int64_t batch = std::min({micro_batch(candidate), request.val_samples, most_eval_samples});
     set.eval = add(false, batch, 1);
     if (request.val_samples % batch > 0) set.eval_last = add(false, request.val_samples % batch, 1);
   }
@@ -63,6 +64,57 @@ std::vector<std::int64_t> workspaces(const PlannedProgram& planned) {
 /// Bytes and times grow alike with the batch, so what is worth dropping hardly depends on it; and choices that do not
 /// depend on the candidate or on a budget keep the search monotone.
 constexpr Candidate kLadderCandidate{.batch = 64, .parts = 1};
+
+/// The training program before storages are merged.
+Program lower_open(const Graph& graph, const PlanRequest& request, const Candidate& candidate, const Split& split) {
+  LoweringOptions options = request.lowering;
+  options.training = true;
+  options.with_loss = true;
+  options.batch = candidate.batch;
+  options.parts = std::min(candidate.parts, candidate.batch);
+  options.split = split;
+  options.in_place = false;
+  return lower(graph, options);
+}
+
+/// No split, and splits that end where the maps have become half as large, and half as large again.
+std::vector<Split> splits_of(const Graph& graph, const PlanRequest& request) {
+  constexpr std::int64_t kParts = 8;  // with less the slices are large, with more the search is slow
+  constexpr std::size_t kMostSplits = 3;
+  std::vector<Split> splits{{}};
+  if (!request.strategies.split) return splits;
+  const Program plain = lower_open(graph, request, kLadderCandidate, {});
+  std::int64_t largest = 0;
+  for (const std::string& name : split_points(plain)) {
+    const std::int64_t bytes = std::ranges::find(plain.storages, name, &Storage::name)->size_bytes;
+    if (2 * bytes <= largest) {
+      splits.push_back({.until = name, .parts = kParts});
+      largest = bytes;
+    }
+    largest = std::max(largest, bytes);
+    if (splits.size() > kMostSplits) break;
+  }
+  return splits;
+}
+
+/// Elements of the largest map that a convolution or a product reads or writes.
+std::int64_t largest_operand(const Program& program) {
+  std::int64_t most = 1;
+  for (const Step& step : program.steps) {
+    if (!is_product(step.op)) continue;
+    for (const Operand& operand : step.operands) {
+      const TensorInfo& tensor = program[operand.tensor];
+      if (tensor.role == Role::activation) most = std::max(most, tensor.shape.elements());
+    }
+  }
+  return most;
+}
+
+/// The most samples at a time without a split.
+std::int64_t unsplit_limit(const Graph& graph, const PlanRequest& request) {
+  const std::int64_t most = largest_operand(lower_open(graph, request, kLadderCandidate, {}));
+  return std::max<std::int64_t>(1, request.most_elements * kLadderCandidate.batch / most);
+}
 
 void describe_graph(const Graph& graph, std::int64_t batch, std::vector<PlanLayer>& rows) {
   ensure(rows.size() == graph.layers.size(), "a program has the layers of its graph");
@@ -102,7 +154,27 @@ Limits limits_of(const PlanRequest& request, const DeviceMemory& device, std::in
 }
 
 Candidates::Candidates(const Graph& graph, const PlanRequest& request, const DeviceMemory& device, Backend& backend)
-    : graph_(graph), request_(request), device_(device), backend_(backend) {}
+    : graph_(graph),
+      request_(request),
+      device_(device),
+      backend_(backend),
+      most_eval_samples_(request.most_elements > 0 ? unsplit_limit(graph, request) : kBatchLimit) {}
+
+bool Candidates::indexable(const Program& program) const {
+  return request_.most_elements <= 0 || largest_operand(program) <= request_.most_elements;
+}
+
+std::int64_t index_limit(const Graph& graph, const PlanRequest& request) {
+  if (request.most_elements <= 0) return kBatchLimit;
+  std::int64_t limit = 1;
+  for (const Split& split : splits_of(graph, request)) {
+    // Elements grow with the batch, and those of slices with whole multiples of the parts.
+    const std::int64_t most = largest_operand(lower_open(graph, request, kLadderCandidate, split));
+    const std::int64_t samples = request.most_elements * kLadderCandidate.batch / most;
+    limit = std::max(limit, samples / split.parts * split.parts);
+  }
+  return std::min(limit, kBatchLimit);
+}
 
 std::int64_t Candidates::host_bytes(const Candidate& candidate) const {
   return request_.host_bytes_of ? request_.host_bytes_of(candidate.batch) : request_.host_bytes;
@@ -113,7 +185,7 @@ Limits Candidates::limits(const Candidate& candidate) const {
 }
 
 Plan Candidates::assemble_all(const Candidate& candidate, const Rewrites& rewrites, Backend& backend) const {
-  const ProgramSet set = programs_of(request_, candidate, rewrites);
+  const ProgramSet set = programs_of(request_, candidate, rewrites, most_eval_samples_);
   std::vector<Program> programs;
   programs.reserve(set.options.size());
   for (const LoweringOptions& options : set.options) programs.push_back(lower(graph_, options));
@@ -126,34 +198,12 @@ Plan Candidates::assemble_all(const Candidate& candidate, const Rewrites& rewrit
 }
 
 Program Candidates::open_program(const Candidate& candidate, const Split& split) const {
-  LoweringOptions options = programs_of(request_, candidate, {.split = split, .recomputed = {}}).options.front();
-  options.in_place = false;
-  return lower(graph_, options);
-}
-
-/// No split, and splits that end where the maps have become half as large, and half as large again.
-std::vector<Split> Candidates::splits() const {
-  constexpr std::int64_t kParts = 8;  // with less the slices are large, with more the search is slow
-  constexpr std::size_t kMostSplits = 3;
-  std::vector<Split> splits{{}};
-  if (!request_.strategies.split) return splits;
-  const Program plain = open_program(kLadderCandidate);
-  std::int64_t largest = 0;
-  for (const std::string& name : split_points(plain)) {
-    const std::int64_t bytes = std::ranges::find(plain.storages, name, &Storage::name)->size_bytes;
-    if (2 * bytes <= largest) {
-      splits.push_back({.until = name, .parts = kParts});
-      largest = bytes;
-    }
-    largest = std::max(largest, bytes);
-    if (splits.size() > kMostSplits) break;
-  }
-  return splits;
+  return lower_open(graph_, request_, candidate, split);
 }
 
 const std::vector<Candidates::Ladder>& Candidates::ladders(Backend& backend) {
   if (!ladders_.empty()) return ladders_;
-  for (const Split& split : splits()) {
+  for (const Split& split : splits_of(graph_, request_)) {
     Ladder ladder{.split = split, .rungs = {}};
     const PlannedProgram prepared = prepare_steps(open_program(kLadderCandidate, split), backend);
     DropEvaluator evaluator(open_program(kLadderCandidate, split), workspaces(prepared), device_.rates,
@@ -184,6 +234,7 @@ Candidates::Answer Candidates::find_rewrites(const Candidate& candidate, Backend
   std::vector<Option> options;
   for (const Ladder& ladder : ladders(backend)) {
     const Program open = open_program(candidate, ladder.split);
+    if (!indexable(open)) continue;
     const Program* const one[] = {&open};
     const std::int64_t limit = transient_limit(one, allowed);
     const bool in_place = request_.lowering.in_place;
@@ -221,10 +272,10 @@ Candidates::Answer Candidates::find_rewrites(const Candidate& candidate, Backend
 }
 
 Candidates::Answer Candidates::find_answer(const Candidate& candidate, Backend& backend) {
-  const Program train = lower(graph_, programs_of(request_, candidate, {}).options.front());
+  const Program train = lower(graph_, programs_of(request_, candidate, {}, most_eval_samples_).options.front());
   const Program* const one[] = {&train};
   // The tensors of the training program alone are a bound that costs no prepared step.
-  if (live_peak(transient_buffers(train)).bytes <= transient_limit(one, limits(candidate)) &&
+  if (indexable(train) && live_peak(transient_buffers(train)).bytes <= transient_limit(one, limits(candidate)) &&
       short_by(assemble_all(candidate, {}, backend), limits(candidate)) == 0) {
     return {.fits = true, .rewrites = {}, .seconds = program_seconds(train, device_.rates)};
   }

@@ -71,11 +71,12 @@ class Candidates {
     std::vector<Dropped> rungs;
   };
   const std::vector<Ladder>& ladders(Backend& backend);
-  [[nodiscard]] std::vector<Split> splits() const;
   /// Fills in the cost model's figures.
   void estimate(const Candidate& candidate, Plan& plan) const;
   /// By how much a plan misses its limits; 0 when it fits.
   [[nodiscard]] std::int64_t short_by(const Plan& plan, const Limits& limits) const;
+  /// Whether the library can address every tensor that it is given.
+  [[nodiscard]] bool indexable(const Program& program) const;
   /// What the transient arena may have beside everything else that these programs take.
   [[nodiscard]] std::int64_t transient_limit(std::span<const Program* const> programs, const Limits& limits) const;
 
@@ -84,7 +85,8 @@ class Candidates {
   const DeviceMemory& device_;
   Backend& backend_;
   std::map<Candidate, Answer> answers_;
-  std::vector<Ladder> ladders_;  ///< made when first needed
+  std::int64_t most_eval_samples_ = 0;  ///< of an evaluation program, which is never split
+  std::vector<Ladder> ladders_;         ///< made when first needed
 };
 
 }  // namespace snug

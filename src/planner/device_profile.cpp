@@ -69,6 +69,16 @@ std::optional<fs::path> find_profile(const std::map<std::string, fs::path>& file
   for (const auto& [stem, path] : files) {
     if (plain(stem) == wanted) return path;
   }
+  // "h100" and "h100-80" for "h100-80gb": the size of the memory may be left out, or its unit, where one profile is so.
+  std::vector<fs::path> sized;
+  for (const auto& [stem, path] : files) {
+    const std::string known = plain(stem);
+    if (wanted.size() > 1 && known.starts_with(wanted) && known.ends_with("gb") &&
+        known.find_first_not_of("0123456789", wanted.size()) >= known.size() - 2) {
+      sized.push_back(path);
+    }
+  }
+  if (sized.size() == 1) return sized.front();
   std::vector<fs::path> same;  // by what the driver calls it: two cards may share that
   for (const DeviceProfile& profile : installed_profiles()) {
     if (plain(profile.device) == wanted) same.emplace_back(profile.file);
@@ -146,9 +156,8 @@ DeviceSheet sheet_of(const DeviceProfile& profile) {
 }
 
 DeviceRates rates_of(const DeviceProfile& profile, Precision precision) {
-  DeviceRates rates{.flops_per_second = 0,
-                    .bytes_per_second = kCopyShare * profile.copy.value,
-                    .least_seconds = kLeastSeconds};
+  DeviceRates rates{
+      .flops_per_second = 0, .bytes_per_second = kCopyShare * profile.copy.value, .least_seconds = kLeastSeconds};
   if (const auto& rate = product_rate(profile, precision)) {
     const double reached = rate->source == Source::data_sheet ? kDataSheetShare : 1;
     rates.flops_per_second = kProductShare * reached * rate->value;

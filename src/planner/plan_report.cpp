@@ -179,12 +179,6 @@ void describe_layers(const Program& program, std::vector<PlanLayer>& layers) {
   }
 }
 
-/// Steps that the library computes, and not a kernel of our own.
-bool is_product(Op op) {
-  return op == Op::conv_forward || op == Op::conv_backward_data || op == Op::conv_backward_weights ||
-         op == Op::dense_forward || op == Op::dense_backward_data || op == Op::dense_backward_weights;
-}
-
 /// What the library computes a layer's products with, each way once.
 void describe_engines(const PlannedProgram& planned, std::vector<PlanLayer>& layers) {
   for (std::size_t i = 0; i < planned.steps.size(); ++i) {
@@ -215,6 +209,11 @@ std::int64_t count_products(const Plan& plan) {
 }
 
 }  // namespace
+
+bool is_product(Op op) {
+  return op == Op::conv_forward || op == Op::conv_backward_data || op == Op::conv_backward_weights ||
+         op == Op::dense_forward || op == Op::dense_backward_data || op == Op::dense_backward_weights;
+}
 
 std::int64_t library_bytes(const Plan& plan, const DeviceMemory& device) {
   return device.library_bytes + (device.kernel_bytes > 0 ? device.kernel_bytes * count_products(plan) : 0);

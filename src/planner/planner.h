@@ -68,8 +68,12 @@ struct PlanRequest {
   /// is never run. Without it everything is prepared by the backend that runs.
   std::function<std::unique_ptr<Backend>()> trial_backend;
   std::int64_t checkpoint_bytes = 0;
-  bool alone = false;  ///< the batch as asked and nothing else: neither max_batch nor remedies
+  std::int64_t most_elements = 0;  ///< of a map that the library reads or writes; 0: not bounded
+  bool alone = false;              ///< the batch as asked and nothing else: neither max_batch nor remedies
 };
+
+/// The largest batch, in one part, of which some split keeps to `request.most_elements`.
+[[nodiscard]] std::int64_t index_limit(const Graph& graph, const PlanRequest& request);
 
 /// A program ready to run: workspaces added, every storage placed in its arena.
 struct PlannedProgram {

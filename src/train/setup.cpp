@@ -109,18 +109,10 @@ DeviceMemory without_data(const DeviceMemory& device, const Splits& splits) {
   return steady(device, device.driver_bytes - std::min(mapped, resident_file_bytes()));
 }
 
-/// The most samples at a time with which every tensor has fewer than 2³¹ elements, and the batch stays within what
-/// cuDNN takes: it counts with 32 bits.
-std::int64_t index_limit(const Graph& graph) {
-  constexpr std::int64_t kMostElements = std::numeric_limits<std::int32_t>::max();
-  std::int64_t most = graph.input[0] * graph.input[1] * graph.input[2];
-  for (const Node& node : graph.nodes) most = std::max(most, node.output.elements());
-  return std::clamp<std::int64_t>(kMostElements / std::max<std::int64_t>(1, most), 1, kBatchLimit);
-}
-
 /// What holds for plans on a GPU, which has memory and limits of its own.
 void limit_to_gpu(const Config& config, const Graph& graph, const DeviceMemory& device, PlanRequest& request) {
-  const std::int64_t limit = index_limit(graph);
+  request.most_elements = std::numeric_limits<std::int32_t>::max();  // cuDNN counts with 32 bits
+  const std::int64_t limit = index_limit(graph, request);
   request.batch_limit = request.batch_limit > 0     ? std::min(request.batch_limit, limit)
                         : request.train_samples > 0 ? std::min(request.train_samples, limit)
                                                     : limit;

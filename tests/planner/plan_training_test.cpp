@@ -464,6 +464,21 @@ TEST(PlanTraining, MoreMemoryIsNeverSlowerNorSmallerWithRecompute) {
   EXPECT_GT(last_batch, 32);
 }
 
+TEST(PlanTraining, MapsTooLargeForTheLibraryAreSplit) {
+  const Graph graph = test::small_net(false);  // the first map: 12 × 12 × 8 elements a sample
+  PlanRequest request = fixed(32);
+  request.strategies.split = true;
+  request.most_elements = 32 * 12 * 12 * 8;
+  EXPECT_THAT(plan(graph, request).report.strategy, Not(Contains("split")));
+  request.most_elements -= 1;
+  const PlanReport split = plan(graph, request).report;
+  EXPECT_TRUE(split.fits);
+  EXPECT_THAT(split.strategy, Contains("split"));
+  EXPECT_GE(index_limit(graph, request), 100);
+  request.strategies.split = false;
+  EXPECT_EQ(index_limit(graph, request), 31);
+}
+
 TEST(PlanTraining, TwoPlansDifferOnlyInSeconds) {
   const Graph graph = test::odd_net();
   const Plan a = plan(graph, fixed(16));
