@@ -189,20 +189,6 @@ std::string closing_line(const PlanReport& plan) {
 }
 
 /// Of a GPU that is planned for: what its numbers rest on.
-std::string device_text(const PlanReport& plan) {
-  if (plan.engines.empty()) return "";
-  std::string text = plan.engines == "bound"
-                         ? "scratch of convolutions is bounded: no cuDNN here to ask"
-                         : fmt::format("scratch of convolutions as {} has it for this device", plan.engines);
-  if (!plan.estimated.empty()) text += fmt::format("; estimated for it: {}", fmt::join(plan.estimated, ", "));
-  return text + "\n";
-}
-
-}  // namespace
-
-namespace {
-
-/// Of a GPU that is planned for: what its numbers rest on.
 std::string device_lines(const PlanReport& plan) {
   if (plan.engines.empty()) return "";
   std::string text;
@@ -225,7 +211,7 @@ std::string to_text(const PlanReport& plan, std::string_view name) {
     append(below, remedies);
     below.emplace_back();
   }
-  append(below, device_text(plan) + closing_line(plan));
+  append(below, closing_line(plan));
   const std::size_t used = above.size() + below.size() + 2;  // and the tensors' title and a free line
   const std::size_t room = kMostLines > used ? kMostLines - used : 0;
   if (!plan.peak.tensors.empty())
