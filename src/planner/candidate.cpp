@@ -84,15 +84,16 @@ std::vector<Split> splits_of(const Graph& graph, const PlanRequest& request) {
   std::vector<Split> splits{{}};
   if (!request.strategies.split) return splits;
   const Program plain = lower_open(graph, request, kLadderCandidate, {});
+  const std::vector<std::string> points = split_points(plain);
   std::int64_t largest = 0;
-  for (const std::string& name : split_points(plain)) {
-    const std::int64_t bytes = std::ranges::find(plain.storages, name, &Storage::name)->size_bytes;
-    if (2 * bytes <= largest) {
-      splits.push_back({.until = name, .parts = kParts});
-      largest = bytes;
+  for (const TensorInfo& tensor : plain.tensors) {  // in the order in which they are made
+    const Storage& storage = plain[tensor.view.storage];
+    if (tensor.role != Role::activation || splits.size() > kMostSplits) continue;
+    if (2 * storage.size_bytes <= largest && std::ranges::find(points, storage.name) != points.end()) {
+      splits.push_back({.until = storage.name, .parts = kParts});
+      largest = storage.size_bytes;
     }
-    largest = std::max(largest, bytes);
-    if (splits.size() > kMostSplits) break;
+    largest = std::max(largest, storage.size_bytes);
   }
   return splits;
 }
