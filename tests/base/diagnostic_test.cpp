@@ -48,7 +48,7 @@ TEST(Error, carries_every_finding) {
   EXPECT_NE(std::string_view(error.what()).find("D2"), std::string_view::npos);
 }
 
-TEST(ErrorDeathTest, needs_a_finding) { EXPECT_DEATH((void)Error(std::vector<Diagnostic>{}), "needs a finding"); }
+TEST(ErrorDeathTest, needs_a_finding) { EXPECT_DEATH(const Error none(std::vector<Diagnostic>{}), "needs a finding"); }
 
 }  // namespace
 }  // namespace snug

@@ -11,7 +11,6 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
@@ -468,7 +467,7 @@ TEST(PlanTraining, MapsTooLargeForTheLibraryAreSplit) {
   const Graph graph = test::small_net(false);  // the first map: 12 × 12 × 8 elements a sample
   PlanRequest request = fixed(32);
   request.strategies.split = true;
-  request.most_elements = 32 * 12 * 12 * 8;
+  request.most_elements = std::int64_t{32} * 12 * 12 * 8;
   EXPECT_THAT(plan(graph, request).report.strategy, Not(Contains("split")));
   request.most_elements -= 1;
   const PlanReport split = plan(graph, request).report;
