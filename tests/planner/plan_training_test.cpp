@@ -199,7 +199,7 @@ TEST(PlanTraining, TheLargestBatchFitsAndOneMoreDoesNot) {
 TEST(PlanTraining, MoreBudgetNeverLowersTheLargestBatch) {
   const Graph graph = test::small_net(false);
   std::int64_t before = 0;
-  for (std::int64_t bytes = 200'000; bytes < 12 * kMiB; bytes += bytes / 3) {
+  for (std::int64_t bytes = 200'000; bytes < 12 * kMiB; bytes *= 4) {
     PlanRequest request = fixed(1);
     request.batch = {BatchChoice::Kind::maximum, 0};
     request.budget.bytes = bytes;
