@@ -82,6 +82,22 @@ install_packages() {
   quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
 }
 
+# unpack_wheels FOLDER REQUIREMENT…: fetches wheels, each pinned by its hash, and unpacks them into FOLDER/unpacked.
+unpack_wheels() {
+  local work=$1
+  shift
+  printf '%s\n' "$@" >"$work/wheels.txt"
+  quietly python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes -d "$work" -r "$work/wheels.txt"
+  local wheel
+  for wheel in "$work"/*.whl; do
+    python3 -m zipfile -e "$wheel" "$work/unpacked"
+  done
+}
+
+need_pip() {
+  python3 -m pip --version >/dev/null 2>&1 || install_packages python3 python3-pip ca-certificates
+}
+
 # oneDNN's wheels, unpacked: lib/libdnnl.so.3.2 with its links, and include/.
 install_onednn() {
   local target=$snug_root/.deps/onednn stamp=$snug_root/.deps/onednn/.version
@@ -90,21 +106,13 @@ install_onednn() {
     return
   fi
   [[ $(uname -m) == x86_64 ]] || die "the pinned oneDNN is for x86_64; set -DSNUG_ONEDNN_ROOT to one for $(uname -m)"
-  if ! python3 -m pip --version >/dev/null 2>&1; then
-    install_packages python3 python3-pip ca-certificates
-  fi
+  need_pip
   say "oneDNN: fetching the wheels of $snug_onednn_version"
   local work
   work=$(mktemp -d)
-  cat >"$work/wheels.txt" <<WHEELS
-onednn-cpu-gomp==$snug_onednn_version --hash=sha256:2f22a54d6a890ed14bfa185d42a4be65d8b5b1df85dc1f0f3a9abe31620416fb
-onednn-devel-cpu-gomp==$snug_onednn_version --hash=sha256:9763c69e8c907e119056bd52ad918ca84ac9ba939d130a99dfa95ccca3e5e284
-WHEELS
-  quietly python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes -d "$work" -r "$work/wheels.txt"
-  local wheel
-  for wheel in "$work"/*.whl; do
-    python3 -m zipfile -e "$wheel" "$work/unpacked"
-  done
+  unpack_wheels "$work" \
+    "onednn-cpu-gomp==$snug_onednn_version --hash=sha256:2f22a54d6a890ed14bfa185d42a4be65d8b5b1df85dc1f0f3a9abe31620416fb" \
+    "onednn-devel-cpu-gomp==$snug_onednn_version --hash=sha256:9763c69e8c907e119056bd52ad918ca84ac9ba939d130a99dfa95ccca3e5e284"
   mkdir -p "$work/onednn/lib"
   cp "$work"/unpacked/*.data/data/lib/libdnnl.so.3.2 "$work/onednn/lib/"
   cp -r "$work"/unpacked/*.data/data/include "$work/onednn/"
@@ -131,17 +139,12 @@ install_cudnn() {
     return
   fi
   [[ $(uname -m) == x86_64 ]] || die "the pinned cuDNN is for x86_64; SNUG_CUDNN=DIR names another"
-  if ! python3 -m pip --version >/dev/null 2>&1; then
-    install_packages python3 python3-pip ca-certificates
-  fi
+  need_pip
   say "cuDNN: fetching the wheel of $snug_cudnn_version (350 MB)"
   local work
   work=$(mktemp -d)
-  cat >"$work/wheels.txt" <<WHEELS
-nvidia-cudnn-cu13==$snug_cudnn_version --hash=sha256:7609f4bbcde269c4aa8869e12112a1924fb6e032a00842912caafcb4e15d42d6
-WHEELS
-  quietly python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes -d "$work" -r "$work/wheels.txt"
-  python3 -m zipfile -e "$work"/*.whl "$work/unpacked"
+  unpack_wheels "$work" \
+    "nvidia-cudnn-cu13==$snug_cudnn_version --hash=sha256:7609f4bbcde269c4aa8869e12112a1924fb6e032a00842912caafcb4e15d42d6"
   printf '%s\n' "$snug_cudnn_version" >"$work/unpacked/nvidia/cudnn/.version"
   mkdir -p "$snug_root/.deps"
   rm -rf "$target"

@@ -19,6 +19,17 @@ struct Readers {
   std::vector<std::size_t> alternatives;  ///< steps that may choose to read it
 };
 
+/// Takes out the steps that are part of others now, and what only they used.
+void drop_steps(Program& program, const std::vector<bool>& gone) {
+  std::vector<Step> kept;
+  kept.reserve(program.steps.size());
+  for (std::size_t i = 0; i < program.steps.size(); ++i) {
+    if (!gone[i]) kept.push_back(std::move(program.steps[i]));
+  }
+  program.steps = std::move(kept);
+  drop_unused(program);
+}
+
 class Fusion {
  public:
   explicit Fusion(Program& program)
@@ -31,7 +42,7 @@ class Fusion {
       const Op op = program_.steps[i].op;
       if (op == Op::batchnorm_forward || op == Op::batchnorm_inference) fuse(i);
     }
-    apply();
+    drop_steps(program_, gone_);
   }
 
  private:
@@ -222,15 +233,6 @@ class Fusion {
     return true;
   }
 
-  void apply() {
-    std::vector<Step> kept;
-    for (std::size_t i = 0; i < program_.steps.size(); ++i) {
-      if (!gone_[i]) kept.push_back(std::move(program_.steps[i]));
-    }
-    program_.steps = std::move(kept);
-    drop_unused(program_);
-  }
-
   Program& program_;
   std::vector<bool> gone_;                       ///< by step: part of another one now
   std::vector<std::vector<std::size_t>> users_;  ///< by storage: the steps that name it, and some that did
@@ -285,13 +287,7 @@ void fuse_conv_activation(Program& program) {
     y.tensor = activation.operands[1].tensor;
     gone[next] = true;
   }
-  std::vector<Step> kept;
-  kept.reserve(program.steps.size());
-  for (std::size_t i = 0; i < program.steps.size(); ++i) {
-    if (!gone[i]) kept.push_back(std::move(program.steps[i]));
-  }
-  program.steps = std::move(kept);
-  drop_unused(program);
+  drop_steps(program, gone);
 }
 
 }  // namespace snug

@@ -467,7 +467,7 @@ Program lower(const Graph& graph, const LoweringOptions& options) {
   }
   choose_saved(program);
   ensure_sound(program, "choosing what is saved");
-  if (options.training) {
+  if (options.training && !options.split.until.empty()) {
     split_front(program, options.split);
     ensure_sound(program, "splitting the first layers");
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -68,9 +69,10 @@ struct Front {
   }
 };
 
-class Splitter {
+/// Finds what can be split.
+class Fronts {
  public:
-  explicit Splitter(Program& program) : program_(program) {
+  explicit Fronts(const Program& program) : program_(program) {
     const TensorId images = program.find(exchange::kImages);
     if (images.valid()) batch_ = program[images].shape[0];
     for (std::size_t i = 0; i < program.steps.size(); ++i) {
@@ -98,44 +100,18 @@ class Splitter {
     return names;
   }
 
-  void split(const Split& how) {
-    std::optional<Front> front;
+  /// The front that ends at this storage, if there is one.
+  [[nodiscard]] std::optional<Front> find(std::string_view until) const {
     for (std::size_t s = 0; s < program_.storages.size() && parts_ == 1; ++s) {
-      if (program_.storages[s].name == how.until) front = find_front(StorageId{static_cast<std::int64_t>(s)});
+      if (program_.storages[s].name == until) return find_front(StorageId{static_cast<std::int64_t>(s)});
     }
-    if (!front) return;
-    classify(*front);
-    const std::vector<std::int64_t> sizes = split_batch(batch_, how.parts);
-    std::vector<Step> steps;
-    const auto take = [&](std::size_t begin, std::size_t end) {
-      for (std::size_t i = begin; i < end; ++i) steps.push_back(program_.steps[i]);
-    };
-    slices_.resize(sizes.size());
-    std::vector<std::int64_t> firsts(sizes.size(), 0);
-    for (std::size_t i = 1; i < sizes.size(); ++i) firsts[i] = firsts[i - 1] + sizes[i - 1];
-    take(0, front->forward_begin);
-    for (std::size_t part = 0; part < sizes.size(); ++part) {
-      for (std::size_t i = front->forward_begin; i < front->forward_end; ++i) {
-        steps.push_back(sliced(program_.steps[i], part, firsts[part], sizes[part], false));
-      }
-    }
-    take(front->forward_end, front->backward_begin);
-    for (std::size_t part = sizes.size(); part-- > 0;) {  // the last slice's maps are still there
-      for (std::size_t i = front->backward_begin; i < front->backward_end; ++i) {
-        steps.push_back(sliced(program_.steps[i], part, firsts[part], sizes[part], part + 1 < sizes.size()));
-      }
-    }
-    take(front->backward_end, program_.steps.size());
-    program_.steps = std::move(steps);
-    drop_unused(program_);
+    return std::nullopt;
   }
+
+  [[nodiscard]] std::int64_t batch() const { return batch_; }
 
  private:
   [[nodiscard]] StorageId storage_of(const Operand& operand) const { return program_[operand.tensor].view.storage; }
-
-  [[nodiscard]] bool touches(const Step& step, StorageId storage) const {
-    return std::ranges::any_of(step.operands, [&](const Operand& operand) { return storage_of(operand) == storage; });
-  }
 
   /// The steps from the input to the one that completes `boundary`, and their backward steps, if they can be split:
   /// every one per sample, and nothing but `boundary` and its gradient goes in or out.
@@ -209,6 +185,45 @@ class Splitter {
     return true;
   }
 
+  const Program& program_;
+  std::int64_t batch_ = 0;
+  int parts_ = 0;  // micro-batches that the program has already
+  std::size_t begin_ = 0, backward_end_ = 0;
+};
+
+/// Replaces the steps of a front by those of its slices.
+class Splitter {
+ public:
+  Splitter(Program& program, std::int64_t batch) : program_(program), batch_(batch) {}
+
+  void run(const Front& front, std::int64_t parts) {
+    classify(front);
+    const std::vector<std::int64_t> sizes = split_batch(batch_, parts);
+    std::vector<Step> steps;
+    const auto take = [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) steps.push_back(program_.steps[i]);
+    };
+    slices_.resize(sizes.size());
+    std::vector<std::int64_t> firsts(sizes.size(), 0);
+    for (std::size_t i = 1; i < sizes.size(); ++i) firsts[i] = firsts[i - 1] + sizes[i - 1];
+    take(0, front.forward_begin);
+    for (std::size_t part = 0; part < sizes.size(); ++part) {
+      for (std::size_t i = front.forward_begin; i < front.forward_end; ++i) {
+        steps.push_back(sliced(program_.steps[i], part, firsts[part], sizes[part], false));
+      }
+    }
+    take(front.forward_end, front.backward_begin);
+    for (std::size_t part = sizes.size(); part-- > 0;) {  // the last slice's maps are still there
+      for (std::size_t i = front.backward_begin; i < front.backward_end; ++i) {
+        steps.push_back(sliced(program_.steps[i], part, firsts[part], sizes[part], part + 1 < sizes.size()));
+      }
+    }
+    take(front.backward_end, program_.steps.size());
+    program_.steps = std::move(steps);
+    drop_unused(program_);
+  }
+
+ private:
   /// Storages that no step outside of the front touches get a slice of their own.
   void classify(const Front& front) {
     inner_.assign(program_.storages.size(), 1);
@@ -279,23 +294,22 @@ class Splitter {
     return step;
   }
 
+  [[nodiscard]] StorageId storage_of(const Operand& operand) const { return program_[operand.tensor].view.storage; }
+
   Program& program_;
   std::int64_t batch_ = 0;
-  int parts_ = 0;  // micro-batches that the program has already
-  std::size_t begin_ = 0, backward_end_ = 0;
   std::vector<char> inner_;  // by storage
   std::vector<Slice> slices_;
 };
 
 }  // namespace
 
-std::vector<std::string> split_points(const Program& program) {
-  Program copy = program;
-  return Splitter(copy).points();
-}
+std::vector<std::string> split_points(const Program& program) { return Fronts(program).points(); }
 
 void split_front(Program& program, const Split& split) {
-  if (!split.until.empty() && split.parts > 1) Splitter(program).split(split);
+  if (split.parts <= 1) return;
+  const Fronts fronts(program);
+  if (const auto front = fronts.find(split.until)) Splitter(program, fronts.batch()).run(*front, split.parts);
 }
 
 }  // namespace snug

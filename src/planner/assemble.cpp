@@ -8,12 +8,11 @@
 #include <utility>
 
 #include "base/ensure.h"
+#include "base/round.h"
 #include "program/lifetimes.h"
 
 namespace snug {
 namespace {
-
-std::int64_t round_up(std::int64_t bytes, std::int64_t to) { return (bytes + to - 1) / to * to; }
 
 std::vector<const Program*> pointers(std::span<const PlannedProgram> planned) {
   std::vector<const Program*> programs;

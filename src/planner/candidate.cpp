@@ -18,30 +18,42 @@ struct ProgramSet {
   int train = -1, train_last = -1, eval = -1, eval_last = -1;
 };
 
+LoweringOptions train_options(const PlanRequest& request, const Candidate& candidate, const Rewrites& rewrites) {
+  LoweringOptions options = request.lowering;
+  options.training = true;
+  options.with_loss = true;
+  options.use_average = false;
+  options.batch = candidate.batch;
+  options.parts = std::min(candidate.parts, candidate.batch);
+  options.split = rewrites.split;
+  options.recomputed = rewrites.recomputed;
+  return options;
+}
+
+LoweringOptions eval_options(const PlanRequest& request, std::int64_t batch) {
+  LoweringOptions options = request.lowering;
+  options.training = false;
+  options.with_loss = true;
+  options.use_average = request.lowering.train.ema > 0;
+  options.batch = batch;
+  options.parts = 1;
+  return options;
+}
+
 ProgramSet programs_of(const PlanRequest& request, const Candidate& candidate, const Rewrites& rewrites,
                        std::int64_t most_eval_samples) {
   ProgramSet set;
-  const auto add = [&](bool training, std::int64_t batch, std::int64_t parts) {
-    LoweringOptions options = request.lowering;
-    options.training = training;
-    options.with_loss = true;
-    options.use_average = !training && request.lowering.train.ema > 0;
-    options.batch = batch;
-    options.parts = std::min(parts, batch);
-    if (training) {
-      options.split = rewrites.split;
-      options.recomputed = rewrites.recomputed;
-    }
+  const auto add = [&](LoweringOptions options) {
     set.options.push_back(std::move(options));
     return static_cast<int>(set.options.size()) - 1;
   };
-  set.train = add(true, candidate.batch, candidate.parts);
+  set.train = add(train_options(request, candidate, rewrites));
   const std::int64_t last = request.train_samples % candidate.batch;
-  if (last > 0 && !request.drop_last) set.train_last = add(true, last, candidate.parts);
+  if (last > 0 && !request.drop_last) set.train_last = add(train_options(request, {last, candidate.parts}, rewrites));
   if (request.val_samples > 0) {
     const std::int64_t batch = std::min({micro_batch(candidate), request.val_samples, most_eval_samples});
-    set.eval = add(false, batch, 1);
-    if (request.val_samples % batch > 0) set.eval_last = add(false, request.val_samples % batch, 1);
+    set.eval = add(eval_options(request, batch));
+    if (request.val_samples % batch > 0) set.eval_last = add(eval_options(request, request.val_samples % batch));
   }
   return set;
 }
@@ -66,13 +78,9 @@ std::vector<std::int64_t> workspaces(const PlannedProgram& planned) {
 constexpr Candidate kLadderCandidate{.batch = 64, .parts = 1};
 
 /// The training program before storages are merged.
-Program lower_open(const Graph& graph, const PlanRequest& request, const Candidate& candidate, const Split& split) {
-  LoweringOptions options = request.lowering;
-  options.training = true;
-  options.with_loss = true;
-  options.batch = candidate.batch;
-  options.parts = std::min(candidate.parts, candidate.batch);
-  options.split = split;
+Program lower_open(const Graph& graph, const PlanRequest& request, const Candidate& candidate,
+                   const Split& split = {}) {
+  LoweringOptions options = train_options(request, candidate, {.split = split, .recomputed = {}});
   options.in_place = false;
   return lower(graph, options);
 }
@@ -83,7 +91,7 @@ std::vector<Split> splits_of(const Graph& graph, const PlanRequest& request) {
   constexpr std::size_t kMostSplits = 3;
   std::vector<Split> splits{{}};
   if (!request.strategies.split) return splits;
-  const Program plain = lower_open(graph, request, kLadderCandidate, {});
+  const Program plain = lower_open(graph, request, kLadderCandidate);
   const std::vector<std::string> points = split_points(plain);
   std::int64_t largest = 0;
   for (const TensorInfo& tensor : plain.tensors) {  // in the order in which they are made
@@ -111,10 +119,13 @@ std::int64_t largest_operand(const Program& program) {
   return most;
 }
 
-/// The most samples at a time without a split.
-std::int64_t unsplit_limit(const Graph& graph, const PlanRequest& request) {
-  const std::int64_t most = largest_operand(lower_open(graph, request, kLadderCandidate, {}));
-  return std::max<std::int64_t>(1, request.most_elements * kLadderCandidate.batch / most);
+/// The most samples at a time of which no map has too many elements: they grow with the batch, and those of slices with
+/// whole multiples of the parts.
+std::int64_t most_samples(const Graph& graph, const PlanRequest& request, const Split& split) {
+  if (request.most_elements <= 0) return kBatchLimit;
+  const std::int64_t most = largest_operand(lower_open(graph, request, kLadderCandidate, split));
+  const std::int64_t samples = request.most_elements * kLadderCandidate.batch / most;
+  return std::clamp<std::int64_t>(samples / split.parts * split.parts, 1, kBatchLimit);
 }
 
 void describe_graph(const Graph& graph, std::int64_t batch, std::vector<PlanLayer>& rows) {
@@ -159,22 +170,16 @@ Candidates::Candidates(const Graph& graph, const PlanRequest& request, const Dev
       request_(request),
       device_(device),
       backend_(backend),
-      most_eval_samples_(request.most_elements > 0 ? unsplit_limit(graph, request) : kBatchLimit) {}
+      most_eval_samples_(most_samples(graph, request, {})) {}
 
 bool Candidates::indexable(const Program& program) const {
   return request_.most_elements <= 0 || largest_operand(program) <= request_.most_elements;
 }
 
 std::int64_t index_limit(const Graph& graph, const PlanRequest& request) {
-  if (request.most_elements <= 0) return kBatchLimit;
   std::int64_t limit = 1;
-  for (const Split& split : splits_of(graph, request)) {
-    // Elements grow with the batch, and those of slices with whole multiples of the parts.
-    const std::int64_t most = largest_operand(lower_open(graph, request, kLadderCandidate, split));
-    const std::int64_t samples = request.most_elements * kLadderCandidate.batch / most;
-    limit = std::max(limit, samples / split.parts * split.parts);
-  }
-  return std::min(limit, kBatchLimit);
+  for (const Split& split : splits_of(graph, request)) limit = std::max(limit, most_samples(graph, request, split));
+  return limit;
 }
 
 std::int64_t Candidates::host_bytes(const Candidate& candidate) const {
@@ -198,17 +203,12 @@ Plan Candidates::assemble_all(const Candidate& candidate, const Rewrites& rewrit
   return plan;
 }
 
-Program Candidates::open_program(const Candidate& candidate, const Split& split) const {
-  return lower_open(graph_, request_, candidate, split);
-}
-
 const std::vector<Candidates::Ladder>& Candidates::ladders(Backend& backend) {
   if (!ladders_.empty()) return ladders_;
   for (const Split& split : splits_of(graph_, request_)) {
     Ladder ladder{.split = split, .rungs = {}};
-    const PlannedProgram prepared = prepare_steps(open_program(kLadderCandidate, split), backend);
-    DropEvaluator evaluator(open_program(kLadderCandidate, split), workspaces(prepared), device_.rates,
-                            request_.lowering.in_place);
+    const Program open = lower_open(graph_, request_, kLadderCandidate, split);
+    DropEvaluator evaluator(open, workspaces(prepare_steps(open, backend)), device_.rates, request_.lowering.in_place);
     if (request_.strategies.recompute) {
       for (const std::vector<char>& rung : recompute_ladder(evaluator)) ladder.rungs.push_back(evaluator.names(rung));
     } else {
@@ -234,20 +234,20 @@ Candidates::Answer Candidates::find_rewrites(const Candidate& candidate, Backend
   };
   std::vector<Option> options;
   for (const Ladder& ladder : ladders(backend)) {
-    const Program open = open_program(candidate, ladder.split);
+    const Program open = lower_open(graph_, request_, candidate, ladder.split);
     if (!indexable(open)) continue;
     const Program* const one[] = {&open};
     const std::int64_t limit = transient_limit(one, allowed);
-    const bool in_place = request_.lowering.in_place;
     // Without scratch first: most of what cannot fit is refused before a step is prepared, for preparing is what costs.
-    DropEvaluator bound(open, std::vector<std::int64_t>(open.steps.size(), 0), device_.rates, in_place);
+    DropEvaluator evaluator(open, std::vector<std::int64_t>(open.steps.size(), 0), device_.rates,
+                            request_.lowering.in_place);
     std::vector<Dropped> possible;
     for (const Dropped& dropped : ladder.rungs) {
-      if (bound.cost(bound.choice(dropped)).peak_bytes <= limit) possible.push_back(dropped);
+      if (evaluator.cost(evaluator.choice(dropped)).peak_bytes <= limit) possible.push_back(dropped);
     }
     if (possible.empty()) continue;
     const double seconds = program_seconds(open, device_.rates);
-    DropEvaluator evaluator(open, workspaces(prepare_steps(open, backend)), device_.rates, in_place);
+    evaluator.set_workspaces(workspaces(prepare_steps(open, backend)));
     for (Dropped& dropped : possible) {
       const DropCost cost = evaluator.cost(evaluator.choice(dropped));
       if (cost.peak_bytes > limit) continue;
@@ -273,7 +273,7 @@ Candidates::Answer Candidates::find_rewrites(const Candidate& candidate, Backend
 }
 
 Candidates::Answer Candidates::find_answer(const Candidate& candidate, Backend& backend) {
-  const Program train = lower(graph_, programs_of(request_, candidate, {}, most_eval_samples_).options.front());
+  const Program train = lower(graph_, train_options(request_, candidate, {}));
   const Program* const one[] = {&train};
   // The tensors of the training program alone are a bound that costs no prepared step.
   if (indexable(train) && live_peak(transient_buffers(train)).bytes <= transient_limit(one, limits(candidate)) &&
@@ -316,7 +316,7 @@ void Candidates::estimate(const Candidate& candidate, Plan& plan) const {
   const Program& program = plan.programs[static_cast<std::size_t>(plan.train)].program;
   const double seconds = program_seconds(program, device_.rates);
   if (seconds <= 0) return;
-  const double plain = program_seconds(open_program({candidate.batch, 1}), device_.rates);
+  const double plain = program_seconds(lower_open(graph_, request_, {candidate.batch, 1}), device_.rates);
   plan.report.estimated_images_per_second = static_cast<double>(candidate.batch) / seconds;
   plan.report.estimated_slowdown = std::max(1.0, seconds / plain);
 }
@@ -335,7 +335,7 @@ double Candidates::throughput(const Candidate& candidate) {
 }
 
 double Candidates::plain_throughput(const Candidate& candidate) const {
-  const double seconds = program_seconds(open_program(candidate), device_.rates);
+  const double seconds = program_seconds(lower_open(graph_, request_, candidate), device_.rates);
   return seconds > 0 ? static_cast<double>(candidate.batch) / seconds : 0;
 }
 

@@ -63,8 +63,6 @@ class Candidates {
   /// The candidate with what costs the least time of all that makes it fit.
   [[nodiscard]] Answer find_rewrites(const Candidate& candidate, Backend& backend);
   [[nodiscard]] Plan assemble_all(const Candidate& candidate, const Rewrites& rewrites, Backend& backend) const;
-  /// The training program before storages are merged, as choices of drops are evaluated on.
-  [[nodiscard]] Program open_program(const Candidate& candidate, const Split& split = {}) const;
   /// Ways to need less memory: for each split, choices of drops, none first.
   struct Ladder {
     Split split;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/ensure.h"
+#include "base/round.h"
 #include "planner/assemble.h"
 #include "planner/plan_steps.h"
 #include "program/lifetimes.h"
@@ -14,7 +15,7 @@
 namespace snug {
 namespace {
 
-std::int64_t pages(std::int64_t bytes) { return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes; }
+std::int64_t pages(std::int64_t bytes) { return round_up(bytes, kPageBytes); }
 
 std::vector<const Program*> pointers(const Plan& plan) {
   std::vector<const Program*> programs;
@@ -48,27 +49,12 @@ Largest find_largest(const Plan& plan) {
   return largest;
 }
 
-/// Of every storage the tensor that last touched it at or before `step`: what the bytes are at that time.
-std::vector<TensorId> contents_at(const Program& program, std::int64_t step) {
-  std::vector<TensorId> contents(program.storages.size());
-  for (std::int64_t i = 0; i <= step; ++i) {
-    for (const Operand& operand : program.steps[static_cast<std::size_t>(i)].operands) {
-      contents[program[operand.tensor].view.storage.index()] = operand.tensor;
-    }
-  }
-  return contents;
-}
-
-std::string layer_name(const Program& program, LayerId layer) {
-  return layer.valid() ? program.layers[layer.index()] : std::string();
-}
-
 void describe_peak(const Largest& largest, PlanReport& report) {
   if (largest.program == nullptr || largest.peak.bytes == 0) return;
   const Program& program = *largest.program;
   const std::int64_t step = largest.peak.step;
   const Step& at = program.steps[static_cast<std::size_t>(step)];
-  report.peak = {.step = step, .phase = std::string(to_string(at.phase)), .layer = layer_name(program, at.layer)};
+  report.peak = {.step = step, .phase = std::string(to_string(at.phase)), .layer = program.layer_name(at.layer)};
   report.lower_bound_bytes = largest.peak.bytes;
   const std::vector<TensorId> contents = contents_at(program, step);
   for (std::size_t i = 0; i < largest.buffers.size(); ++i) {
@@ -76,7 +62,7 @@ void describe_peak(const Largest& largest, PlanReport& report) {
     if (buffer.size_bytes == 0 || !buffer.life.overlaps({step, step + 1})) continue;
     const TensorInfo& tensor = program[contents[i]];
     report.peak.tensors.push_back(
-        {tensor.name, layer_name(program, tensor.layer), std::string(to_string(tensor.role)), buffer.size_bytes});
+        {tensor.name, program.layer_name(tensor.layer), std::string(to_string(tensor.role)), buffer.size_bytes});
     switch (tensor.role) {
       case Role::gradient: report.breakdown.gradients += buffer.size_bytes; break;
       case Role::workspace: report.breakdown.workspace += buffer.size_bytes; break;
@@ -209,11 +195,6 @@ std::int64_t count_products(const Plan& plan) {
 }
 
 }  // namespace
-
-bool is_product(Op op) {
-  return op == Op::conv_forward || op == Op::conv_backward_data || op == Op::conv_backward_weights ||
-         op == Op::dense_forward || op == Op::dense_backward_data || op == Op::dense_backward_weights;
-}
 
 std::int64_t library_bytes(const Plan& plan, const DeviceMemory& device) {
   return device.library_bytes + (device.kernel_bytes > 0 ? device.kernel_bytes * count_products(plan) : 0);

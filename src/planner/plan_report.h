@@ -7,9 +7,6 @@ namespace snug {
 /// Memory is given out in pages: each arena takes whole ones.
 inline constexpr std::int64_t kPageBytes = 4096;
 
-/// Steps that the library computes, and not a kernel of our own.
-[[nodiscard]] bool is_product(Op op);
-
 /// What the library keeps for the kernels of a plan. Steps on equal shapes share one.
 [[nodiscard]] std::int64_t library_bytes(const Plan& plan, const DeviceMemory& device);
 

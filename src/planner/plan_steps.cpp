@@ -8,33 +8,32 @@
 namespace snug {
 namespace {
 
-std::string layer_name(const Program& program, LayerId layer) {
-  return layer.valid() ? program.layers[layer.index()] : std::string();
-}
-
-/// Of every storage its tensors in the order of their first use, and the last one used at or before `step`.
-struct Contents {
-  std::vector<std::vector<TensorId>> tensors;
-  std::vector<TensorId> at_step;
-};
-
-Contents contents_of(const Program& program, std::int64_t step) {
-  Contents contents{.tensors = std::vector<std::vector<TensorId>>(program.storages.size()),
-                    .at_step = std::vector<TensorId>(program.storages.size())};
+/// Of every storage its tensors, in the order of their first use.
+std::vector<std::vector<TensorId>> tensors_by_storage(const Program& program) {
+  std::vector<std::vector<TensorId>> tensors(program.storages.size());
   std::vector<bool> seen(program.tensors.size(), false);
-  for (std::size_t i = 0; i < program.steps.size(); ++i) {
-    for (const Operand& operand : program.steps[i].operands) {
-      const std::size_t storage = program[operand.tensor].view.storage.index();
-      if (static_cast<std::int64_t>(i) <= step) contents.at_step[storage] = operand.tensor;
+  for (const Step& step : program.steps) {
+    for (const Operand& operand : step.operands) {
       if (seen[operand.tensor.index()]) continue;
       seen[operand.tensor.index()] = true;
-      contents.tensors[storage].push_back(operand.tensor);
+      tensors[program[operand.tensor].view.storage.index()].push_back(operand.tensor);
+    }
+  }
+  return tensors;
+}
+
+}  // namespace
+
+std::vector<TensorId> contents_at(const Program& program, std::int64_t step) {
+  std::vector<TensorId> contents(program.storages.size());
+  const std::int64_t end = std::min(step + 1, std::ssize(program.steps));
+  for (std::int64_t i = 0; i < end; ++i) {
+    for (const Operand& operand : program.steps[static_cast<std::size_t>(i)].operands) {
+      contents[program[operand.tensor].view.storage.index()] = operand.tensor;
     }
   }
   return contents;
 }
-
-}  // namespace
 
 std::vector<PlanStep> plan_steps(const PlannedProgram& planned, const DeviceRates& rates) {
   const Program& program = planned.program;
@@ -45,7 +44,7 @@ std::vector<PlanStep> plan_steps(const PlannedProgram& planned, const DeviceRate
     rows[i] = {.step = static_cast<std::int64_t>(i),
                .op = std::string(to_string(step.op)),
                .phase = std::string(to_string(step.phase)),
-               .layer = layer_name(program, step.layer),
+               .layer = program.layer_name(step.layer),
                .algorithm = planned.steps[i].algorithm,
                .flops = cost.flops,
                .bytes = cost.bytes,
@@ -68,20 +67,21 @@ std::vector<PlacedBuffer> placed_buffers(const PlannedProgram& planned) {
   const Program& program = planned.program;
   const std::vector<Buffer> buffers = transient_buffers(program);
   const std::int64_t peak = live_peak(buffers).step;
-  const Contents contents = contents_of(program, peak);
+  const std::vector<std::vector<TensorId>> tensors = tensors_by_storage(program);
+  const std::vector<TensorId> at_the_peak = contents_at(program, peak);
   std::vector<PlacedBuffer> placed;
   for (std::size_t i = 0; i < buffers.size(); ++i) {
     const Buffer& buffer = buffers[i];
-    if (buffer.size_bytes == 0 || contents.tensors[i].empty()) continue;
+    if (buffer.size_bytes == 0 || tensors[i].empty()) continue;
     const bool at_peak = buffer.life.overlaps({peak, peak + 1});
-    const TensorInfo& shown = program[at_peak ? contents.at_step[i] : contents.tensors[i].front()];
+    const TensorInfo& shown = program[at_peak ? at_the_peak[i] : tensors[i].front()];
     PlacedBuffer& row = placed.emplace_back(PlacedBuffer{.tensors = {},
-                                                         .layer = layer_name(program, shown.layer),
+                                                         .layer = program.layer_name(shown.layer),
                                                          .role = shown.role,
                                                          .offset = planned.offsets[i],
                                                          .size_bytes = buffer.size_bytes,
                                                          .life = buffer.life});
-    for (const TensorId tensor : contents.tensors[i]) row.tensors.push_back(program[tensor].name);
+    for (const TensorId tensor : tensors[i]) row.tensors.push_back(program[tensor].name);
   }
   return placed;
 }

@@ -13,6 +13,9 @@ namespace snug {
 /// What each step costs and how much of the transient arena is alive at it.
 [[nodiscard]] std::vector<PlanStep> plan_steps(const PlannedProgram& planned, const DeviceRates& rates);
 
+/// Of every storage the tensor that last touched it at or before `step`: what the bytes are at that time.
+[[nodiscard]] std::vector<TensorId> contents_at(const Program& program, std::int64_t step);
+
 /// A storage of the transient arena at its place.
 struct PlacedBuffer {
   std::vector<std::string> tensors;  ///< that lie in it, in the order in which they are first used

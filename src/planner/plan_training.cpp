@@ -64,9 +64,10 @@ std::optional<PlanRemedy> larger_budget(const Graph& graph, PlanRequest request,
   constexpr std::int64_t kMiB = 1 << 20;
   if (!request.budget.bytes) return std::nullopt;
   request.budget = {};  // what is taken when nothing is said
-  const std::int64_t total = Candidates(graph, request, device, backend).plan(candidate).report.total_bytes;
+  Candidates candidates(graph, request, device, backend);
+  if (!candidates.fits(candidate)) return std::nullopt;
+  const std::int64_t total = candidates.plan(candidate).report.total_bytes;
   const std::int64_t mebibytes = (total + kMiB - 1) / kMiB;
-  if (!Candidates(graph, request, device, backend).fits(candidate)) return std::nullopt;
   return PlanRemedy{.change = fmt::format("memory.budget = \"{}MiB\"", mebibytes), .total_bytes = total};
 }
 

@@ -3,21 +3,12 @@
 #include <algorithm>
 #include <queue>
 
-#include "ops/op.h"
+#include "base/round.h"
 #include "planner/cost_model.h"
 
 namespace snug {
 
 namespace {
-
-std::int64_t aligned(std::int64_t bytes) {
-  return (bytes + kArenaAlignmentBytes - 1) / kArenaAlignmentBytes * kArenaAlignmentBytes;
-}
-
-bool fills_storage(const Program& program, const TensorInfo& tensor) {
-  return is_packed(tensor) && tensor.view.offset_bytes == 0 &&
-         extent_bytes(tensor) == program[tensor.view.storage].size_bytes;
-}
 
 /// Where nothing is known of the device: the balance of a usual processor, 10 FLOP a byte.
 DeviceRates known(const DeviceRates& rates) {
@@ -30,16 +21,15 @@ DropEvaluator::DropEvaluator(const Program& program, const std::vector<std::int6
                              const DeviceRates& rates, bool in_place)
     : model_(program),
       storages_(std::ssize(program.storages)),
-      workspace_(workspace_bytes),
       once_(program.steps.size()),
       again_(program.steps.size()),
       in_place_(program.steps.size()),
       in_place_again_(program.steps.size()) {
   for (const Storage& storage : program.storages) {
     names_.push_back(storage.name);
-    bytes_.push_back(storage.arena == Arena::transient ? aligned(storage.size_bytes) : 0);
+    bytes_.push_back(storage.arena == Arena::transient ? round_up(storage.size_bytes, kArenaAlignmentBytes) : 0);
   }
-  for (std::int64_t& bytes : workspace_) bytes = aligned(bytes);
+  set_workspaces(workspace_bytes);
   for (std::size_t i = 0; i < program.steps.size(); ++i) {
     const Step& step = program.steps[i];
     const auto index = static_cast<std::int32_t>(i);
@@ -53,15 +43,18 @@ DropEvaluator::DropEvaluator(const Program& program, const std::vector<std::int6
   }
 }
 
+void DropEvaluator::set_workspaces(const std::vector<std::int64_t>& bytes) {
+  workspace_ = bytes;
+  for (std::int64_t& one : workspace_) one = round_up(one, kArenaAlignmentBytes);
+}
+
 /// The storages that the step may merge, if the input's dies there.
 std::vector<DropEvaluator::InPlacePair> DropEvaluator::pairs_of(const Program& program, const Step& step) {
   std::vector<InPlacePair> pairs;
   for (const InPlace& pair : in_place_operands(step)) {
-    const TensorInfo& y = program[step.operands[pair.output].tensor];
-    const TensorInfo& x = program[step.operands[pair.input].tensor];
-    const bool equal = x.dtype == y.dtype && fills_storage(program, x) && fills_storage(program, y) &&
-                       program[x.view.storage].size_bytes == program[y.view.storage].size_bytes;
-    if (equal && x.view.storage != y.view.storage) pairs.push_back({y.view.storage.value, x.view.storage.value});
+    if (!can_share_storage(program, step, pair)) continue;
+    pairs.push_back({program[step.operands[pair.output].tensor].view.storage.value,
+                     program[step.operands[pair.input].tensor].view.storage.value});
   }
   return pairs;
 }

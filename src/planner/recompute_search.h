@@ -26,6 +26,8 @@ class DropEvaluator {
   DropEvaluator(const Program& program, const std::vector<std::int64_t>& workspace_bytes, const DeviceRates& rates,
                 bool in_place);
 
+  void set_workspaces(const std::vector<std::int64_t>& bytes);
+
   [[nodiscard]] const RecomputeModel& model() const { return model_; }
   [[nodiscard]] DropCost cost(const std::vector<char>& dropped);
   /// Also the sum, over steps, of live bytes beyond `limit`: how far a choice is from fitting.

@@ -49,4 +49,9 @@ std::string_view to_string(Op op) {
   return "?";
 }
 
+bool is_product(Op op) {
+  return op == Op::conv_forward || op == Op::conv_backward_data || op == Op::conv_backward_weights ||
+         op == Op::dense_forward || op == Op::dense_backward_data || op == Op::dense_backward_weights;
+}
+
 }  // namespace snug

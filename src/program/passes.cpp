@@ -125,6 +125,14 @@ std::vector<InPlace> in_place_operands(const Step& step) {
   }
 }
 
+bool can_share_storage(const Program& program, const Step& step, const InPlace& pair) {
+  const TensorInfo& y = program[step.operands[pair.output].tensor];
+  const TensorInfo& x = program[step.operands[pair.input].tensor];
+  return x.dtype == y.dtype && fills_storage(program, x) && fills_storage(program, y) &&
+         program[x.view.storage].size_bytes == program[y.view.storage].size_bytes &&
+         !shared_within_step(program, step, pair.input);
+}
+
 void alias_in_place(Program& program) {
   std::vector<std::int64_t> last = last_accesses(program);
   const std::vector<std::int64_t> first = first_accesses(program);
@@ -133,19 +141,13 @@ void alias_in_place(Program& program) {
     const Step& step = program.steps[i];
     ensure(step.saved.empty(), "alternatives are chosen before storages are merged");
     for (const InPlace& pair : in_place_operands(step)) {
-      const TensorInfo& y = program[step.operands[pair.output].tensor];
-      const StorageId target = y.view.storage;
+      const StorageId target = program[step.operands[pair.output].tensor].view.storage;
+      const StorageId source = program[step.operands[pair.input].tensor].view.storage;
       const bool fresh =
           program[target].arena == Arena::transient && first[target.index()] == static_cast<std::int64_t>(i);
-      if (!fresh || !fills_storage(program, y)) continue;
-      const TensorInfo& x = program[step.operands[pair.input].tensor];
-      const StorageId source = x.view.storage;
       const bool dies =
           program[source].arena == Arena::transient && last[source.index()] == static_cast<std::int64_t>(i);
-      if (!dies || x.dtype != y.dtype || !fills_storage(program, x) ||
-          program[source].size_bytes != program[target].size_bytes || shared_within_step(program, step, pair.input)) {
-        continue;
-      }
+      if (!fresh || !dies || !can_share_storage(program, step, pair)) continue;
       for (TensorInfo& tensor : program.tensors) {
         if (tensor.view.storage == target) tensor.view.storage = source;
       }

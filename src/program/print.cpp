@@ -34,7 +34,7 @@ std::string print(const Program& program) {
     }
     for (const Alternative& alternative : step.saved)
       operands += fmt::format(" | {}", program[alternative.tensor].name);
-    const std::string layer = step.layer.valid() ? program.layers[step.layer.index()] : "";
+    const std::string layer = program.layer_name(step.layer);
     text += fmt::format("{:>5}  {:<8}  {:<24}  {}{}{}\n", i, to_string(step.phase), to_string(step.op), layer,
                         layer.empty() ? "" : ": ", operands);
   }

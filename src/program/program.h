@@ -95,6 +95,8 @@ struct Program {
   [[nodiscard]] const Storage& storage_of(TensorId id) const {
     return storages[tensors[id.index()].view.storage.index()];
   }
+  /// The layer's path; empty for what belongs to none.
+  [[nodiscard]] std::string layer_name(LayerId id) const { return id.valid() ? layers[id.index()] : std::string(); }
   /// The tensor with this name, or one that is not valid.
   [[nodiscard]] TensorId find(std::string_view name) const;
 };
@@ -155,6 +157,10 @@ struct InPlace {
 };
 /// The pairs of which a step may have one, best first.
 [[nodiscard]] std::vector<InPlace> in_place_operands(const Step& step);
+
+/// Whether the two operands are alike enough to lie in one storage: each the whole of its own, of one type and size,
+/// and nothing else of the step in the input's.
+[[nodiscard]] bool can_share_storage(const Program& program, const Step& step, const InPlace& pair);
 
 /// Drops storages that no step uses, and their tensors; a pass that unlinks steps ends with it.
 void drop_unused(Program& program);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/ensure.h"
+#include "base/round.h"
 #include "base/text.h"
 #include "program/lifetimes.h"
 #include "runtime/allocation/step_pool.h"
@@ -43,23 +44,19 @@ struct Arenas {
   Mapping persistent, transient, input;
 };
 
-std::int64_t round_up(std::int64_t bytes) {
-  return (bytes + kArenaAlignmentBytes - 1) / kArenaAlignmentBytes * kArenaAlignmentBytes;
-}
-
 /// Gives every transient storage of `bound` memory that it shares with none.
 void bind_apart(Bound& bound) {
   const Program& program = bound.planned.program;
   std::int64_t bytes = 0;
   for (const Storage& storage : program.storages) {
-    if (storage.arena == Arena::transient) bytes += round_up(storage.size_bytes);
+    if (storage.arena == Arena::transient) bytes += round_up(storage.size_bytes, kArenaAlignmentBytes);
   }
   bound.own = Mapping(bytes, "memory without reuse");
   std::byte* next = bound.own.data();
   for (std::size_t i = 0; i < program.storages.size(); ++i) {
     if (program.storages[i].arena != Arena::transient) continue;
     bound.storages[i] = next;
-    next += round_up(program.storages[i].size_bytes);
+    next += round_up(program.storages[i].size_bytes, kArenaAlignmentBytes);
   }
   bound.deaths.resize(program.steps.size());
   const std::vector<Lifetime> lives = lifetimes(program);
@@ -122,7 +119,7 @@ std::optional<NotFinite> first_not_finite(const Bound& bound, const Step& step) 
     const auto bad = find_not_finite(tensor, data);
     if (!bad) continue;
     const LayerId layer = step.layer.valid() ? step.layer : tensor.layer;
-    return NotFinite{.layer = layer.valid() ? program.layers[layer.index()] : std::string(),
+    return NotFinite{.layer = program.layer_name(layer),
                      .tensor = tensor.name,
                      .op = std::string(to_string(step.op)),
                      .element = bad->element,

@@ -109,21 +109,20 @@ DeviceMemory without_data(const DeviceMemory& device, const Splits& splits) {
   return steady(device, device.driver_bytes - std::min(mapped, resident_file_bytes()));
 }
 
-/// What holds for plans on a GPU, which has memory and limits of its own.
-void limit_to_gpu(const Graph& graph, const DeviceMemory& device, PlanRequest& request) {
+/// What holds for plans on a GPU, which has memory and limits of its own. Returns the most samples at a time.
+std::int64_t limit_to_gpu(const Graph& graph, const DeviceMemory& device, PlanRequest& request) {
   request.most_elements = std::numeric_limits<std::int32_t>::max();  // cuDNN counts with 32 bits
   const std::int64_t limit = index_limit(graph, request);
   request.batch_limit = request.batch_limit > 0     ? std::min(request.batch_limit, limit)
                         : request.train_samples > 0 ? std::min(request.train_samples, limit)
                                                     : limit;
   if (request.budget.bytes) request.budget.bytes = std::min(*request.budget.bytes, device.free_bytes);
+  return limit;
 }
 
 /// A plan that would fit, of maps that the library cannot address. What does not fit either is told by its bytes.
-void require_indexable(const Config& config, const Graph& graph, const PlanRequest& request, const PlanReport& report) {
-  if (!report.fits || request.most_elements <= 0) return;
-  const std::int64_t limit = index_limit(graph, request);
-  if (report.micro_batch <= limit) return;
+void require_indexable(const Config& config, std::int64_t limit, const PlanReport& report) {
+  if (!report.fits || report.micro_batch <= limit) return;
   throw Error(finding("M613", to_string(config.where("train.batch")),
                       fmt::format("{} samples at a time: cuDNN takes {} of this network, for it counts with 32 bits",
                                   report.micro_batch, limit),
@@ -286,13 +285,14 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
   const DeviceMemory memory = without_data(device, setup.splits);
   // On a GPU the host's memory is another, and maybe another machine's: all of the data is counted.
   const bool on_gpu = !memory.driver_in_use;
-  if (on_gpu) limit_to_gpu(setup.graph, memory, request);
+  std::int64_t most_samples = std::numeric_limits<std::int64_t>::max();
+  if (on_gpu) most_samples = limit_to_gpu(setup.graph, memory, request);
   const std::int64_t host_free = on_gpu ? std::numeric_limits<std::int64_t>::max() : memory.free_bytes;
   request.host_bytes_of = [&](std::int64_t batch) { return host_bytes(config, setup, batch, host_free); };
   if (options.trial_backend) request.trial_backend = options.trial_backend;
   Plan plan = plan_training(setup.graph, request, memory, backend);
   ::malloc_trim(0);  // what the search took: pages that the run would only hold
-  require_indexable(config, setup.graph, request, plan.report);
+  require_indexable(config, most_samples, plan.report);
   return plan;
 }
 

@@ -21,7 +21,7 @@ const EngineSourceOptions kFresh{.cache = {}, .use_cudnn = true};
 
 /// Why cuDNN cannot be asked in this build or on this machine; empty when it can.
 std::string no_cudnn() {
-  if (std::string_view(SNUG_SANITIZERS) != "") return "cuDNN is not made for sanitizers";
+  if (!std::string_view(SNUG_SANITIZERS).empty()) return "cuDNN is not made for sanitizers";
   return cudnn::Library::open() == nullptr ? "cuDNN is not installed here" : "";
 }
 
@@ -40,6 +40,7 @@ std::shared_ptr<EngineSource> source_for(const std::string& profile, const Engin
 /// The scratch of every step of a program.
 std::vector<std::int64_t> scratch_of(const Program& program, Backend& backend) {
   std::vector<std::int64_t> bytes;
+  bytes.reserve(program.steps.size());
   for (const Step& step : program.steps) bytes.push_back(backend.prepare(program, step).workspace_bytes);
   return bytes;
 }
@@ -54,7 +55,7 @@ TEST(CudaPlanner, PlansWithBoundsWhereThereIsNoCudnn) {
   for (const Step& step : program.steps) {
     const PreparedStep prepared = planner->prepare(program, step);
     EXPECT_FALSE(prepared.run) << "a GPU that is not here runs nothing";
-    if (!is_convolution(step.op)) continue;
+    if (!is_product(step.op)) continue;
     EXPECT_EQ(prepared.algorithm, "bound");
     EXPECT_GE(prepared.workspace_bytes, 132 * (128 << 10) + 4096);
   }
@@ -62,12 +63,12 @@ TEST(CudaPlanner, PlansWithBoundsWhereThereIsNoCudnn) {
 
 TEST(CudaPlanner, GradientsOfWeightsPassThroughScratch) {
   const auto source = source_for("h100-80gb", kBound);
-  const std::int64_t bound = workspace_bound({}, source->sheet());
+  const std::int64_t bound = workspace_bound(source->sheet());
   ModelConfig config;
   config.input = {16, 16, 8};
   config.layers = {test::conv(64), test::layer(GlobalAveragePoolLayer{}), test::dense(5)};
   const Graph graph = test::graph_of(config);
-  constexpr std::int64_t kWeights = 64 * 3 * 3 * 8;
+  constexpr std::int64_t kWeights = std::int64_t{64} * 3 * 3 * 8;
   const auto scratch_of_weights = [&](DType dtype, std::int64_t parts) {
     const auto planner = make_cuda_planner(source, {});
     const Program program = lowered(graph, 8, dtype, parts);
@@ -102,7 +103,7 @@ TEST(Scratch, OfOurOwnStepsIsSmall) {
   const Program program = lowered(test::odd_net(), 64, DType::f32);
   std::set<Op> seen;
   for (const Step& step : program.steps) {
-    if (is_convolution(step.op)) continue;
+    if (is_product(step.op)) continue;
     seen.insert(step.op);
     EXPECT_LE(planner->prepare(program, step).workspace_bytes, 1 << 20) << to_string(step.op);
   }
@@ -124,7 +125,7 @@ TEST_F(WithCudnn, TheDeviceChoosesTheEngines) {
     const auto planner = make_cuda_planner(source_for(profile, kFresh), {});
     std::string engines;
     for (const Step& step : program.steps) {
-      if (is_convolution(step.op)) engines += planner->prepare(program, step).algorithm + " ";
+      if (is_product(step.op)) engines += planner->prepare(program, step).algorithm + " ";
     }
     return engines;
   };
@@ -216,12 +217,12 @@ TEST_F(WithCudnn, EveryConvolutionHasAnEngineOnEveryArchitecture) {
     const Program program = lowered(model(sample.model), 64, sample.dtype);
     std::set<std::string> asked;
     for (const Step& step : program.steps) {
-      if (!is_convolution(step.op)) continue;
+      if (!is_product(step.op)) continue;
       const Convolution c = convolution_of(program, step, false);
       if (!asked.insert(key_of(c)).second) continue;
       const std::vector<Engine>& engines = source->engines(c);
       ASSERT_FALSE(engines.empty()) << sample.profile << ": " << key_of(c);
-      EXPECT_LE(engines.back().workspace_bytes, workspace_bound(c, source->sheet()))
+      EXPECT_LE(engines.back().workspace_bytes, workspace_bound(source->sheet()))
           << sample.profile << ": " << key_of(c);
     }
   }

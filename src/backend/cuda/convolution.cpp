@@ -52,11 +52,6 @@ std::string_view to_string(ConvolutionKind kind) {
   return "?";
 }
 
-bool is_convolution(Op op) {
-  return op == Op::conv_forward || op == Op::conv_backward_data || op == Op::conv_backward_weights ||
-         op == Op::dense_forward || op == Op::dense_backward_data || op == Op::dense_backward_weights;
-}
-
 Convolution convolution_of(const Program& program, const Step& step, bool tf32) {
   const auto* conv = std::get_if<ConvAttributes>(&step.attributes);
   const bool bias = conv != nullptr ? conv->bias : std::get<DenseAttributes>(step.attributes).bias;

@@ -22,9 +22,7 @@ struct Convolution {
   Window window;
   std::int64_t alignment = 16;  ///< of all three, in bytes, at most 16
 };
-/// Whether a step is one.
-[[nodiscard]] bool is_convolution(Op op);
-/// The convolution of a step, for which `is_convolution` holds.
+/// The convolution of a step, for which `is_product` holds: a dense layer is one of 1×1.
 [[nodiscard]] Convolution convolution_of(const Program& program, const Step& step, bool tf32);
 /// All of it in one word: "fprop bf16 256,56,56,64 64,3,3,64 …".
 [[nodiscard]] std::string key_of(const Convolution& convolution);

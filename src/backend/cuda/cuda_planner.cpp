@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backend/cuda/scratch.h"
+#include "base/round.h"
 #include "base/text.h"
 #include "snug/diagnostic.h"
 
@@ -14,10 +15,6 @@ namespace {
 
 // Within a step's scratch, parts begin where the arenas' own buffers would.
 constexpr std::int64_t kPartAlignmentBytes = 256;
-
-std::int64_t round_up(std::int64_t bytes) {
-  return (bytes + kPartAlignmentBytes - 1) / kPartAlignmentBytes * kPartAlignmentBytes;
-}
 
 /// Scratch of a convolution's step besides its engine's.
 struct Beside {
@@ -32,7 +29,8 @@ Beside beside(const Program& program, const Step& step, const Convolution& c) {
   const bool bias = conv != nullptr ? conv->bias : std::get<DenseAttributes>(step.attributes).bias;
   const Shape& w = program[step.operands[2].tensor].shape;
   Beside more;
-  if (c.dtype != DType::f32 || accumulate) more.kept = round_up(w.elements() * size_bytes(c.dtype));
+  if (c.dtype != DType::f32 || accumulate)
+    more.kept = round_up(w.elements() * size_bytes(c.dtype), kPartAlignmentBytes);
   if (bias) more.after = bias_scratch_bytes(c.y[0] * c.y[1] * c.y[2], c.y[3]);
   return more;
 }
@@ -47,7 +45,7 @@ class CudaPlanner final : public Backend {
   [[nodiscard]] std::string_view name() const override { return source_->sheet().name; }
 
   [[nodiscard]] PreparedStep prepare(const Program& program, const Step& step) override {
-    if (is_convolution(step.op)) return prepare_convolution(program, step);
+    if (is_product(step.op)) return prepare_convolution(program, step);
     return {.algorithm = "own", .workspace_bytes = scratch_bytes(program, step), .run = {}};
   }
 
@@ -58,7 +56,8 @@ class CudaPlanner final : public Backend {
     if (engines.empty()) throw_no_engine(program, step, c);
     const Beside more = beside(program, step, c);
     const auto total = [&](const Engine& engine) {
-      const std::int64_t with = more.kept > 0 ? round_up(engine.workspace_bytes) : engine.workspace_bytes;
+      const std::int64_t with =
+          more.kept > 0 ? round_up(engine.workspace_bytes, kPartAlignmentBytes) : engine.workspace_bytes;
       return more.kept + std::max(with, more.after);
     };
     const auto fits = std::ranges::find_if(engines, [&](const Engine& engine) { return total(engine) <= limit_; });

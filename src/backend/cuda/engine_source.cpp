@@ -23,10 +23,7 @@ EngineCache open_cache(const cudnn::Library* library, const DeviceSheet& sheet, 
 
 }  // namespace
 
-std::int64_t workspace_bound(const Convolution& convolution, const DeviceSheet& sheet) {
-  (void)convolution;
-  return cudnn::cluster_workspace_bytes(sheet);
-}
+std::int64_t workspace_bound(const DeviceSheet& sheet) { return cudnn::cluster_workspace_bytes(sheet); }
 
 EngineSource::EngineSource(DeviceSheet sheet, const EngineSourceOptions& options)
     : sheet_(std::move(sheet)),
@@ -37,7 +34,7 @@ EngineSource::EngineSource(DeviceSheet sheet, const EngineSourceOptions& options
 const std::vector<Engine>& EngineSource::engines(const Convolution& convolution) {
   const std::string key = key_of(convolution);
   if (const std::vector<Engine>* known = cache_.find(key)) return *known;
-  if (library_ == nullptr) return cache_.add(key, {{"bound", workspace_bound(convolution, sheet_)}});
+  if (library_ == nullptr) return cache_.add(key, {{"bound", workspace_bound(sheet_)}});
   if (!query_) query_ = std::make_unique<cudnn::EngineQuery>(*library_, sheet_);
   return cache_.add(key, query_->engines(convolution));
 }

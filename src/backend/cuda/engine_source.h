@@ -40,6 +40,6 @@ class EngineSource {
 
 /// What a convolution may take where cuDNN cannot be asked: with so much there is always an engine that fits, and on
 /// sm_90 and later all those that split sums over the multiprocessors.
-[[nodiscard]] std::int64_t workspace_bound(const Convolution& convolution, const DeviceSheet& sheet);
+[[nodiscard]] std::int64_t workspace_bound(const DeviceSheet& sheet);
 
 }  // namespace snug
