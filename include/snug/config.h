@@ -106,6 +106,7 @@ struct DataConfig {
   std::vector<Augmentation> augment;
   ArrayLayout layout = ArrayLayout::nhwc;
   std::vector<std::int64_t> resize;  ///< empty, {short side}, or {height, width}
+  bool resize_bicubic = false;       ///< else bilinear
   bool gray_to_rgb = false;
   std::int64_t label_offset = 0;
   std::optional<std::int64_t> ignore_label;

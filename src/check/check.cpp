@@ -51,6 +51,7 @@ std::vector<Diagnostic> check_config(const Config& config, const Graph& graph, c
 
 std::vector<Diagnostic> check_data(const Config& config, const Splits& splits, const Graph& graph) {
   Findings findings;
+  for (Diagnostic& note : notes_of(splits)) findings.push_back(std::move(note));
   check_pixels(config, splits, findings);
   check_labels_of(config, splits, graph, findings);
   check_samples(config, splits, findings);

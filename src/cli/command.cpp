@@ -14,9 +14,8 @@ namespace snug {
 namespace {
 
 /// Promised by name, but not in this version.
-constexpr std::array<std::string_view, 11> kLaterCommands{
-    "tune",         "init",         "runs",          "data convert", "data pack", "bench op",
-    "bench device", "bench loader", "bench compare", "data preview", "bench"};
+constexpr std::array<std::string_view, 8> kLaterCommands{"tune",         "init",         "runs",          "bench op",
+                                                         "bench device", "bench loader", "bench compare", "bench"};
 
 const std::array<Option, 4> kCommonOptions{{{"json", "", "print JSON for programs"},
                                             {"quiet", "", "print results and faults alone"},
@@ -43,10 +42,10 @@ std::vector<std::string> command_names() {
 }  // namespace
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> kCommands{check_command(),   plan_command(),        train_command(),
-                                              eval_command(),    predict_command(),     export_command(),
-                                              summary_command(), data_info_command(),   data_synth_command(),
-                                              devices_command(), bench_model_command(), version_command()};
+  static const std::vector<Command> kCommands{
+      check_command(),        plan_command(),         train_command(),     eval_command(),        predict_command(),
+      export_command(),       summary_command(),      data_info_command(), data_synth_command(),  data_pack_command(),
+      data_convert_command(), data_preview_command(), devices_command(),   bench_model_command(), version_command()};
   return kCommands;
 }
 

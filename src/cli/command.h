@@ -31,6 +31,9 @@ struct Command {
 [[nodiscard]] Command devices_command();
 [[nodiscard]] Command data_info_command();
 [[nodiscard]] Command data_synth_command();
+[[nodiscard]] Command data_pack_command();
+[[nodiscard]] Command data_convert_command();
+[[nodiscard]] Command data_preview_command();
 [[nodiscard]] Command bench_model_command();
 [[nodiscard]] Command version_command();
 

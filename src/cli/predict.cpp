@@ -62,8 +62,8 @@ int run(const Arguments& arguments) {
 Command predict_command() {
   return {.name = "predict",
           .arguments = "CHECKPOINT FILE…",
-          .summary = "class and probability of every image of .npy files",
-          .example = "snug predict runs/quickstart-1 images.npy --logits out.npy",
+          .summary = "class and probability of every picture (files, folders) and every image of .npy files",
+          .example = "snug predict runs/quickstart-1 photos/ images.npy --logits out.npy",
           .least_arguments = 2,
           .most_arguments = static_cast<std::size_t>(-1),
           .options = {{"logits", "FILE", "write the network's outputs as an .npy file, a row per image"},

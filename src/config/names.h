@@ -20,6 +20,7 @@ inline constexpr WordList<2> kLayoutWords{"nhwc", "nchw"};
 inline constexpr WordList<4> kCacheWords{"auto", "ram", "stream", "device"};
 inline constexpr WordList<3> kBalanceWords{"none", "weights", "sampler"};
 inline constexpr WordList<3> kNormalizeWords{"none", "0-1", "per-channel"};  // Normalization from `none` on
+inline constexpr WordList<2> kResizeWords{"bilinear", "bicubic"};
 inline constexpr WordList<2> kOnBadWords{"error", "skip"};
 inline constexpr WordList<2> kPadModeWords{"zero", "reflect"};
 inline constexpr WordList<1> kSyntheticWords{"shapes"};

@@ -221,6 +221,7 @@ void read_choices(const TableReader& reader, DataConfig& out) {
   reader.read("cache", kCacheWords, out.cache);
   reader.read("balance", kBalanceWords, out.balance);
   reader.read("on_bad", kOnBadWords, out.skip_bad);
+  reader.read("resize_filter", kResizeWords, out.resize_bicubic);
   reader.read("gray_to_rgb", out.gray_to_rgb);
   reader.read("shuffle", out.shuffle);
   reader.read("drop_last", out.drop_last);

@@ -154,6 +154,7 @@ std::string data_lines(const DataConfig& data) {
   out.add("layout", word_of(kLayoutWords, data.layout));
   if (data.resize.size() == 1) out.add("resize", data.resize[0]);
   if (data.resize.size() == 2) out.add("resize", data.resize);
+  if (data.resize_bicubic) out.add("resize_filter", word_of(kResizeWords, data.resize_bicubic));
   out.add("gray_to_rgb", data.gray_to_rgb);
   out.add("label_offset", data.label_offset);
   out.add("ignore_label", data.ignore_label);

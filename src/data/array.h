@@ -58,6 +58,10 @@ struct Array {
 /// NumPy .npy versions 1 to 3.
 [[nodiscard]] std::optional<Array> read_npy(FileBytes file, FileUse use, Findings& findings);
 
+/// An array of a zip archive of them: `name` as NumPy names it; empty: the only one. Stored ones stay in the file.
+[[nodiscard]] std::optional<Array> read_npz(const FileBytes& file, std::string_view name, FileUse use,
+                                            Findings& findings);
+
 /// Bytes of the elements, if the extents are not negative and the number is below 2^62.
 [[nodiscard]] std::optional<std::int64_t> payload_bytes(std::span<const std::int64_t> extents, Element element);
 

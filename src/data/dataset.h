@@ -11,6 +11,7 @@
 
 #include "base/dtype.h"
 #include "base/shape.h"
+#include "data/resize.h"
 #include "snug/config.h"
 
 namespace snug {
@@ -28,6 +29,13 @@ struct DatasetInfo {
   std::vector<std::string> classes;  ///< names; of numeric labels the numbers as text (max label + 1 of them)
   std::int64_t resident_bytes = 0;   ///< host memory that the open data set holds
   std::int64_t mapped_bytes = 0;     ///< of mapped files: resident once read, but the system may take the pages back
+  std::int64_t reader_bytes = 0;     ///< what each thread that reads needs besides: decoders' buffers
+  std::vector<Diagnostic> notes;     ///< what is worth knowing about the files, and no fault
+};
+
+/// Extents of a picture behind a sample.
+struct PictureSize {
+  std::int64_t height = 0, width = 0;
 };
 
 /// Thread-safe for reading.
@@ -45,21 +53,36 @@ class Dataset {
   [[nodiscard]] virtual std::string where(std::int64_t sample) const = 0;
   /// Where its label lies: "y.npy[17]".
   [[nodiscard]] virtual std::string label_where(std::int64_t sample) const { return where(sample); }
+
+  /// Whether pictures of their own sizes stand behind the samples, of which read_image shows a resized part. Then:
+  [[nodiscard]] virtual bool has_pictures() const { return false; }
+  /// the whole picture as it is seen,
+  [[nodiscard]] virtual PictureSize picture_size(std::int64_t) const { return {}; }
+  /// the whole picture after data.resize and before the center crop,
+  [[nodiscard]] virtual PictureSize resized_size(std::int64_t) const { return {}; }
+  /// and any part of it, given in pixels of the whole, resized to info().image.
+  virtual void read_box(std::int64_t, const Box&, std::byte*) const {}
+  /// The file's own bytes where there is one; empty else. `buffer` may hold them.
+  [[nodiscard]] virtual std::span<const std::byte> encoded(std::int64_t, std::vector<std::byte>&) const { return {}; }
 };
 
 struct Splits {
   std::shared_ptr<const Dataset> train, val, test;  ///< null where the config names none
 };
 
-/// Opens what the config names (IDX, NumPy, CIFAR binary, synthetic in this version). `val_split` divides train,
-/// stratified and seeded. Every problem of the files is in the one Error that it throws.
-/// `input` is model.input: the size of synthetic images, and what every image must have after `layout`; all zero: any.
+/// Opens what the config names. `val_split` divides train, stratified and seeded. Every problem of the files is in the
+/// one Error that it throws. `input` is model.input: the size of synthetic images, and what every image must have after
+/// `layout`; all zero: any.
 [[nodiscard]] Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& input, std::uint64_t seed);
 /// One source whole (no val_split), with label_offset and ignore_label done. NumPy and IDX images without `labels` open
 /// too: class 0, no class names. `source` is usually a member of `config`: val and test have synthetic pictures of
-/// their own; any other source shows those of data.train.
+/// their own; any other source shows those of data.train. `classes`: the class names that numbers stand for, when they
+/// are known (from data.train, or a checkpoint).
 [[nodiscard]] std::shared_ptr<const Dataset> open_source(const DataSource& source, const DataConfig& config,
-                                                         const std::array<std::int64_t, 3>& input, std::uint64_t seed);
+                                                         const std::array<std::int64_t, 3>& input, std::uint64_t seed,
+                                                         const std::vector<std::string>& classes = {});
+/// Notes of all splits, each once.
+[[nodiscard]] std::vector<Diagnostic> notes_of(const Splits& splits);
 
 /// Mean and standard deviation per channel of the raw values, minimum and maximum, in one streaming pass.
 struct PixelStatistics {

@@ -33,6 +33,12 @@ Diagnostic data_finding(FileUse use, DataFault fault, std::string where, std::st
   return finding(family, fault, std::move(where), what, std::move(fix));
 }
 
+Diagnostic data_note(DataFault fault, std::string where, std::string_view what, std::string fix) {
+  Diagnostic note = finding('D', fault, std::move(where), what, std::move(fix));
+  note.severity = Severity::note;
+  return note;
+}
+
 bool is_missing_file(const Diagnostic& finding) {
   return finding.code == fmt::format("D{}", static_cast<int>(DataFault::missing));
 }

@@ -45,16 +45,25 @@ enum class DataFault {
   table_header = 130,
   table_row = 131,
   table_number = 132,
+  picture = 140,    ///< a file that cannot be decoded
+  converted = 141,  ///< a note: pictures that were made 8-bit RGB
+  left_out = 142,   ///< a note: bad files with on_bad = "skip", files that are no pictures
+  classes = 143,    ///< class folders
+  archive = 144,
+  pack = 150,
+  input_bound = 151,  ///< a note of a run: steps wait for data
   unsupported = 190,  ///< family C: what this version does not read
 };
 
 /// An error finding; `what` is cut to the 160 characters that a finding may have.
 [[nodiscard]] Diagnostic data_finding(FileUse use, DataFault fault, std::string where, std::string_view what,
                                       std::string fix);
-/// The same in family C.
+/// Something about the data that is worth knowing and no fault.
+[[nodiscard]] Diagnostic data_note(DataFault fault, std::string where, std::string_view what, std::string fix);
 /// Whether the finding is about a data file or folder that is not there.
 [[nodiscard]] bool is_missing_file(const Diagnostic& finding);
 
+/// The same as data_finding in family C.
 [[nodiscard]] Diagnostic unsupported_finding(std::string where, std::string_view what, std::string fix);
 
 /// `text` with its middle left out when it is longer than `limit` bytes; whole UTF-8 characters.

@@ -21,6 +21,9 @@ struct DataSummary {
   PixelStatistics pixels;           ///< of the raw values
   std::vector<LabelCount> classes;  ///< samples of each class; of rows, those with more than ½ in the class's column;
                                     ///< empty without labels and for one real number a sample
+  std::vector<std::int64_t> histogram;  ///< values of all channels in equal parts of their range
+  PictureSize smallest, largest;        ///< of the files behind the samples, by area; 0 where there are none
+  std::vector<Diagnostic> notes;
 };
 
 /// Reads every image and label once. For the contract's `data info`: of open_source(*config.data.train, …), which is

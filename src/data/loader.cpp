@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <numeric>
 #include <thread>
@@ -20,8 +22,10 @@ namespace snug {
 
 namespace {
 
-constexpr std::int64_t kPiece =
-    64;  // samples that a worker takes at a time: the lock is rare, small batches still share
+constexpr std::int64_t kPage = 4096;
+
+/// Samples that a worker takes at a time: the lock is rare, small batches still share. Pictures are work enough.
+std::int64_t piece_size(const DatasetInfo& info) { return info.reader_bytes > 0 ? 8 : 64; }
 
 void fill_order(std::vector<std::int64_t>& order, bool shuffle, std::uint64_t seed, std::int64_t epoch) {
   std::iota(order.begin(), order.end(), std::int64_t{0});
@@ -35,15 +39,87 @@ void fill_order(std::vector<std::int64_t>& order, bool shuffle, std::uint64_t se
 
 std::int64_t image_bytes(const DatasetInfo& info) { return info.image.elements() * size_bytes(info.dtype); }
 
-/// Workers of this many threads are what `workers = 0` means: decoding bytes is light, the cores are for the training.
-int worker_count(int asked) {
+/// What `workers = 0` means. Copying bytes is light, and the cores are for the training; decoding pictures is not.
+int worker_count(int asked, const DatasetInfo& info) {
   if (asked > 0) return asked;
-  return static_cast<int>(std::clamp(std::thread::hardware_concurrency() / 4, 1U, 4U));
+  const unsigned cores = std::thread::hardware_concurrency();
+  return static_cast<int>(info.reader_bytes > 0 ? std::clamp(cores / 2, 1U, 8U) : std::clamp(cores / 4, 1U, 4U));
+}
+
+std::int64_t whole_pages(std::int64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
+
+/// Memory that begins at a page: what a device copies from best.
+class PageBuffer {
+ public:
+  PageBuffer() = default;
+  explicit PageBuffer(std::int64_t bytes) : size_(static_cast<std::size_t>(bytes)) {
+    bytes_.reset(static_cast<std::byte*>(std::aligned_alloc(kPage, static_cast<std::size_t>(whole_pages(bytes)))));
+    if (bytes_ == nullptr) throw std::bad_alloc();
+  }
+  [[nodiscard]] std::byte* data() const { return bytes_.get(); }
+  [[nodiscard]] std::span<std::byte> first(std::size_t count) const { return {bytes_.get(), count}; }
+
+ private:
+  struct Free {
+    void operator()(std::byte* bytes) const { std::free(bytes); }
+  };
+  std::unique_ptr<std::byte, Free> bytes_;
+  std::size_t size_ = 0;
+};
+
+/// Samples by class, for drawing classes evenly.
+struct ClassLists {
+  std::vector<std::vector<std::int64_t>> samples;  ///< of each class that has any
+};
+
+ClassLists list_classes(const Dataset& data) {
+  const DatasetInfo& info = data.info();
+  ClassLists lists;
+  lists.samples.resize(std::max<std::size_t>(1, info.classes.size()));
+  std::vector<float> row(static_cast<std::size_t>(info.label_width));
+  for (std::int64_t sample = 0; sample < info.samples; ++sample) {
+    std::int64_t label = 0;
+    if (info.labels == LabelKind::numbers) {
+      label = data.label(sample);
+    } else {
+      data.read_row(sample, row.data());
+      label = std::ranges::max_element(row) - row.begin();
+    }
+    if (std::cmp_greater_equal(label, lists.samples.size())) lists.samples.resize(static_cast<std::size_t>(label) + 1);
+    lists.samples[static_cast<std::size_t>(label)].push_back(sample);
+  }
+  std::erase_if(lists.samples, [](const auto& list) { return list.empty(); });
+  return lists;
+}
+
+void shuffle(std::vector<std::int64_t>& list, Random& random) {
+  for (std::size_t i = list.size(); i > 1; --i) {
+    std::swap(list[i - 1], list[random.below(static_cast<std::uint32_t>(i))]);
+  }
+}
+
+/// As many samples as ever; each comes of a class drawn evenly, and a class gives all of its samples before one again.
+void fill_evenly(std::vector<std::int64_t>& order, ClassLists& lists, std::uint64_t seed, std::int64_t epoch) {
+  Random random(random_key(seed, RandomStream::shuffle, ~static_cast<std::uint64_t>(epoch)));
+  std::vector<std::size_t> places(lists.samples.size());
+  for (auto& list : lists.samples) {
+    std::ranges::sort(list);  // whatever epochs came before
+    shuffle(list, random);
+  }
+  for (std::int64_t& sample : order) {
+    const std::size_t which = random.below(static_cast<std::uint32_t>(lists.samples.size()));
+    std::vector<std::int64_t>& list = lists.samples[which];
+    if (places[which] == list.size()) {
+      shuffle(list, random);
+      places[which] = 0;
+    }
+    sample = list[places[which]++];
+  }
 }
 
 /// One batch of the ring.
 struct Slot {
-  std::vector<std::byte> images;
+  PageBuffer images;
   std::vector<std::int32_t> labels;
   std::vector<float> rows;
   Batch batch;
@@ -69,12 +145,15 @@ struct Loader::State {
   [[nodiscard]] bool has_work() const { return filling < end && filling < released + std::ssize(slots); }
   void fill(Slot& slot, std::int64_t begin, std::int64_t finish, std::byte* scratch) const;
   void fill_label(Slot& slot, std::int64_t place, std::int64_t sample) const;
+  void mix_batch(Slot& slot) const;
 
   std::shared_ptr<const Dataset> data;
   LoaderOptions options;
   Augmenter augmenter;
   std::int64_t sample_bytes;
+  std::int64_t piece_samples;
   std::vector<std::int64_t> order;
+  ClassLists classes;  ///< with even_classes
   std::vector<Slot> slots;
   std::uint64_t augment_key = 0;
 
@@ -97,6 +176,7 @@ Loader::State::State(std::shared_ptr<const Dataset> source, LoaderOptions wanted
       options(std::move(wanted)),
       augmenter(options.augment, data->info().image, data->info().dtype),
       sample_bytes(image_bytes(data->info())),
+      piece_samples(piece_size(data->info())),
       order(static_cast<std::size_t>(data->info().samples)) {
   const DatasetInfo& info = data->info();
   ensure(options.batch > 0 && options.ring >= 2, "a batch has samples; one batch is read while another is filled");
@@ -108,16 +188,18 @@ Loader::State::State(std::shared_ptr<const Dataset> source, LoaderOptions wanted
         options.row_width == 0 ? "loss = \"categorical_crossentropy\""
                                : fmt::format("{{ dense = {} }}", info.label_width)));
   }
+  ensure(!augmenter.mixes() || options.row_width > 0, "mixed labels are rows");
+  if (options.even_classes) classes = list_classes(*data);
   slots.resize(static_cast<std::size_t>(options.ring));
   for (Slot& slot : slots) {
-    slot.images.resize(static_cast<std::size_t>(options.batch * sample_bytes));
+    slot.images = PageBuffer(options.batch * sample_bytes);
     if (options.row_width > 0) {
       slot.rows.resize(static_cast<std::size_t>(options.batch * options.row_width));
     } else {
       slot.labels.resize(static_cast<std::size_t>(options.batch));
     }
   }
-  for (int worker = 0; worker < worker_count(options.workers); ++worker) workers.emplace_back([this] { work(); });
+  for (int worker = 0; worker < worker_count(options.workers, info); ++worker) workers.emplace_back([this] { work(); });
 }
 
 Loader::State::~State() {
@@ -139,12 +221,12 @@ void Loader::State::work() {
     if (piece == 0) {
       slot.first = filling * options.batch;
       slot.batch.count = std::min(options.batch, std::ssize(order) - slot.first);
-      slot.pieces_left = (slot.batch.count + kPiece - 1) / kPiece;
+      slot.pieces_left = (slot.batch.count + piece_samples - 1) / piece_samples;
       slot.ready = false;
       slot.error = nullptr;
     }
-    const std::int64_t begin = piece * kPiece;
-    const std::int64_t finish = std::min(begin + kPiece, slot.batch.count);
+    const std::int64_t begin = piece * piece_samples;
+    const std::int64_t finish = std::min(begin + piece_samples, slot.batch.count);
     if (finish == slot.batch.count) {
       ++filling;
       piece = 0;
@@ -160,9 +242,15 @@ void Loader::State::work() {
       error = std::current_exception();
     }
     lock.lock();
-    --active;
     if (error && !slot.error) slot.error = error;
-    if (--slot.pieces_left == 0) {
+    const bool last = --slot.pieces_left == 0;
+    if (last && !slot.error && augmenter.mixes()) {
+      lock.unlock();  // the batch is this worker's alone now
+      mix_batch(slot);
+      lock.lock();
+    }
+    --active;
+    if (last) {
       slot.ready = true;
       batch_waits.notify_one();
     }
@@ -174,10 +262,17 @@ void Loader::State::fill(Slot& slot, std::int64_t begin, std::int64_t finish, st
   for (std::int64_t place = begin; place < finish; ++place) {
     const std::int64_t sample = order[static_cast<std::size_t>(slot.first + place)];
     std::byte* pixels = slot.images.data() + place * sample_bytes;
-    data->read_image(sample, pixels);
-    if (augmenter.active()) augmenter.apply(augment_key, sample, pixels, scratch);
+    augmenter.read(*data, augment_key, sample, pixels, scratch);
     fill_label(slot, place, sample);
   }
+}
+
+/// What is done to a batch as a whole.
+void Loader::State::mix_batch(Slot& slot) const {
+  const auto count = static_cast<std::size_t>(slot.batch.count);
+  augmenter.mix(augment_key, slot.first / options.batch,
+                slot.images.first(count * static_cast<std::size_t>(sample_bytes)),
+                std::span(slot.rows).first(count * static_cast<std::size_t>(options.row_width)), slot.batch.count);
 }
 
 void Loader::State::fill_label(Slot& slot, std::int64_t place, std::int64_t sample) const {
@@ -223,7 +318,11 @@ void Loader::start_epoch(std::int64_t epoch, std::int64_t first_batch) {
   std::unique_lock lock(state.mutex);
   state.end = 0;  // no piece is taken any more; those in work are let finish
   state.idle_waits.wait(lock, [&state] { return state.active == 0; });
-  fill_order(state.order, state.options.shuffle, state.options.seed, epoch);
+  if (state.options.even_classes) {
+    fill_evenly(state.order, state.classes, state.options.seed, epoch);
+  } else {
+    fill_order(state.order, state.options.shuffle, state.options.seed, epoch);
+  }
   state.augment_key = random_key(state.options.seed, RandomStream::augmentation, static_cast<std::uint64_t>(epoch));
   for (Slot& slot : state.slots) {
     slot.ready = false;
@@ -256,7 +355,7 @@ const Batch* Loader::next() {
   ++state.next;
   if (slot.error) std::rethrow_exception(slot.error);
   const auto count = static_cast<std::size_t>(slot.batch.count);
-  slot.batch.images = std::span(slot.images).first(count * static_cast<std::size_t>(state.sample_bytes));
+  slot.batch.images = slot.images.first(count * static_cast<std::size_t>(state.sample_bytes));
   slot.batch.labels = std::span(slot.labels).first(slot.labels.empty() ? 0 : count);
   slot.batch.rows = std::span(slot.rows).first(count * static_cast<std::size_t>(state.options.row_width));
   slot.batch.samples = std::span(state.order).subspan(static_cast<std::size_t>(slot.first), count);
@@ -268,11 +367,15 @@ double Loader::waited_seconds() const {
   return state_->waited;
 }
 
+int Loader::workers() const { return static_cast<int>(state_->workers.size()); }
+
 std::int64_t Loader::ring_bytes(const DatasetInfo& info, const LoaderOptions& options) {
   const std::int64_t sample = image_bytes(info);
-  const std::int64_t label = options.row_width > 0 ? options.row_width * 4 : 4;
-  const std::int64_t scratch = options.augment.empty() ? 0 : worker_count(options.workers) * sample;
-  return options.ring * options.batch * (sample + label) + info.samples * 8 + scratch;
+  const std::int64_t labels = options.batch * (options.row_width > 0 ? options.row_width * 4 : 4);
+  const std::int64_t worker = (options.augment.empty() ? 0 : sample) + info.reader_bytes;
+  const std::int64_t order = info.samples * 8 * (options.even_classes ? 2 : 1);
+  return options.ring * (whole_pages(options.batch * sample) + labels) + order +
+         worker_count(options.workers, info) * worker;
 }
 
 }  // namespace snug

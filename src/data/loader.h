@@ -18,9 +18,10 @@ struct LoaderOptions {
   std::uint64_t seed = 1;
   int workers = 1;
   int ring = 3;                       ///< batches in flight
-  std::vector<Augmentation> augment;  ///< RandomCrop and Flip in this version; keyed by (seed, epoch, sample)
+  std::vector<Augmentation> augment;  ///< keyed by (seed, epoch, sample), mixup and cutmix by (seed, epoch, batch)
   std::int64_t row_width = 0;  ///< > 0: labels are delivered as rows of this width (class numbers become one-hot, or
                                ///< one 0/1 column when it is 1)
+  bool even_classes = false;   ///< each class is drawn as often as any other (instead of `shuffle`)
 };
 
 struct Batch {
@@ -45,7 +46,8 @@ class Loader {
   [[nodiscard]] const Batch* next();
   /// Seconds that `next` has waited since the epoch began.
   [[nodiscard]] double waited_seconds() const;
-  /// Host memory of the ring.
+  [[nodiscard]] int workers() const;
+  /// Host memory of the ring and of what the workers need besides.
   [[nodiscard]] static std::int64_t ring_bytes(const DatasetInfo& info, const LoaderOptions& options);
 
  private:

@@ -8,6 +8,8 @@
 #include "base/rng.h"
 #include "base/text.h"
 #include "data/augment.h"
+#include "data/pack.h"
+#include "data/picture_source.h"
 #include "data/source.h"
 
 namespace snug {
@@ -19,23 +21,55 @@ bool any_size(const InputSize& input) { return input == InputSize{0, 0, 0}; }
 SourcePointer open_arrays(const DataSource& source, const DataConfig& config, const InputSize& input,
                           Findings& findings) {
   const auto read = [&](const std::string& path, FileUse use) -> std::optional<Array> {
-    auto file = open_file(path, use, findings);
+    // "x.npz:array" names an array of an archive.
+    const std::size_t colon = path.rfind(".npz:");
+    const bool named = colon != std::string::npos;
+    auto file = open_file(named ? path.substr(0, colon + 4) : path, use, findings);
     if (!file) return std::nullopt;
-    return source.format == DataFormat::idx ? read_idx(std::move(*file), use, findings)
-                                            : read_npy(std::move(*file), use, findings);
+    if (source.format == DataFormat::idx) return read_idx(std::move(*file), use, findings);
+    if (!named && !path.ends_with(".npz")) return read_npy(std::move(*file), use, findings);
+    return read_npz(*file, named ? std::string_view(path).substr(colon + 5) : std::string_view(), use, findings);
   };
-  const auto packed = [](const std::string& path) { return path.ends_with(".npz") || path.find(".npz:") != path.npos; };
-  if (packed(source.images) || packed(source.labels)) {
-    findings.push_back(unsupported_finding(to_string(source.where), ".npz is not supported by this version; .npy is",
-                                           "np.save(\"x.npy\", np.load(\"FILE.npz\")[\"ARRAY\"])"));
-    return nullptr;
-  }
   auto images = read(source.images, FileUse::images);
   std::optional<Array> labels;
   const bool labelled = !source.labels.empty();
   if (labelled) labels = read(source.labels, FileUse::labels);
   if (!images || (labelled && !labels)) return nullptr;
-  return make_array_source(std::move(*images), std::move(labels), config.layout, input, findings);
+  // The array is held against model.input where nothing changes its size on the way.
+  const bool changed = !config.resize.empty() || config.gray_to_rgb;
+  return make_array_source(std::move(*images), std::move(labels), config.layout, changed ? InputSize{} : input,
+                           findings);
+}
+
+/// Pictures by class folder, archive or list.
+SourcePointer open_pictures(const DataSource& source, const DataConfig& config, const InputSize& input,
+                            const std::vector<std::string>& classes, Findings& findings) {
+  std::optional<LabelledPictures> pictures;
+  if (source.format == DataFormat::csv) {
+    auto file = open_file(source.path, FileUse::images, findings);
+    if (file) pictures = list_csv(std::move(*file), classes, findings);
+  } else {
+    pictures = is_archive(source.path) ? list_archive(source.path, classes, findings)
+                                       : list_folder(source.path, classes, findings);
+  }
+  if (!pictures) return nullptr;
+  return make_picture_source(std::move(*pictures), config, input, findings);
+}
+
+/// Decoded images of this size are kept unasked: reading them again costs more than the memory.
+constexpr std::int64_t kKeptUnasked = std::int64_t{256} << 20;
+
+/// Keeps decoded images where the config wants it, or where it costs little. `cropped`: crops are taken of whole
+/// pictures, for which images of one size cannot stand.
+SourcePointer keep(SourcePointer data, const DataConfig& config, bool cropped) {
+  const DatasetInfo& info = data->info();
+  if (cropped && data->has_pictures()) return data;
+  const std::int64_t bytes = info.samples * info.image.elements() * size_bytes(info.dtype);
+  const bool costly = info.reader_bytes > 0;
+  const bool wanted = config.cache == CacheMode::ram
+                          ? costly || info.mapped_bytes > 0
+                          : config.cache == CacheMode::automatic && costly && bytes <= kKeptUnasked;
+  return wanted ? make_kept(std::move(data)) : data;
 }
 
 SourcePointer open_cifar(const DataSource& source, Findings& findings) {
@@ -97,12 +131,14 @@ bool check_size(const Dataset& data, const DataSource& source, const InputSize& 
       FileUse::images, DataFault::image_size, data.where(0),
       fmt::format("images are {}{}, model.input is {}", to_string(image),
                   source.format == DataFormat::idx || image[2] != 1 || !gray ? "" : " (gray)", format_extents(input)),
-      fmt::format("input = [{}, {}, {}]", image[0], image[1], image[2])));
+      gray && image[0] == input[0] && image[1] == input[1]
+          ? "gray_to_rgb = true   # in [data]"
+          : fmt::format("input = [{}, {}, {}]", image[0], image[1], image[2])));
   return false;
 }
 
 SourcePointer open_one(const DataSource& source, const DataConfig& config, const InputSize& input, std::uint64_t seed,
-                       std::uint64_t split, Findings& findings) {
+                       std::uint64_t split, const std::vector<std::string>& classes, Findings& findings) {
   SourcePointer data;
   bool labelled = true;
   switch (source.format) {
@@ -115,32 +151,23 @@ SourcePointer open_one(const DataSource& source, const DataConfig& config, const
     case DataFormat::cifar100: data = open_cifar(source, findings); break;
     case DataFormat::synthetic: data = open_shapes(source, input, seed, split, findings); break;
     case DataFormat::folder:
-    case DataFormat::csv:
+    case DataFormat::csv: data = open_pictures(source, config, input, classes, findings); break;
     case DataFormat::pack:
-      findings.push_back(unsupported_finding(
-          to_string(source.where),
-          fmt::format("{} is not supported by this version; IDX, NumPy, CIFAR binary and synthetic are",
-                      to_string(source.format)),
-          "train = { images = \"x.npy\", labels = \"y.npy\" }"));
-      return nullptr;
+      data = open_pack(source.path, config, input, findings);
+      labelled = false;  // its labels are final
+      break;
   }
   if (!data) return nullptr;
+
+  const Shape& image = data->info().image;
+  const bool packed = source.format == DataFormat::pack && image[0] == input[0] && image[1] == input[1];
+  if (!data->has_pictures() && source.format != DataFormat::synthetic && !packed) {
+    data = make_converted(std::move(data), config, input);
+  }
   const bool fits = check_size(*data, source, input, findings);
   if (labelled) data = finish_labels(std::move(data), config, findings);
-  return fits ? data : nullptr;
-}
-
-/// Keys that change what is read and that this version does not follow: reading on would train on other data.
-void check_supported(const DataConfig& config, Findings& findings) {
-  const std::string where = config.train ? to_string(config.train->where) : "";
-  const auto refuse = [&](bool used, std::string_view key, std::string_view without) {
-    if (!used) return;
-    findings.push_back(
-        unsupported_finding(where, fmt::format("data.{} is not supported by this version", key), std::string(without)));
-  };
-  refuse(!config.resize.empty(), "resize", "np.save(\"x.npy\", RESIZED)   # and leave data.resize out");
-  refuse(config.gray_to_rgb, "gray_to_rgb", "np.save(\"x.npy\", np.repeat(x[..., None], 3, -1))");
-  refuse(config.balance != Balance::none, "balance", "balance = \"none\"");
+  if (!fits || !data) return nullptr;
+  return keep(std::move(data), config, split == 0 && crops_pictures(config.augment));
 }
 
 /// All splits go through one program: the same type of pixels, the same kind of labels.
@@ -237,31 +264,45 @@ std::uint64_t split_of(const DataSource& source, const DataConfig& config) {
 }  // namespace
 
 std::shared_ptr<const Dataset> open_source(const DataSource& source, const DataConfig& config,
-                                           const std::array<std::int64_t, 3>& input, std::uint64_t seed) {
+                                           const std::array<std::int64_t, 3>& input, std::uint64_t seed,
+                                           const std::vector<std::string>& classes) {
   Findings findings;
-  check_supported(config, findings);
-  auto data = open_one(source, config, input, seed, split_of(source, config), findings);
+  auto data = open_one(source, config, input, seed, split_of(source, config), classes, findings);
   drop_repeated(findings);
   join_missing(findings);
   if (!findings.empty()) throw Error(std::move(findings));
   return data;
 }
 
+std::vector<Diagnostic> notes_of(const Splits& splits) {
+  std::vector<Diagnostic> notes;
+  for (const auto& split : {splits.train, splits.val, splits.test}) {
+    if (split == nullptr) continue;
+    const auto& more = split->info().notes;
+    notes.insert(notes.end(), more.begin(), more.end());
+  }
+  return notes;
+}
+
 Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& input, std::uint64_t seed) {
   Findings findings;
   Splits splits;
-  check_supported(config, findings);
+  std::vector<std::string> classes;  // of data.train: the other splits' names stand for the same numbers
   const auto open = [&](const std::optional<DataSource>& source, std::string_view name) {
     SourcePointer data;
     if (!source) return data;
     check_labelled(*source, name, findings);
-    return open_one(*source, config, input, seed, split_of(*source, config), findings);
+    return open_one(*source, config, input, seed, split_of(*source, config), classes, findings);
   };
   splits.train = open(config.train, "train");
+  const bool named =
+      config.train && (config.train->format == DataFormat::folder || config.train->format == DataFormat::csv);
+  if (splits.train && named) classes = splits.train->info().classes;
   splits.val = open(config.val, "val");
   splits.test = open(config.test, "test");
   if (splits.train) {
-    check_augmentations(config.augment, splits.train->info().image, findings);
+    const DatasetInfo& info = splits.train->info();
+    check_augmentations(config.augment, info.image, info.dtype, findings);
     if (splits.val) check_agree(*splits.train, *splits.val, "val", findings);
     if (splits.test) check_agree(*splits.train, *splits.test, "test", findings);
     if (config.val_split > 0 && !config.val) split_train(splits, config, seed, findings);

@@ -38,6 +38,17 @@ using SourcePointer = std::shared_ptr<const Dataset>;
 [[nodiscard]] SourcePointer make_view(SourcePointer base, std::vector<std::int64_t> indices, std::int64_t offset,
                                       std::vector<std::string> classes, bool owns_base);
 
+/// data.resize and data.gray_to_rgb on images of one size; `base` itself where nothing is to be done.
+[[nodiscard]] SourcePointer make_converted(SourcePointer base, const DataConfig& config, const InputSize& input);
+/// Decoded images stay in memory once they were read.
+[[nodiscard]] SourcePointer make_kept(SourcePointer base);
+
+/// The extents after data.resize, before the crop: of the short side, the other one rounded down.
+[[nodiscard]] PictureSize resized_size_of(const PictureSize& size, const std::vector<std::int64_t>& resize);
+/// The part of the whole picture that is the center, height × width, of the resized one.
+[[nodiscard]] Box center_box(const PictureSize& whole, const PictureSize& resized, std::int64_t height,
+                             std::int64_t width);
+
 /// Which samples a stratified split keeps for training and for validation, each ascending. Of every class
 /// about `fraction` goes to validation, at least one sample stays.
 struct SplitIndices {

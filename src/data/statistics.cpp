@@ -2,7 +2,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <exception>
 #include <limits>
+#include <mutex>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -49,17 +52,53 @@ PixelStatistics to_statistics(const Measure& measure) {
   return result;
 }
 
-/// Bytes are counted value by value: exact, and one addition a pixel.
-Measure measure_bytes(const Dataset& data, std::int64_t samples) {
-  const auto channels = static_cast<std::size_t>(data.info().image[2]);
+using Histograms = std::vector<std::array<std::int64_t, 256>>;
+
+/// Every `step`-th sample from `first` on.
+void count_bytes(const Dataset& data, std::int64_t first, std::int64_t step, std::int64_t samples, Histograms& counts) {
+  const std::size_t channels = counts.size();
   std::vector<std::byte> pixels(static_cast<std::size_t>(data.info().image.elements()));
-  std::vector<std::array<std::int64_t, 256>> counts(channels);
-  for (std::int64_t sample = 0; sample < samples; ++sample) {
+  for (std::int64_t sample = first; sample < samples; sample += step) {
     data.read_image(sample, pixels.data());
     for (std::size_t i = 0; i < pixels.size(); i += channels) {
       for (std::size_t c = 0; c < channels; ++c) ++counts[c][std::to_integer<std::size_t>(pixels[i + c])];
     }
   }
+}
+
+/// Bytes are counted value by value: exact, and one addition a pixel. Decoding is shared by the cores.
+Histograms count_all(const Dataset& data, std::int64_t samples) {
+  const auto channels = static_cast<std::size_t>(data.info().image[2]);
+  const bool costly = data.info().reader_bytes > 0;
+  const std::int64_t threads =
+      costly ? std::clamp<std::int64_t>(std::thread::hardware_concurrency(), 1, samples / 8 + 1) : 1;
+  std::vector<Histograms> parts(static_cast<std::size_t>(threads), Histograms(channels));
+  std::exception_ptr error;
+  std::mutex mutex;
+  const auto work = [&](std::int64_t part) {
+    try {
+      count_bytes(data, part, threads, samples, parts[static_cast<std::size_t>(part)]);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (!error) error = std::current_exception();
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    for (std::int64_t part = 1; part < threads; ++part) others.emplace_back(work, part);
+    work(0);
+  }
+  if (error) std::rethrow_exception(error);
+  for (std::size_t part = 1; part < parts.size(); ++part) {
+    for (std::size_t c = 0; c < channels; ++c) {
+      for (std::size_t value = 0; value < 256; ++value) parts[0][c][value] += parts[part][c][value];
+    }
+  }
+  return std::move(parts[0]);
+}
+
+Measure measure_bytes(const Dataset& data, std::int64_t samples) {
+  const Histograms counts = count_all(data, samples);
   Measure measure;
   for (const auto& histogram : counts) {
     Moments channel;

@@ -9,7 +9,7 @@
 
 #include "base/rng.h"
 #include "base/text.h"
-#include "data/source.h"
+#include "data/wrapper.h"
 
 namespace snug {
 
@@ -17,48 +17,36 @@ namespace {
 
 constexpr std::int64_t kMaxClasses = 1'000'000;  // names are kept; beyond it a label is more likely damage or an id
 
-class View final : public Dataset {
+class View final : public Wrapper {
  public:
   View(SourcePointer base, std::vector<std::int64_t> indices, std::int64_t offset, std::vector<std::string> classes,
        bool owns_base)
-      : base_(std::move(base)), indices_(std::move(indices)), offset_(offset), info_(base_->info()) {
+      : Wrapper(std::move(base)), indices_(std::move(indices)), offset_(offset) {
     info_.samples = static_cast<std::int64_t>(indices_.size());
     info_.classes = std::move(classes);
-    if (!owns_base) info_.resident_bytes = info_.mapped_bytes = 0;
+    if (!owns_base) {
+      info_.resident_bytes = info_.mapped_bytes = 0;
+      info_.notes.clear();
+    }
     info_.resident_bytes += static_cast<std::int64_t>(indices_.size() * sizeof(std::int64_t));
   }
-  [[nodiscard]] const DatasetInfo& info() const override { return info_; }
-  void read_image(std::int64_t sample, std::byte* pixels) const override { base_->read_image(at(sample), pixels); }
   [[nodiscard]] std::int64_t label(std::int64_t sample) const override { return base_->label(at(sample)) + offset_; }
-  void read_row(std::int64_t sample, float* row) const override { base_->read_row(at(sample), row); }
-  [[nodiscard]] std::string where(std::int64_t sample) const override { return base_->where(at(sample)); }
-  [[nodiscard]] std::string label_where(std::int64_t sample) const override { return base_->label_where(at(sample)); }
 
  private:
-  [[nodiscard]] std::int64_t at(std::int64_t sample) const { return indices_[static_cast<std::size_t>(sample)]; }
+  [[nodiscard]] std::int64_t at(std::int64_t sample) const override {
+    return indices_[static_cast<std::size_t>(sample)];
+  }
 
-  SourcePointer base_;
   std::vector<std::int64_t> indices_;
   std::int64_t offset_;
-  DatasetInfo info_;
 };
 
 /// Only the class names of another data set are different.
-class Named final : public Dataset {
+class Named final : public Wrapper {
  public:
-  Named(SourcePointer base, std::vector<std::string> classes) : base_(std::move(base)), info_(base_->info()) {
+  Named(SourcePointer base, std::vector<std::string> classes) : Wrapper(std::move(base)) {
     info_.classes = std::move(classes);
   }
-  [[nodiscard]] const DatasetInfo& info() const override { return info_; }
-  void read_image(std::int64_t sample, std::byte* pixels) const override { base_->read_image(sample, pixels); }
-  [[nodiscard]] std::int64_t label(std::int64_t sample) const override { return base_->label(sample); }
-  void read_row(std::int64_t sample, float* row) const override { base_->read_row(sample, row); }
-  [[nodiscard]] std::string where(std::int64_t sample) const override { return base_->where(sample); }
-  [[nodiscard]] std::string label_where(std::int64_t sample) const override { return base_->label_where(sample); }
-
- private:
-  SourcePointer base_;
-  DatasetInfo info_;
 };
 
 std::vector<std::string> number_names(std::int64_t count) {

@@ -69,7 +69,26 @@ std::string to_json(const DataSummary& data) {
                {"max", number(data.pixels.max)},
                {"mean", data.pixels.mean},
                {"std", data.pixels.std},
-               {"classes", std::move(classes)}});
+               {"classes", std::move(classes)},
+               {"histogram", data.histogram},
+               {"smallest", {data.smallest.height, data.smallest.width}},
+               {"largest", {data.largest.height, data.largest.width}}});
+}
+
+std::string to_json(const PackedData& packed) {
+  Json splits = Json::array();
+  for (const PackedSplit& split : packed.splits)
+    splits.push_back({{"name", split.name},
+                      {"kind", split.kind},
+                      {"samples", split.samples},
+                      {"shards", split.shards},
+                      {"kept_shards", split.kept_shards},
+                      {"bytes", split.bytes}});
+  return dump({{"folder", packed.folder}, {"splits", std::move(splits)}});
+}
+
+std::string to_json(const ConvertedData& converted) {
+  return dump({{"samples", converted.samples}, {"files", converted.files}});
 }
 
 std::string to_json(const WrittenData& written) {

@@ -57,6 +57,21 @@ struct WrittenData {
   std::array<std::int64_t, 3> shape{};
 };
 
+// ---- data pack, data convert, data preview ---------------------------------------------------------------------
+
+struct PackedSplit {
+  std::string name, kind;
+  std::int64_t samples = 0, shards = 0, kept_shards = 0, bytes = 0;
+};
+struct PackedData {
+  std::string folder;
+  std::vector<PackedSplit> splits;
+};
+struct ConvertedData {
+  std::int64_t samples = 0;
+  std::vector<std::string> files;
+};
+
 // ---- bench model ----------------------------------------------------------------------------------------------
 
 struct BenchCost {
@@ -109,6 +124,8 @@ struct VersionReport {
 [[nodiscard]] std::string to_json(const DevicesReport& report);
 [[nodiscard]] std::string to_json(const DataSummary& data);
 [[nodiscard]] std::string to_json(const WrittenData& written);
+[[nodiscard]] std::string to_json(const PackedData& packed);
+[[nodiscard]] std::string to_json(const ConvertedData& converted);
 [[nodiscard]] std::string to_json(const BenchReport& report);
 /// The two lines of `bench model --turns`: once everything stands ready, and after each turn.
 [[nodiscard]] std::string ready_json(const BenchReport& report);
@@ -124,6 +141,8 @@ struct VersionReport {
 [[nodiscard]] std::string to_text(const DevicesReport& report);
 [[nodiscard]] std::string to_text(const DataSummary& data);
 [[nodiscard]] std::string to_text(const WrittenData& written);
+[[nodiscard]] std::string to_text(const PackedData& packed);
+[[nodiscard]] std::string to_text(const ConvertedData& converted);
 [[nodiscard]] std::string to_text(const BenchReport& report);
 [[nodiscard]] std::string to_text(const VersionReport& report);
 [[nodiscard]] std::string to_text(const EvalResult& result);

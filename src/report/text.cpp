@@ -76,11 +76,39 @@ std::string to_text(const DevicesReport& report) {
   return text + "\n" + profiles.text(0);
 }
 
+namespace {
+
+/// A bar for each part of the range of values, the longest 40 wide.
+std::string histogram_text(const DataSummary& data) {
+  constexpr double kWidest = 40;
+  if (data.histogram.empty()) return "";
+  const auto most = static_cast<double>(std::max<std::int64_t>(1, std::ranges::max(data.histogram)));
+  double all = 0;
+  for (const std::int64_t count : data.histogram) all += static_cast<double>(count);
+  const double step = (data.pixels.max - data.pixels.min) / static_cast<double>(data.histogram.size());
+  Table table({">values from", ">share", ""});
+  for (std::size_t i = 0; i < data.histogram.size(); ++i) {
+    const auto count = static_cast<double>(data.histogram[i]);
+    std::string bar;
+    for (int k = 0; k < static_cast<int>(kWidest * count / most + 0.5); ++k) bar += "█";
+    table.add_row({fmt::format("{:.4g}", data.pixels.min + step * static_cast<double>(i)),
+                   percent(count / std::max(all, 1.0)), bar});
+  }
+  return table.text();
+}
+
+}  // namespace
+
 std::string to_text(const DataSummary& data) {
   std::string text = fmt::format("{} images of {}, {}, values {:g} to {:g}\n", format_count(data.samples),
                                  to_string(data.image), data.dtype, data.pixels.min, data.pixels.max);
   text += fmt::format("mean {:.4f}, standard deviation {:.4f} (per channel, raw values)\n",
                       fmt::join(data.pixels.mean, " "), fmt::join(data.pixels.std, " "));
+  if (data.smallest.height > 0)
+    text += fmt::format("pictures from {}×{} to {}×{}\n", data.smallest.height, data.smallest.width,
+                        data.largest.height, data.largest.width);
+  text += histogram_text(data);
+  for (const Diagnostic& note : data.notes) text += fmt::format("note: {}\n", note.what);
   if (data.classes.empty()) return text;
   Table table({"class", ">images", ">share"});
   const auto all = static_cast<double>(std::max<std::int64_t>(data.samples, 1));
@@ -92,6 +120,21 @@ std::string to_text(const DataSummary& data) {
   text += table.text();
   if (shown < data.classes.size()) text += fmt::format("  … and {} more classes\n", data.classes.size() - shown);
   return text;
+}
+
+std::string to_text(const PackedData& packed) {
+  std::string text, lines;
+  for (const PackedSplit& split : packed.splits) {
+    text += fmt::format("{}: {} samples as {} in {} shards, {}{}\n", split.name, format_count(split.samples),
+                        split.kind, split.shards, format_bytes(split.bytes),
+                        split.kept_shards > 0 ? fmt::format(" ({} were there)", split.kept_shards) : "");
+    lines += fmt::format("{} = {{ pack = \"{}/{}\" }}\n", split.name, packed.folder, split.name);
+  }
+  return text + "in [data] of the config:\n" + lines;
+}
+
+std::string to_text(const ConvertedData& converted) {
+  return fmt::format("{} images in {}\n", format_count(converted.samples), fmt::join(converted.files, ", "));
 }
 
 std::string to_text(const WrittenData& written) {

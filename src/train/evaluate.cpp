@@ -14,10 +14,11 @@ namespace snug {
 namespace {
 
 /// The split, opened without the others where that is possible.
-std::shared_ptr<const Dataset> open_split(const Config& config, const std::string& split) {
+std::shared_ptr<const Dataset> open_split(const Config& config, const std::string& split,
+                                          const std::vector<std::string>& classes) {
   const DataConfig& data = config.data;
   const auto open = [&](const std::optional<DataSource>& source) -> std::shared_ptr<const Dataset> {
-    return source ? open_source(*source, data, config.model.input, config.train.seed) : nullptr;
+    return source ? open_source(*source, data, config.model.input, config.train.seed, classes) : nullptr;
   };
   std::shared_ptr<const Dataset> opened;
   if (split == "test") {
@@ -127,7 +128,7 @@ EvalResult evaluate(const std::filesystem::path& path, const EvalOptions& option
   config.train.class_weights.clear();  // the loss is without them
   const Graph graph = checked_graph(config);
   const std::int64_t outputs = output_count(graph, config.train.loss);
-  const std::shared_ptr<const Dataset> data = open_split(config, options.split);
+  const std::shared_ptr<const Dataset> data = open_split(config, options.split, checkpoint.info.classes);
   std::vector<Diagnostic> findings;
   check_images(*data, config, options.split, findings);
   check_labels(*data, config, outputs, findings);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "data/array.h"
+#include "data/picture_source.h"
 #include "data/source.h"
 #include "lowering/lowering.h"
 #include "snug/trainer.h"
@@ -28,11 +29,12 @@ struct ArrayFile {
 ArrayFile open_array(const std::filesystem::path& path, const Config& config, std::vector<Diagnostic>& findings) {
   const std::string extension = path.extension().string();
   if (extension != ".npy") {
-    findings.push_back({.code = "D614",
-                        .where = path.string(),
-                        .what = fmt::format("{} is not supported by this version, which predicts .npy arrays",
-                                            extension.empty() ? "a file without extension" : extension.substr(0, 20)),
-                        .fix = "numpy.save(\"images.npy\", images)"});
+    findings.push_back(
+        {.code = "D614",
+         .where = path.string(),
+         .what = fmt::format("{} is neither a picture (.jpg, .jpeg, .png), a folder of them, nor an .npy array",
+                             extension.empty() ? "a file without extension" : extension.substr(0, 20)),
+         .fix = "numpy.save(\"images.npy\", images)"});
     return {};
   }
   auto file = open_file(path.string(), FileUse::images, findings);
@@ -48,6 +50,32 @@ ArrayFile open_array(const std::filesystem::path& path, const Config& config, st
   return {make_array_source(std::move(*array), std::nullopt, config.data.layout, input, findings), single};
 }
 
+/// The pictures as the checkpoint's config makes images of them; bad ones are findings and left out.
+SourcePointer open_pictures(const std::vector<std::string>& paths, const Config& config,
+                            std::vector<Diagnostic>& findings) {
+  DataConfig data = config.data;
+  data.skip_bad = true;
+  data.gray_to_rgb = config.model.input[2] == 3;
+  std::vector<Diagnostic> found;
+  SourcePointer images = make_picture_source(list_files(paths), data, config.model.input, found);
+  // Of one picture alone the only fault is told by the finding above.
+  if (images == nullptr && paths.size() == 1) {
+    data.skip_bad = false;
+    found.clear();
+    images = make_picture_source(list_files(paths), data, config.model.input, found);
+  }
+  findings.insert(findings.end(), found.begin(), found.end());
+  if (images == nullptr) return nullptr;
+  for (Diagnostic note : images->info().notes) {
+    if (note.code != "D142") continue;
+    note.code = "D140";
+    note.severity = Severity::error;
+    note.fix = "leave the file out, or copy it again";
+    findings.push_back(std::move(note));
+  }
+  return images;
+}
+
 class Predictor {
  public:
   Predictor(const std::filesystem::path& path, int threads)
@@ -57,6 +85,22 @@ class Predictor {
         outputs_(output_count(graph_, config_.train.loss)),
         names_(class_names(checkpoint_.info, binary_single() ? 2 : outputs_)),
         inference_(checkpoint_, config_, graph_, {kPredictBatch}, false, threads) {}
+
+  void predict_pictures(const std::vector<std::string>& paths, std::vector<Prediction>& predictions,
+                        std::vector<Diagnostic>& findings) {
+    const std::size_t known = findings.size();
+    const SourcePointer images = open_pictures(paths, config_, findings);
+    if (images == nullptr) return;
+    check_images(*images, config_, "given", findings);
+    for (std::size_t i = known; i < findings.size(); ++i) {
+      if (!findings[i].fix.starts_with("input = ")) continue;
+      findings[i].fix = fmt::format("--config with resize = {} was wanted in training   # or resize the pictures",
+                                    std::min(config_.model.input[0], config_.model.input[1]));
+      return;
+    }
+    check_scale(checkpoint_.info, images->info(), paths.front());
+    predict_all(*images, predictions, [&](std::int64_t sample) { return images->where(sample); });
+  }
 
   void predict_file(const std::filesystem::path& path, std::vector<Prediction>& predictions,
                     std::vector<Diagnostic>& findings) {
@@ -77,18 +121,26 @@ class Predictor {
     if (findings.size() > known) return;
     const DatasetInfo& info = file.images->info();
     check_scale(checkpoint_.info, info, path.string());
-    for (std::int64_t first = 0; first < info.samples; first += kPredictBatch) {
-      const std::int64_t count = std::min(kPredictBatch, info.samples - first);
-      run(*file.images, first, count);
-      for (std::int64_t i = 0; i < count; ++i) {
-        predictions.push_back(prediction(i));
-        predictions.back().file = file.single ? path.string() : fmt::format("{}[{}]", path.string(), first + i);
-      }
-    }
+    predict_all(*file.images, predictions, [&](std::int64_t sample) {
+      return file.single ? path.string() : fmt::format("{}[{}]", path.string(), sample);
+    });
   }
 
  private:
   [[nodiscard]] bool binary_single() const { return config_.train.loss == Loss::binary_crossentropy && outputs_ == 1; }
+
+  template <class Name>
+  void predict_all(const Dataset& images, std::vector<Prediction>& predictions, Name name) {
+    const std::int64_t samples = images.info().samples;
+    for (std::int64_t first = 0; first < samples; first += kPredictBatch) {
+      const std::int64_t count = std::min(kPredictBatch, samples - first);
+      run(images, first, count);
+      for (std::int64_t i = 0; i < count; ++i) {
+        predictions.push_back(prediction(i));
+        predictions.back().file = name(first + i);
+      }
+    }
+  }
 
   void run(const Dataset& images, std::int64_t first, std::int64_t count) {
     const auto bytes = static_cast<std::size_t>(images.info().image.elements() * size_bytes(images.info().dtype));
@@ -139,6 +191,34 @@ class Predictor {
   std::vector<std::byte> pixels_;
 };
 
+/// Neighbouring pictures are decoded together; folders stand for the pictures in them.
+struct Given {
+  bool pictures = false;
+  std::vector<std::string> paths;
+};
+std::vector<Given> group(const std::vector<std::filesystem::path>& files) {
+  std::vector<Given> groups;
+  const auto add = [&groups](bool pictures, std::vector<std::string> paths) {
+    if (pictures && !groups.empty() && groups.back().pictures) {
+      std::ranges::move(paths, std::back_inserter(groups.back().paths));
+    } else if (!paths.empty()) {
+      groups.push_back({pictures, std::move(paths)});
+    }
+  };
+  for (const std::filesystem::path& file : files) {
+    std::error_code ignored;
+    if (std::filesystem::is_directory(file, ignored)) {
+      std::vector<std::string> paths = pictures_below(file.string());
+      if (paths.empty()) paths.push_back(file.string());  // whose finding says what it is
+      const bool pictures = has_picture_name(paths.front());
+      add(pictures, std::move(paths));
+    } else {
+      add(has_picture_name(file.string()), {file.string()});
+    }
+  }
+  return groups;
+}
+
 }  // namespace
 
 std::vector<Prediction> predict(const std::filesystem::path& checkpoint,
@@ -157,9 +237,13 @@ std::vector<Prediction> predict(const std::filesystem::path& checkpoint,
   }
   Predictor& predictor = *made;
   std::vector<Prediction> predictions;
-  for (const std::filesystem::path& file : files) {
+  for (const Given& given : group(files)) {
     try {
-      predictor.predict_file(file, predictions, findings);
+      if (given.pictures) {
+        predictor.predict_pictures(given.paths, predictions, findings);
+      } else {
+        predictor.predict_file(given.paths.front(), predictions, findings);
+      }
     } catch (const Error& error) {
       findings.insert(findings.end(), error.findings().begin(), error.findings().end());
     }

@@ -13,6 +13,7 @@
 #include "base/ensure.h"
 #include "base/text.h"
 #include "config/precision.h"
+#include "data/augment.h"
 #include "train/metrics.h"
 #include "train/safetensors.h"
 #include "train/safetensors_header.h"
@@ -84,9 +85,11 @@ void check_supported(const Config& config, const Processor& processor, std::vect
   if (const auto why = cannot_compute(precision, processor))
     findings.push_back(
         finding("T616", to_string(config.where("train.precision")), *why, computable_instead(precision, processor)));
-  if (config.data.balance != Balance::none)
-    findings.push_back(finding("C201", to_string(config.where("data.balance")),
-                               "balance is not supported by this version", "balance = \"none\""));
+  if (config.data.balance == Balance::weights && !config.train.class_weights.empty())
+    findings.push_back(finding(
+        "T107", to_string(config.where("data.balance")),
+        fmt::format("balance = \"weights\" and {} class_weights exclude each other", config.train.class_weights.size()),
+        "balance = \"none\""));
 }
 
 /// Bytes of file pages that this process has in memory.
@@ -129,6 +132,50 @@ void require_indexable(const Config& config, std::int64_t limit, const PlanRepor
                       fmt::format("train.batch = {}", limit * report.accumulation)));
 }
 
+/// Weights that make classes count alike: the mean number of samples of a class over its own number.
+std::vector<double> even_weights(const Dataset& data, std::int64_t outputs) {
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(std::max<std::int64_t>(outputs, 1)));
+  const DatasetInfo& info = data.info();
+  std::vector<float> row(static_cast<std::size_t>(info.label_width));
+  for (std::int64_t sample = 0; sample < info.samples; ++sample) {
+    std::int64_t label = 0;
+    if (info.labels == LabelKind::numbers) {
+      label = data.label(sample);
+    } else {
+      data.read_row(sample, row.data());
+      label = std::ranges::max_element(row) - row.begin();
+    }
+    if (label >= 0 && std::cmp_less(label, counts.size())) ++counts[static_cast<std::size_t>(label)];
+  }
+  const auto used = std::ranges::count_if(counts, [](std::int64_t count) { return count > 0; });
+  const double mean = static_cast<double>(info.samples) / static_cast<double>(std::max<std::int64_t>(used, 1));
+  std::vector<double> weights;
+  for (const std::int64_t count : counts) weights.push_back(count > 0 ? mean / static_cast<double>(count) : 1.0);
+  return weights;
+}
+
+/// What the data settings ask of the loss: rows where samples are mixed, weights where classes are evened out.
+void adapt_loss(const Config& config, RunSetup& setup) {
+  TrainConfig& train = setup.lowering.train;
+  if (has_mix(config.data.augment) && train.loss == Loss::sparse_categorical_crossentropy)
+    train.loss = Loss::categorical_crossentropy;
+  setup.row_width = label_row_width(train.loss, setup.outputs);
+  if (config.data.balance == Balance::weights) train.class_weights = even_weights(*setup.splits.train, setup.outputs);
+}
+
+/// cache = "ram" is a promise: what does not fit is refused before it is read.
+void require_cached(const Config& config, const RunSetup& setup, std::int64_t free_bytes) {
+  if (config.data.cache != CacheMode::ram) return;
+  std::int64_t bytes = 0;
+  for (const auto& split : {setup.splits.train, setup.splits.val, setup.splits.test})
+    if (split != nullptr) bytes += split->info().resident_bytes;
+  if (bytes <= free_bytes) return;
+  throw Error(finding("M614", to_string(config.where("data.cache")),
+                      fmt::format("cache = \"ram\" keeps {} of images, {} of memory are free: {} too much",
+                                  format_bytes(bytes), format_bytes(free_bytes), format_bytes(bytes - free_bytes)),
+                      "cache = \"stream\""));
+}
+
 bool may(const MemoryConfig& memory, std::string_view strategy) {
   return memory.strategy_auto || std::ranges::find(memory.strategy, strategy) != memory.strategy.end();
 }
@@ -166,6 +213,7 @@ RunSetup make_setup(const Config& config, Graph graph, Splits splits, const Proc
   setup.scaling = input_scaling(config.data.normalize, *setup.splits.train);
   setup.lowering = lowering_options(config, setup, findings);
   if (has_errors(findings)) throw Error(std::move(findings));
+  adapt_loss(config, setup);
   return setup;
 }
 
@@ -221,7 +269,8 @@ LoaderOptions train_loader_options(const Config& config, std::int64_t batch, std
           .seed = config.train.seed,
           .workers = static_cast<int>(config.data.workers),
           .augment = config.data.augment,
-          .row_width = row_width};
+          .row_width = row_width,
+          .even_classes = config.data.balance == Balance::sampler};
 }
 
 LoaderOptions eval_loader_options(const Config& config, std::int64_t batch, std::int64_t row_width) {
@@ -287,6 +336,7 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
   const bool on_gpu = !memory.driver_in_use;
   std::int64_t most_samples = std::numeric_limits<std::int64_t>::max();
   if (on_gpu) most_samples = limit_to_gpu(setup.graph, memory, request);
+  if (!on_gpu) require_cached(config, setup, memory.free_bytes);
   const std::int64_t host_free = on_gpu ? std::numeric_limits<std::int64_t>::max() : memory.free_bytes;
   request.host_bytes_of = [&](std::int64_t batch) { return host_bytes(config, setup, batch, host_free); };
   if (options.trial_backend) request.trial_backend = options.trial_backend;

@@ -46,7 +46,7 @@ void Training::make_plan() {
 }
 
 void Training::make_loaders() {
-  network_ = std::make_unique<Network>(plan_, setup_.scaling, config_.train);
+  network_ = std::make_unique<Network>(plan_, setup_.scaling, setup_.lowering.train);
   tensor_ = network_->tensors();
   buffer_.resize(static_cast<std::size_t>(largest_parameter(setup_.graph)));
   const std::int64_t batch = network_->train_batch();
@@ -123,6 +123,7 @@ void Training::open_files() {
                                   : fmt::format("{} holds no last.state: training begins anew in it",
                                                 short_name(files_->folder().string())),
                       .fix = "--out RUN --resume   # to go on with a run that lies elsewhere"});
+  for (Diagnostic& note : notes_of(setup_.splits)) notes_.push_back(std::move(note));
   if (saved_step_ >= 0) files_->repair(state_, weights(), checkpoint_info());
   emit(PlanEvent{plan_.report});
   for (Diagnostic& note : notes_) emit(FindingEvent{std::move(note)});
@@ -165,7 +166,10 @@ bool Training::run_steps() {
 void Training::train_step() {
   const std::int64_t step = state_.step;
   const std::int64_t place = step % passes_batches_;
-  if (place == 0 || steps_here_ == 0) train_loader_->start_epoch(step / passes_batches_, place);
+  if (place == 0 || steps_here_ == 0) {
+    waited_before_ += steps_here_ == 0 ? 0 : train_loader_->waited_seconds();
+    train_loader_->start_epoch(step / passes_batches_, place);
+  }
   const double rate = learning_rate(config_.train, step, steps_per_epoch_, total_steps(), state_.batch);
   const auto begin = Clock::now();
   std::int64_t allocations = 0;
@@ -242,12 +246,33 @@ void Training::end_epoch() {
     epoch.val_loss = val.loss;
     epoch.val_accuracy = val.accuracy;
   }
+  tell_waiting();
   state_.epoch = epoch.epoch;
   state_.totals = {};
   follow(epoch);
   state_.finished = state_.epoch >= config_.train.epochs || stopped_early();
   emit(epoch);
   save();
+}
+
+/// Says once when steps wait for data, and what helps.
+void Training::tell_waiting() {
+  constexpr double kWorthTelling = 0.1;
+  if (told_waiting_ || seconds_here_ <= 0) return;
+  const double waited = waited_before_ + train_loader_->waited_seconds();
+  const double share = waited / seconds_here_;
+  if (share < kWorthTelling || waited < 1) return;
+  told_waiting_ = true;
+  const int more = 2 * train_loader_->workers();
+  const bool packed = config_.data.train && config_.data.train->format == DataFormat::pack;
+  emit(FindingEvent{
+      {.code = "D151",
+       .severity = Severity::note,
+       .where = to_string(config_.where("data")),
+       .what = fmt::format("input-bound: {:.0f} % of the step waits for data; {}workers = {}", 100 * share,
+                           packed ? "" : "pack it, or ", more),
+       .fix = packed ? fmt::format("workers = {}   # in [data]", more)
+                     : fmt::format("snug data pack {} --out PACK   # or workers = {} in [data]", config_.file, more)}});
 }
 
 /// Keeps what the best checkpoint and early stopping go by.

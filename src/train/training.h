@@ -41,6 +41,7 @@ class Training {
   void report_step(double loss, double learning_rate);
   void report_progress(double loss);
   void follow(const EpochEvent& epoch);
+  void tell_waiting();
 
   [[nodiscard]] std::string lower_rate() const;
   [[nodiscard]] std::int64_t total_steps() const { return steps_per_epoch_ * config_.train.epochs; }
@@ -79,6 +80,8 @@ class Training {
   int program_ = -1;  ///< that ran last
   std::int64_t steps_here_ = 0, samples_here_ = 0, step_allocations_ = 0;
   double seconds_here_ = 0;
+  double waited_before_ = 0;  ///< for data, in passes before this one
+  bool told_waiting_ = false;
   std::optional<Clock::time_point> step_event_, progress_event_;
 };
 

@@ -31,6 +31,7 @@ class TempFolder {
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::string operator/(std::string_view name) const { return (path_ / name).string(); }
   std::string write(std::string_view name, std::string_view bytes) const {
+    std::filesystem::remove(path_ / name);  // file systems flush what is cut to nothing and written again
     std::ofstream(path_ / name, std::ios::binary) << bytes;
     return *this / name;
   }

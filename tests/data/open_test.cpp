@@ -199,35 +199,22 @@ TEST(Open, HoldsSplitsToOneTypeAndKindOfLabels) {
                  {"L117", "vy.npy", {"rows of 2", "class numbers"}, "astype"});
 }
 
-TEST(Open, RefusesWhatThisVersionDoesNotRead) {
+TEST(Open, ResizesArraysAndRepeatsGray) {
   const Files files;
-  for (const DataFormat format : {DataFormat::folder, DataFormat::csv, DataFormat::pack}) {
-    DataSource source = files.source;
-    source.format = format;
-    const auto findings = findings_of([&] { return open_source(source, {}, {2, 2, 1}, 1); });
-    ASSERT_EQ(findings.size(), 1U);
-    expect_well_formed(findings.front());
-    EXPECT_EQ(exit_code(findings), 2);
-  }
-  DataSource source = files.source;
-  source.images = "x.npz:train_images";
-  expect_finding(findings_of([&] {
-                   return open_source(source, {}, {2, 2, 1}, 1);
-                 }),
-                 {"C190", "config.toml:4:1", {".npz", "not supported by this version"}, "np.save"});
   DataConfig config;
   config.train = files.source;
   config.gray_to_rgb = true;
-  expect_finding(findings_of([&] {
-                   return open_data(config, {2, 2, 1}, 1);
-                 }),
-                 {"C190", "config.toml:4:1", {"data.gray_to_rgb", "not supported"}, "np.repeat"});
+  config.resize = {4, 6};
+  const Splits splits = open_data(config, {4, 6, 3}, 1);
+  EXPECT_EQ(splits.train->info().image, (Shape{4, 6, 3}));
+  const std::vector<float> pixels = pixels_of(*splits.train, 1);
+  for (std::size_t i = 0; i < pixels.size(); i += 3) EXPECT_EQ(pixels[i], pixels[i + 2]);
+  // The corners of an enlarged picture are its corners.
   config.gray_to_rgb = false;
-  config.augment.push_back({.where = {.file = "config.toml", .line = 9, .column = 3}, .what = Rotate{10}});
-  expect_finding(findings_of([&] {
-                   return open_data(config, {2, 2, 1}, 1);
-                 }),
-                 {"C190", "config.toml:9:3", {"rotate", "not supported"}, "hflip"});
+  config.resize = {};
+  const std::vector<float> small = pixels_of(*open_data(config, {2, 2, 1}, 1).train, 1);
+  EXPECT_EQ(pixels.front(), small.front());
+  EXPECT_EQ(pixels.back(), small.back());
 }
 
 TEST(Open, OpensImagesWithoutLabelsAlone) {

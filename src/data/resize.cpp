@@ -1,0 +1,169 @@
+#include "data/resize.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/ensure.h"
+
+// Integers are multiplied four at a time where the processor has that only since SSE4.1 or AVX2.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
+    !(defined(__has_feature) && defined(__clang__))
+#define SNUG_CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define SNUG_CLONES
+#endif
+
+namespace snug {
+
+namespace {
+
+constexpr int kBits = 22;  // of a weight: 255 · 1.3 · 2^22 stays below 2^31
+
+double triangle(double x) { return std::max(0.0, 1 - std::abs(x)); }
+
+/// Keys' cubic with a = −½.
+double cubic(double x) {
+  x = std::abs(x);
+  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+  return x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
+}
+
+/// The weights of every place of the result along one axis, a sum of 1 each.
+void make_weights(std::int64_t size, double begin, double extent, std::int64_t out_size, ResizeFilter filter,
+                  ResizeScratch::Weights& weights) {
+  const double scale = extent / static_cast<double>(out_size);
+  const double widening = std::max(scale, 1.0);
+  const double support = (filter == ResizeFilter::bilinear ? 1.0 : 2.0) * widening;
+  weights.most = static_cast<int>(std::ceil(support)) * 2 + 1;
+  weights.first.resize(static_cast<std::size_t>(out_size));
+  weights.count.resize(static_cast<std::size_t>(out_size));
+  weights.values.resize(static_cast<std::size_t>(out_size) * static_cast<std::size_t>(weights.most));
+  for (std::int64_t place = 0; place < out_size; ++place) {
+    const double center = begin + (static_cast<double>(place) + 0.5) * scale;
+    const auto first = std::clamp<std::int64_t>(static_cast<std::int64_t>(center - support + 0.5), 0, size - 1);
+    const auto end = std::clamp<std::int64_t>(static_cast<std::int64_t>(center + support + 0.5), first + 1, size);
+    const auto count = std::min<std::int64_t>(end - first, weights.most);
+    const auto weight = [&](std::int64_t k) {
+      const double x = (static_cast<double>(first + k) - center + 0.5) / widening;
+      return filter == ResizeFilter::bilinear ? triangle(x) : cubic(x);
+    };
+    double sum = 0;
+    for (std::int64_t k = 0; k < count; ++k) sum += weight(k);
+    const auto index = static_cast<std::size_t>(place);
+    weights.first[index] = static_cast<int>(first);
+    weights.count[index] = static_cast<int>(count);
+    std::int32_t* values = weights.values.data() + index * static_cast<std::size_t>(weights.most);
+    for (std::int64_t k = 0; k < count; ++k) {
+      const double share = sum != 0 ? weight(k) / sum : (k == 0 ? 1.0 : 0.0);
+      values[k] = static_cast<std::int32_t>(std::lround(share * (1 << kBits)));
+    }
+  }
+}
+
+std::uint8_t clip(std::int32_t sum) { return static_cast<std::uint8_t>(std::clamp(sum >> kBits, 0, 255)); }
+
+SNUG_CLONES void add_row(const std::uint8_t* in, std::int32_t weight, std::int64_t count, std::int32_t* sums) {
+  for (std::int64_t i = 0; i < count; ++i) sums[i] += weight * in[i];
+}
+
+SNUG_CLONES void clip_row(const std::int32_t* sums, std::int64_t count, std::uint8_t* out) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int32_t value = sums[i] >> kBits;
+    out[i] = static_cast<std::uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
+  }
+}
+
+template <int kChannels>
+void narrow_row(const std::uint8_t* in, const ResizeScratch::Weights& columns, std::int64_t origin, std::uint8_t* out) {
+  const std::size_t places = columns.first.size();
+  for (std::size_t x = 0; x < places; ++x) {
+    const std::uint8_t* pixel = in + (columns.first[x] - origin) * kChannels;
+    const std::int32_t* values = columns.values.data() + x * static_cast<std::size_t>(columns.most);
+    std::int32_t sums[kChannels];
+    for (std::int32_t& sum : sums) sum = 1 << (kBits - 1);
+    for (int k = 0; k < columns.count[x]; ++k, pixel += kChannels) {
+      for (int c = 0; c < kChannels; ++c) sums[c] += values[k] * pixel[c];
+    }
+    for (const std::int32_t sum : sums) *out++ = clip(sum);
+  }
+}
+
+void narrow_row(const std::uint8_t* in, const ResizeScratch::Weights& columns, std::int64_t origin,
+                std::int64_t channels, std::uint8_t* out) {
+  if (channels == 1) return narrow_row<1>(in, columns, origin, out);
+  if (channels == 3) return narrow_row<3>(in, columns, origin, out);
+  for (std::size_t x = 0; x < columns.first.size(); ++x) {
+    const std::int32_t* values = columns.values.data() + x * static_cast<std::size_t>(columns.most);
+    for (std::int64_t c = 0; c < channels; ++c) {
+      std::int32_t sum = 1 << (kBits - 1);
+      for (int k = 0; k < columns.count[x]; ++k) sum += values[k] * in[(columns.first[x] - origin + k) * channels + c];
+      *out++ = clip(sum);
+    }
+  }
+}
+
+/// Source columns that any place of the result reads.
+struct Range {
+  std::int64_t begin = 0, end = 0;
+};
+Range range_of(const ResizeScratch::Weights& weights) {
+  return {weights.first.front(), std::int64_t{weights.first.back()} + weights.count.back()};
+}
+
+}  // namespace
+
+void resize_box(const std::uint8_t* in, std::int64_t height, std::int64_t width, std::int64_t channels, const Box& box,
+                ResizeFilter filter, std::uint8_t* out, std::int64_t out_height, std::int64_t out_width,
+                ResizeScratch& scratch) {
+  ensure(height > 0 && width > 0 && out_height > 0 && out_width > 0, "pictures have pixels");
+  make_weights(height, box.top, box.height, out_height, filter, scratch.rows);
+  make_weights(width, box.left, box.width, out_width, filter, scratch.columns);
+  const Range used = range_of(scratch.columns);
+  const std::int64_t row_size = (used.end - used.begin) * channels;
+  scratch.sums.resize(static_cast<std::size_t>(row_size));
+  scratch.middle.resize(static_cast<std::size_t>(row_size));
+  for (std::int64_t y = 0; y < out_height; ++y) {
+    const auto row = static_cast<std::size_t>(y);
+    const std::int32_t* values = scratch.rows.values.data() + row * static_cast<std::size_t>(scratch.rows.most);
+    std::ranges::fill(scratch.sums, 1 << (kBits - 1));
+    for (int k = 0; k < scratch.rows.count[row]; ++k) {
+      const std::uint8_t* source = in + ((scratch.rows.first[row] + k) * width + used.begin) * channels;
+      add_row(source, values[k], row_size, scratch.sums.data());
+    }
+    clip_row(scratch.sums.data(), row_size, scratch.middle.data());
+    narrow_row(scratch.middle.data(), scratch.columns, used.begin, channels, out + y * out_width * channels);
+  }
+}
+
+void resize_box(const float* in, std::int64_t height, std::int64_t width, std::int64_t channels, const Box& box,
+                ResizeFilter filter, float* out, std::int64_t out_height, std::int64_t out_width,
+                ResizeScratch& scratch) {
+  ensure(height > 0 && width > 0 && out_height > 0 && out_width > 0, "pictures have pixels");
+  make_weights(height, box.top, box.height, out_height, filter, scratch.rows);
+  make_weights(width, box.left, box.width, out_width, filter, scratch.columns);
+  constexpr float kUnit = 1.0F / (1 << kBits);
+  scratch.middle_floats.resize(static_cast<std::size_t>(width * channels));
+  for (std::int64_t y = 0; y < out_height; ++y) {
+    const auto row = static_cast<std::size_t>(y);
+    const std::int32_t* down = scratch.rows.values.data() + row * static_cast<std::size_t>(scratch.rows.most);
+    std::ranges::fill(scratch.middle_floats, 0.0F);
+    for (int k = 0; k < scratch.rows.count[row]; ++k) {
+      const float* source = in + (scratch.rows.first[row] + k) * width * channels;
+      const float weight = static_cast<float>(down[k]) * kUnit;
+      for (std::size_t i = 0; i < scratch.middle_floats.size(); ++i) scratch.middle_floats[i] += weight * source[i];
+    }
+    for (std::size_t x = 0; x < scratch.columns.first.size(); ++x) {
+      const std::int32_t* across = scratch.columns.values.data() + x * static_cast<std::size_t>(scratch.columns.most);
+      for (std::int64_t c = 0; c < channels; ++c) {
+        float sum = 0;
+        for (int k = 0; k < scratch.columns.count[x]; ++k) {
+          const auto place = static_cast<std::size_t>((scratch.columns.first[x] + k) * channels + c);
+          sum += static_cast<float>(across[k]) * kUnit * scratch.middle_floats[place];
+        }
+        *out++ = sum;
+      }
+    }
+  }
+}
+
+}  // namespace snug

@@ -1,0 +1,24 @@
+// Pictures with a line of text below each, as one picture.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/picture.h"
+
+namespace snug {
+
+struct SheetEntry {
+  Picture picture;
+  std::string text;
+};
+
+/// A grid as nearly square as it can be. Small pictures are enlarged by whole numbers, their pixels staying sharp.
+[[nodiscard]] Picture contact_sheet(const std::vector<SheetEntry>& entries);
+
+/// Draws capitals, digits and a few marks, five by seven dots each; other characters are a box.
+void draw_text(Picture& sheet, std::int64_t top, std::int64_t left, std::int64_t width, std::string_view text);
+
+}  // namespace snug
