@@ -38,3 +38,9 @@ if [[ -d $mnist ]]; then
 else
   echo "SKIPPED: fine-tuning, because there are no digits in $mnist"
 fi
+odd=${SNUG_TEST_DATA:-../shared/data}/odd-jpeg
+if [[ -d $odd ]]; then
+  "$venv/bin/python" tests/clients/pillow_pictures.py compare build/test/bin/snug "$odd"
+else
+  echo "SKIPPED: unusual JPEGs against Pillow, because there are none in $odd"
+fi

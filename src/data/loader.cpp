@@ -52,7 +52,7 @@ std::int64_t whole_pages(std::int64_t bytes) { return (bytes + kPage - 1) / kPag
 class PageBuffer {
  public:
   PageBuffer() = default;
-  explicit PageBuffer(std::int64_t bytes) : size_(static_cast<std::size_t>(bytes)) {
+  explicit PageBuffer(std::int64_t bytes) {
     bytes_.reset(static_cast<std::byte*>(std::aligned_alloc(kPage, static_cast<std::size_t>(whole_pages(bytes)))));
     if (bytes_ == nullptr) throw std::bad_alloc();
   }
@@ -64,7 +64,6 @@ class PageBuffer {
     void operator()(std::byte* bytes) const { std::free(bytes); }
   };
   std::unique_ptr<std::byte, Free> bytes_;
-  std::size_t size_ = 0;
 };
 
 /// Samples by class, for drawing classes evenly.

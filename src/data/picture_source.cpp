@@ -31,6 +31,7 @@ struct Entry {
   std::int64_t index = 0;  ///< in the store
   std::int64_t label = 0;
   std::int32_t height = 0, width = 0;
+  int orientation = 1;
 };
 
 struct Rules {
@@ -121,14 +122,13 @@ class PictureSource final : public Dataset {
     Buffers& own = own_buffers();
     const auto file = store_->read(at(sample).index, own.file);
     std::string problem;
-    const bool whole_wanted = least_height >= at(sample).height && least_width >= at(sample).width;
-    if (read_facts(file, facts, problem)) {
-      if (facts.orientation >= 5) std::swap(least_height, least_width);
-      if (whole_wanted) least_height = least_width = 0;
-      if (decode_picture(file, least_height, least_width, own.decoded, facts, problem)) {
-        if (facts.height == at(sample).height && facts.width == at(sample).width) return;
-        problem = "its extents changed since the data were opened";
-      }
+    const Entry& entry = at(sample);
+    if (least_height >= entry.height && least_width >= entry.width) least_height = least_width = 0;
+    if (entry.orientation >= 5) std::swap(least_height, least_width);
+    if (decode_picture(file, least_height, least_width, own.decoded, facts, problem)) {
+      const bool same = facts.height == entry.height && facts.width == entry.width;
+      if (same && facts.orientation == entry.orientation) return;
+      problem = "it changed since the data were opened";
     }
     throw Error(data_finding(FileUse::images, DataFault::picture, where(sample),
                              fmt::format("{} cannot be decoded: {}", brief_name(where(sample)), problem),
@@ -309,7 +309,7 @@ SourcePointer make_picture_source(LabelledPictures pictures, const DataConfig& c
     if (!found.problems[i].empty()) continue;
     const PictureFacts& facts = found.facts[i];
     entries.push_back({static_cast<std::int64_t>(i), pictures.labels[i], static_cast<std::int32_t>(facts.height),
-                       static_cast<std::int32_t>(facts.width)});
+                       static_cast<std::int32_t>(facts.width), facts.orientation});
     for (std::size_t k = 0; k < kPictureKinds; ++k) {
       if (facts.kinds[k] && kinds[k].count++ == 0) kinds[k].first = static_cast<std::int64_t>(i);
     }

@@ -62,17 +62,15 @@ std::string to_json(const DevicesReport& report) {
 std::string to_json(const DataSummary& data) {
   Json classes = Json::array();
   for (const LabelCount& entry : data.classes) classes.push_back({{"name", entry.name}, {"count", entry.count}});
-  return dump({{"samples", data.samples},
-               {"shape", data.image.extents()},
-               {"dtype", data.dtype},
-               {"min", number(data.pixels.min)},
-               {"max", number(data.pixels.max)},
-               {"mean", data.pixels.mean},
-               {"std", data.pixels.std},
-               {"classes", std::move(classes)},
-               {"histogram", data.histogram},
-               {"smallest", {data.smallest.height, data.smallest.width}},
-               {"largest", {data.largest.height, data.largest.width}}});
+  Json json{{"samples", data.samples},        {"shape", data.image.extents()},  {"dtype", data.dtype},
+            {"min", number(data.pixels.min)}, {"max", number(data.pixels.max)}, {"mean", data.pixels.mean},
+            {"std", data.pixels.std},         {"classes", std::move(classes)}};
+  if (!data.histogram.empty()) json["histogram"] = data.histogram;
+  if (data.smallest.height > 0) {
+    json["smallest"] = {data.smallest.height, data.smallest.width};
+    json["largest"] = {data.largest.height, data.largest.width};
+  }
+  return dump(json);
 }
 
 std::string to_json(const PackedData& packed) {

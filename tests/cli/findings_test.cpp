@@ -116,7 +116,7 @@ TEST_F(CommandFindings, HelpIsThereWhereItIsAskedFor) {
   EXPECT_EQ(findings("data", 2)[0]["fix"], "snug data --help");
   EXPECT_EQ(Json::parse(run("--json check c.toml").out)["errors"], 0) << "common options may come first";
   EXPECT_EQ(findings("check c.toml d.toml", 2)[0]["fix"], "snug check c.toml");
-  EXPECT_EQ(findings("predict run", 2)[0]["fix"], "snug predict run images.npy --logits out.npy");
+  EXPECT_EQ(findings("predict run", 2)[0]["fix"], "snug predict run photos/ images.npy --logits out.npy");
 }
 
 TEST_F(CommandFindings, WhatEndsATrainingIsAnEvent) {

@@ -43,6 +43,7 @@ const std::vector<BadCase> kBadCases{
     {"data", "resize", "0", 'D', "0"},
     {"data", "resize", "[32]", 'C', "exactly 2 entries, got 1"},
     {"data", "resize", "[32, 3.5]", 'C', "3.5", 5},
+    {"data", "resize_filter", "\"bicubc\"", 'C', "\"bicubic\""},
     {"data", "gray_to_rgb", "1", 'C', "integer 1"},
     {"data", "label_offset", "0.5", 'C', "0.5"},
     {"data", "label_offset", "9000000000", 'D', "9000000000"},
