@@ -108,7 +108,9 @@ bool is_archive(const std::string& name) {
 
 std::optional<LabelledPictures> list_archive(const std::string& name, const std::vector<std::string>& classes,
                                              Findings& findings) {
-  auto [path, prefix] = split_name(name);
+  const auto parts = split_name(name);
+  const std::string& path = parts.first;
+  std::string prefix = parts.second;
   while (prefix.ends_with('/')) prefix.pop_back();
   const auto file = open_file(path, FileUse::images, findings);
   if (!file) return std::nullopt;
