@@ -209,6 +209,44 @@ TEST(Loader, HandsOnWhatAReaderThrows) {
   }
 }
 
+TEST(Loader, DrawsClassesEvenly) {
+  // Nine samples of class 0, one of class 1.
+  class Rare final : public Dataset {
+   public:
+    Rare() {
+      info_.samples = 1000;
+      info_.image = Shape{2, 2, 1};
+      info_.classes = {"often", "rare"};
+    }
+    [[nodiscard]] const DatasetInfo& info() const override { return info_; }
+    void read_image(std::int64_t, std::byte* pixels) const override { std::fill_n(pixels, 4, std::byte{0}); }
+    [[nodiscard]] std::int64_t label(std::int64_t sample) const override { return sample % 10 == 0 ? 1 : 0; }
+    void read_row(std::int64_t, float*) const override {}
+    [[nodiscard]] std::string where(std::int64_t) const override { return "rare"; }
+
+   private:
+    DatasetInfo info_;
+  };
+  Loader loader(std::make_shared<Rare>(), {.batch = 100, .seed = 3, .workers = 2, .even_classes = true});
+  const auto samples = [&](std::int64_t epoch, std::int64_t first) {
+    std::vector<std::int64_t> all;
+    loader.start_epoch(epoch, first);
+    while (const Batch* batch = loader.next()) all.insert(all.end(), batch->samples.begin(), batch->samples.end());
+    return all;
+  };
+  const auto epoch = samples(2, 0);
+  ASSERT_EQ(epoch.size(), 1000U);
+  EXPECT_NEAR(std::ranges::count_if(epoch, [](std::int64_t sample) { return sample % 10 == 0; }), 500, 60);
+  // A class gives all of its samples before one comes again: every rare one five times or so.
+  for (std::int64_t sample = 0; sample < 1000; sample += 10) {
+    EXPECT_NEAR(static_cast<double>(std::ranges::count(epoch, sample)), 5, 1.5) << sample;
+  }
+  EXPECT_NE(samples(3, 0), epoch);
+  // The same order again, and from the middle on, whatever came before.
+  const auto rest = samples(2, 4);
+  EXPECT_TRUE(std::ranges::equal(rest, std::span(epoch).subspan(400)));
+}
+
 TEST(Loader, CountsItsMemory) {
   const auto data = ramp();
   EXPECT_EQ(Loader::ring_bytes(data->info(), {.batch = 10, .ring = 3}), 3 * (4096 + 10 * 4) + 8000);

@@ -123,6 +123,15 @@ std::vector<std::string> lines(const fs::path& path) {
   return result;
 }
 
+TEST_F(Trainer, mixed_and_evened_data_train_and_resume_exactly) {
+  for (const char* augment : {"[ { mixup = 0.4 } ]", "[ { cutmix = 1.0 }, { erase = 0.5 }, { rotate = 20 } ]"}) {
+    for (const char* balance : {"\"weights\"", "\"sampler\""}) {
+      const DoneEvent done = expect_exact_resume(config({{"data.augment", augment}, {"data.balance", balance}}));
+      EXPECT_EQ(done.epochs, 3) << augment << balance;
+    }
+  }
+}
+
 TEST_F(Trainer, a_run_leaves_the_folder_of_the_contract) {
   Recorder recorder;
   const DoneEvent done = train(config(), options("run", recorder), recorder);
