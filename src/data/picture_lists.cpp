@@ -370,7 +370,8 @@ std::optional<LabelledPictures> list_csv(FileBytes file, const std::vector<std::
       !classes.empty() && std::ranges::any_of(classes, [](const std::string& text) { return !parse_integer(text); });
   if (numeric && !names_known) {
     constexpr std::int64_t kLimit = std::int64_t{1} << 62;
-    for (const std::string& text : labels) result.labels.push_back(std::clamp(*parse_integer(text), -kLimit, kLimit));
+    for (const std::string& text : labels)
+      result.labels.push_back(std::clamp(parse_integer(text).value_or(0), -kLimit, kLimit));
   } else {
     result.classes = classes;
     const std::size_t before = findings.size();
