@@ -41,8 +41,10 @@ void make_weights(std::int64_t size, double begin, double extent, std::int64_t o
   weights.values.resize(static_cast<std::size_t>(out_size) * static_cast<std::size_t>(weights.most));
   for (std::int64_t place = 0; place < out_size; ++place) {
     const double center = begin + (static_cast<double>(place) + 0.5) * scale;
-    const auto first = std::clamp<std::int64_t>(static_cast<std::int64_t>(center - support + 0.5), 0, size - 1);
-    const auto end = std::clamp<std::int64_t>(static_cast<std::int64_t>(center + support + 0.5), first + 1, size);
+    const auto first =
+        std::clamp<std::int64_t>(static_cast<std::int64_t>(std::floor(center - support + 0.5)), 0, size - 1);
+    const auto end =
+        std::clamp<std::int64_t>(static_cast<std::int64_t>(std::floor(center + support + 0.5)), first + 1, size);
     const auto count = std::min<std::int64_t>(end - first, weights.most);
     const auto weight = [&](std::int64_t k) {
       const double x = (static_cast<double>(first + k) - center + 0.5) / widening;
