@@ -1,0 +1,71 @@
+#include <algorithm>
+
+#include "kernels/bias.cuh"
+#include "kernels/conv.cuh"
+#include "kernels/kernel_backend.h"
+
+namespace snug::kernels_test {
+
+namespace {
+
+using Info = std::shared_ptr<const StepInfo>;
+
+struct Product {
+  kernels::Convolution conv;
+  kernels::Activation activation = kernels::Activation::none;
+  bool bias = false, accumulate = false;
+};
+
+/// `x`, `w`, `y`: the operands with the shapes of input, weights and output. A dense layer is one pixel.
+Product product_of(const StepInfo& s, std::size_t x, std::size_t w, std::size_t y) {
+  Product p{.conv = {.data = s.data(0), .x = s.images(x), .filters = static_cast<int>(s.shape(w)[0])}};
+  if (const auto* a = std::get_if<DenseAttributes>(&s.step().attributes)) {
+    p.bias = a->bias;
+    p.accumulate = a->accumulate;
+    return p;
+  }
+  const auto& a = s.attributes<ConvAttributes>();
+  p.bias = a.bias;
+  p.accumulate = a.accumulate;
+  p.activation = activation_of(a.activation);
+  p.conv.groups = static_cast<int>(a.groups);
+  p.conv.window = sliding_window(a.window);
+  p.conv.y_h = s.images(y).h;
+  p.conv.y_w = s.images(y).w;
+  return p;
+}
+
+Launch weights_launch(const Info& s) {
+  const Product p = product_of(*s, 0, 2, 1);
+  const std::int64_t rows = p.conv.x.n * p.conv.y_h * p.conv.y_w;
+  return {.workspace_bytes = std::max(kernels::conv_backward_weights_workspace_bytes(p.conv),
+                                      kernels::bias_gradient_workspace_bytes(rows, p.conv.filters)),
+          .run = [=](const Addresses& a) {
+            kernels::conv_backward_weights(p.conv, a[0], a[1], a.as(2), p.accumulate, a.workspace(), nullptr);
+            if (p.bias)
+              kernels::bias_gradient(p.conv.data, a[1], a.as(3), p.accumulate, rows, p.conv.filters, a.workspace(),
+                                     nullptr);
+          }};
+}
+
+}  // namespace
+
+Launch product_launch(Info s) {
+  switch (s->step().op) {
+    case Op::conv_forward:
+    case Op::dense_forward: {
+      const std::size_t y = s->step().operands.size() - 1;
+      return {.run = [p = product_of(*s, 0, 1, y), y](const Addresses& a) {
+        kernels::conv_forward(p.conv, a[0], a[1], p.bias ? a.as(2) : nullptr, p.activation, a[y], nullptr);
+      }};
+    }
+    case Op::conv_backward_data:
+    case Op::dense_backward_data:
+      return {.run = [p = product_of(*s, 2, 1, 0)](const Addresses& a) {
+        kernels::conv_backward_data(p.conv, a[0], a[1], a[2], nullptr);
+      }};
+    default: return weights_launch(s);
+  }
+}
+
+}  // namespace snug::kernels_test
