@@ -17,16 +17,18 @@ __device__ inline Moments merged(const Moments& a, const Moments& b) {
 }
 
 /// By part: mean and squares of its rows, [2][parts][channels]. A thread's sums are taken about its own first value:
-/// where that lies far from the others, their true variance is as large as the error it brings.
+/// where that lies far from the others, their true variance is as large as the error it brings. Means are counted from
+/// the tensor's first row, which follows as [channels]: so they stay exact beside a large one.
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads) moments(float* partial, const T* x, RowTiles t) {
   SHARED(Meeting<V>, means);
   SHARED(Meeting<V>, squares_of);
   SHARED(float[kThreads / 32][32], counts);
   const RowPlace p = row_place<V>(t);
-  float shift[V] = {}, sums[V] = {}, squares[V] = {};
+  float shift[V] = {}, sums[V] = {}, squares[V] = {}, origin[V] = {};
   int rows = 0;
   if (p.channel < t.channels && p.begin < p.end) {
+    load<V>(origin, x + p.channel);
     load<V>(shift, x + p.begin * t.channels + p.channel);
     for (std::int64_t row = p.begin; row < p.end; row += p.step * kRowsAtOnce) {
       Packet<T, V> inputs[kRowsAtOnce];
@@ -52,7 +54,7 @@ __global__ void __launch_bounds__(kThreads) moments(float* partial, const T* x, 
   for (int v = 0; v < V; ++v) {
     const auto n = static_cast<float>(rows);
     const float mean = rows == 0 ? 0 : sums[v] / n;
-    Moments m{n, shift[v] + mean, fmaxf(fmaf(-sums[v], mean, squares[v]), 0.0F)};
+    Moments m{n, shift[v] - origin[v] + mean, fmaxf(fmaf(-sums[v], mean, squares[v]), 0.0F)};
     if (is_nan(sums[v])) m.squares = sums[v];  // fmaxf would drop it
     for (int distance = 16; distance >= t.lanes; distance /= 2) {
       const Moments other{__shfl_xor_sync(0xFFFFFFFFU, m.count, distance),
@@ -72,8 +74,10 @@ __global__ void __launch_bounds__(kThreads) moments(float* partial, const T* x, 
   for (int w = 0; w < kThreads / 32; ++w)
     m = merged(m, {counts[w][own_lane], means[w][v][own_lane], squares_of[w][v][own_lane]});
   const std::int64_t at = static_cast<std::int64_t>(blockIdx.y) * t.channels + channel;
+  const std::int64_t squares_begin = static_cast<std::int64_t>(t.parts) * t.channels;
   partial[at] = m.mean;
-  partial[static_cast<std::int64_t>(t.parts) * t.channels + at] = m.squares;
+  partial[squares_begin + at] = m.squares;
+  if (blockIdx.y == 0) partial[2 * squares_begin + channel] = to_float(x[channel]);
 }
 
 constexpr int kColumns = 32;  // channels of a block that joins parts
@@ -119,10 +123,12 @@ __global__ void __launch_bounds__(kThreads) join_moments(const float* partial, F
     return static_cast<double>(own) + shift * shift * rows_of_part(t, part);
   });
   if (!inside || static_cast<int>(threadIdx.x) >= kColumns) return;
+  const double whole_mean =
+      mean + static_cast<double>(squares[static_cast<std::int64_t>(t.parts) * t.channels + channel]);
   const double variance = total / rows, unbiased = t.rows > 1 ? total / (rows - 1) : variance;
-  f.mean[channel] = static_cast<float>(mean);
+  f.mean[channel] = static_cast<float>(whole_mean);
   f.inverse_std[channel] = static_cast<float>(1 / sqrt(variance + f.epsilon));
-  f.running_mean[channel] = moved(f.running_mean[channel], mean, f.momentum);
+  f.running_mean[channel] = moved(f.running_mean[channel], whole_mean, f.momentum);
   f.running_var[channel] = moved(f.running_var[channel], unbiased, f.momentum);
 }
 

@@ -2,6 +2,7 @@
 
 #include "kernels/bias.cuh"
 #include "kernels/conv.cuh"
+#include "kernels/depthwise.cuh"
 #include "kernels/kernel_backend.h"
 
 namespace snug::kernels_test {
@@ -35,13 +36,46 @@ Product product_of(const StepInfo& s, std::size_t x, std::size_t w, std::size_t 
   return p;
 }
 
+/// Whether it has one filter per channel, for which there are kernels of their own.
+bool is_depthwise(const Product& p) {
+  return p.conv.groups > 1 && p.conv.groups == p.conv.x.c && p.conv.filters == p.conv.x.c;
+}
+
+kernels::Depthwise depthwise_of(const Product& p) {
+  return {.data = p.conv.data, .x = p.conv.x, .y_h = p.conv.y_h, .y_w = p.conv.y_w, .window = p.conv.window};
+}
+
+std::int64_t weights_workspace_bytes(const Product& p) {
+  return is_depthwise(p) ? kernels::depthwise_backward_weights_workspace_bytes(depthwise_of(p))
+                         : kernels::conv_backward_weights_workspace_bytes(p.conv);
+}
+
+void run_weights(const Product& p, const Addresses& a) {
+  if (is_depthwise(p))
+    return kernels::depthwise_backward_weights(depthwise_of(p), a[0], a[1], a.as(2), p.accumulate, a.workspace(),
+                                               nullptr);
+  kernels::conv_backward_weights(p.conv, a[0], a[1], a.as(2), p.accumulate, a.workspace(), nullptr);
+}
+
+void run_data(const Product& p, const Addresses& a) {
+  if (is_depthwise(p)) return kernels::depthwise_backward_data(depthwise_of(p), a[0], a[1], a[2], nullptr);
+  kernels::conv_backward_data(p.conv, a[0], a[1], a[2], nullptr);
+}
+
+void run_forward(const Product& p, const Addresses& a, std::size_t y) {
+  const float* bias = p.bias ? a.as(2) : nullptr;
+  if (is_depthwise(p))
+    return kernels::depthwise_forward(depthwise_of(p), a[0], a[1], bias, p.activation, a[y], nullptr);
+  kernels::conv_forward(p.conv, a[0], a[1], bias, p.activation, a[y], nullptr);
+}
+
 Launch weights_launch(const Info& s) {
   const Product p = product_of(*s, 0, 2, 1);
   const std::int64_t rows = p.conv.x.n * p.conv.y_h * p.conv.y_w;
-  return {.workspace_bytes = std::max(kernels::conv_backward_weights_workspace_bytes(p.conv),
-                                      kernels::bias_gradient_workspace_bytes(rows, p.conv.filters)),
+  return {.workspace_bytes =
+              std::max(weights_workspace_bytes(p), kernels::bias_gradient_workspace_bytes(rows, p.conv.filters)),
           .run = [=](const Addresses& a) {
-            kernels::conv_backward_weights(p.conv, a[0], a[1], a.as(2), p.accumulate, a.workspace(), nullptr);
+            run_weights(p, a);
             if (p.bias)
               kernels::bias_gradient(p.conv.data, a[1], a.as(3), p.accumulate, rows, p.conv.filters, a.workspace(),
                                      nullptr);
@@ -55,15 +89,10 @@ Launch product_launch(Info s) {
     case Op::conv_forward:
     case Op::dense_forward: {
       const std::size_t y = s->step().operands.size() - 1;
-      return {.run = [p = product_of(*s, 0, 1, y), y](const Addresses& a) {
-        kernels::conv_forward(p.conv, a[0], a[1], p.bias ? a.as(2) : nullptr, p.activation, a[y], nullptr);
-      }};
+      return {.run = [p = product_of(*s, 0, 1, y), y](const Addresses& a) { run_forward(p, a, y); }};
     }
     case Op::conv_backward_data:
-    case Op::dense_backward_data:
-      return {.run = [p = product_of(*s, 2, 1, 0)](const Addresses& a) {
-        kernels::conv_backward_data(p.conv, a[0], a[1], a[2], nullptr);
-      }};
+    case Op::dense_backward_data: return {.run = [p = product_of(*s, 2, 1, 0)](const Addresses& a) { run_data(p, a); }};
     default: return weights_launch(s);
   }
 }
