@@ -9,7 +9,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   target_compile_options(snug_flags INTERFACE -Wno-restrict)
 endif()
 target_include_directories(snug_flags INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include
-                                                ${PROJECT_BINARY_DIR}/include)
+                                                ${PROJECT_BINARY_DIR}/include ${PROJECT_SOURCE_DIR})
 if(SNUG_SANITIZE)
   target_compile_options(snug_flags INTERFACE -fsanitize=${SNUG_SANITIZE} -fno-omit-frame-pointer -g1)
   target_link_options(snug_flags INTERFACE -fsanitize=${SNUG_SANITIZE})

@@ -30,9 +30,10 @@ using boost::context::detail::make_fcontext;
 using boost::context::detail::transfer_t;
 
 constexpr unsigned kWarp = 32, kMostThreads = 1024;
-constexpr std::size_t kStackBytes = 256 << 10;  // a sanitizer's report needs most of it
-constexpr std::size_t kMostShared = 227 << 10;  // of one block on sm_90
-constexpr std::size_t kGuardBytes = 64;         // around shared variables
+constexpr std::size_t kStackBytes = 256 << 10;      // a sanitizer's report needs most of it
+constexpr std::size_t kFirstFramesBytes = 4 << 10;  // of begin and leave
+constexpr std::size_t kMostShared = 227 << 10;      // of one block on sm_90
+constexpr std::size_t kGuardBytes = 64;             // around shared variables
 constexpr unsigned char kGuardPattern = 0xA5;
 
 std::string text(Place place) {
@@ -264,13 +265,17 @@ void Machine::leave(bool for_good) {
 void Machine::begin(transfer_t from) {
   scheduler_ = from.fctx;
   threads_[running_].fiber.arrived();
-  (*body_)();
+  try {
+    (*body_)();
+  } catch (const Fault& fault) {
+    fault_ = fault.what();
+  }
   Thread& thread = threads_[running_];
   thread.state = State::ended;
   ++ended_;
   thread.fiber.release(this);
   const Meeting& meeting = meetings_[running_ / kWarp];
-  if (meeting.arrived != 0 && (meeting.call.mask >> running_ % kWarp & 1U) != 0)
+  if (fault_.empty() && meeting.arrived != 0 && (meeting.call.mask >> running_ % kWarp & 1U) != 0)
     fault_ = "lane " + std::to_string(running_ % kWarp) + " has ended, and " + text(meeting.place) + " waits for it" +
              here();
   leave(true);
@@ -284,11 +289,8 @@ void Machine::wait(State state, Place place) {
   leave(false);
 }
 
-void Machine::give_up(const std::string& why) {
-  fault_ = why + here();
-  leave(true);
-  std::abort();
-}
+/// Unwinds the running thread alone; the others of its block never run again.
+void Machine::give_up(const std::string& why) { throw Fault(why + here()); }
 
 std::string Machine::stuck() const {
   std::string places;
@@ -410,7 +412,10 @@ void Machine::end_block() {
   shared_.clear();
   for (std::size_t i = 0; i < threads_.size(); ++i) {
     threads_[i].fiber.destroy();
-    if (threads_[i].state != State::ended) unpoison(stacks_[first_stack_ + i].memory.get(), kStackBytes);
+    // The first frames of a thread never return, and those of one that was given up neither.
+    const std::size_t left = threads_[i].state == State::ended ? kFirstFramesBytes : kStackBytes;
+    const Stack& stack = stacks_[first_stack_ + i];
+    unpoison(stack.memory.get() + kStackBytes - left, left);
   }
 }
 

@@ -52,10 +52,19 @@ TEST(KernelShapes, many_channels_on_few_pixels) {
   for (const std::int64_t channels : {509, 1024, 2048}) expect_all(steps_of_shape({2, 2, 1, channels}));
 }
 
-TEST(KernelShapes, several_blocks_of_every_sum) {
-  expect_all(steps_of_shape({2, 29, 37, 23}));
-  expect_all(steps_of_shape({3, 31, 29, 8}));
-  expect_all(steps_of_shape({2, 11, 13, 264}));
+TEST(KernelShapes, several_tiles_of_channels) { expect_all(steps_of_shape({2, 7, 5, 264})); }
+
+/// Enough rows that every sum over them has several parts, on the 16-byte path and on the other.
+TEST(KernelShapes, several_parts_of_every_sum) {
+  for (const std::int64_t channels : {8, 3}) {
+    std::vector<StepCase> steps = steps_of_shape({1, 67, 71, channels});
+    std::erase_if(steps, [](const StepCase& step) {
+      return step.op != Op::batchnorm_forward && step.op != Op::batchnorm_backward &&
+             step.op != Op::batchnorm_inference_backward && step.op != Op::scale_channels_backward &&
+             step.op != Op::adaptive_avgpool_forward;
+    });
+    expect_all(steps);
+  }
 }
 
 // ---- depthwise ----------------------------------------------------------------------------------------------------
