@@ -167,9 +167,13 @@ void measure(const BatchNorm& norm, const void* x, const FinishStatistics& finis
     by_width<T>(norm.channels % kWide<T> == 0 && aligned(x), [&]<int V>() {
       const RowTiles t = row_tiles(norm.rows, norm.channels, V, kSumRows, kSumBlocks);
       launch(moments<T, V>, t.grid(), kThreads, 0, stream, partial, static_cast<const T*>(x), t);
-      launch(join_moments, column_blocks(t), kThreads, 0, stream, partial, finish, t);
+      finish_statistics(partial, finish, t, stream);
     });
   });
+}
+
+void finish_statistics(const float* partial, const FinishStatistics& finish, const RowTiles& t, Stream stream) {
+  launch(join_moments, column_blocks(t), kThreads, 0, stream, partial, finish, t);
 }
 
 void finish_backward(const float* partial, float* coefficients, const FinishBackward& finish, const RowTiles& t,

@@ -20,6 +20,10 @@ struct FinishStatistics {
 /// Mean and inverse_std of x, and the running values; `partial` is workspace.
 void measure(const BatchNorm& norm, const void* x, const FinishStatistics& finish, float* partial, Stream stream);
 
+/// The same from moments that another kernel left, as [2][t.parts][channels] means and squares of t.rows_per_part rows,
+/// and [channels] that the means are counted from.
+void finish_statistics(const float* partial, const FinishStatistics& finish, const RowTiles& t, Stream stream);
+
 /// What the sums of a backward pass become: dgamma, dbeta, and coefficients of dx.
 struct FinishBackward {
   const float *gamma, *spread;  ///< spread: inverse_std; frozen: the running variance

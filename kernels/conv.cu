@@ -110,7 +110,7 @@ struct Forward {
   }
   __device__ void put(int group, unsigned, std::int64_t row, std::int64_t column, float sum) const {
     const std::int64_t filter = group * size.columns + column;
-    y[row * conv.filters + filter] = from_float<T>(activate(kind, sum + (bias == nullptr ? 0.0F : bias[filter])));
+    y[row * conv.filters + filter] = from_float<T>(activate_lines(kind, sum + (bias == nullptr ? 0.0F : bias[filter])));
   }
 };
 

@@ -14,7 +14,7 @@ struct Convolution {
   SlidingWindow window;
 };
 
-/// y = activation(x ∗ w [+ bias]); bias may be null.
+/// y = activation(x ∗ w [+ bias]); bias may be null; the activation is none, relu, relu6 or leaky_relu.
 void conv_forward(const Convolution& conv, const void* x, const void* w, const float* bias, Activation kind, void* y,
                   Stream stream);
 void conv_backward_data(const Convolution& conv, const void* dy, const void* w, void* dx, Stream stream);

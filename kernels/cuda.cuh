@@ -15,7 +15,8 @@
 #include <cstdint>
 #include <type_traits>
 
-#define SHARED(type, name) __shared__ std::type_identity_t<type> name
+// At 16 bytes, whatever the type: packets are put there.
+#define SHARED(type, name) alignas(16) __shared__ std::type_identity_t<type> name
 
 namespace snug::kernels {
 
