@@ -41,8 +41,8 @@ __device__ inline float normalized(float x, float center, float scale, float shi
 }
 
 template <class T, int V, class Choice, bool Residual>
-__global__ void __launch_bounds__(kThreads)
-    normalize_rows(T* y, const T* x, const T* residual, Affine affine, RowTiles t, Activation kind) {
+__global__ void __launch_bounds__(kThreads) normalize_rows(T* y, const T* x, std::int64_t pitch, const T* residual,
+                                                           Affine affine, RowTiles t, Activation kind) {
   const RowPlace p = row_place<V>(t, true);
   if (p.channel >= t.channels) return;
   const AffineValues<V> a = affine_values<V>(affine, p.channel);
@@ -51,9 +51,8 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
     for (int k = 0; k < Choice::kAtOnce; ++k) {
       if (row + k * p.step >= p.end) continue;
-      const std::int64_t at = (row + k * p.step) * t.channels + p.channel;
-      inputs[k] = fetch<T, V>(x + at);
-      if constexpr (Residual) residuals[k] = fetch<T, V>(residual + at);
+      inputs[k] = fetch<T, V>(x + (row + k * p.step) * pitch + p.channel);
+      if constexpr (Residual) residuals[k] = fetch<T, V>(residual + (row + k * p.step) * t.channels + p.channel);
     }
 #pragma unroll
     for (int k = 0; k < Choice::kAtOnce; ++k) {
@@ -75,7 +74,7 @@ void launch_normalize(const BatchNorm& norm, const NormTensors& tensors, const A
   const RowTiles t = row_tiles(norm.rows, norm.channels, V, 2 * kRowsAtOnce, 1 << 15);
   const auto run = [&](auto kernel) {
     launch(kernel, t.grid(), kThreads, 0, stream, static_cast<T*>(tensors.y), static_cast<const T*>(tensors.x),
-           static_cast<const T*>(tensors.residual), affine, t, norm.activation);
+           pitch_or(norm.x_pitch, norm.channels), static_cast<const T*>(tensors.residual), affine, t, norm.activation);
   };
   if (tensors.residual != nullptr) {
     run(normalize_rows<T, V, Choice, true>);
@@ -88,7 +87,7 @@ void normalize(const BatchNorm& norm, const NormTensors& t, const Affine& a, Str
   if (norm.rows <= 0) return;
   by_type(norm.data, [&]<class T>() {
     const bool wide =
-        norm.channels % kWide<T> == 0 && aligned(t.x, t.y, t.residual, a.gamma, a.beta, a.center, a.spread);
+        widths_allow(norm, kWide<T>) && aligned(t.x, t.y, t.residual, a.gamma, a.beta, a.center, a.spread);
     if (!wide) return launch_normalize<T, 1, AnyActivation>(norm, t, a, stream);
     by_activation(norm.activation, [&]<class Choice>() { launch_normalize<T, kWide<T>, Choice>(norm, t, a, stream); });
   });
@@ -99,8 +98,9 @@ void normalize(const BatchNorm& norm, const NormTensors& t, const Affine& a, Str
 /// The gradient in front of the activation, and the sums of it and of its product with z − center; by part, [2][parts]
 /// [channels]. With a residual the gradient is written, for the second sweep reads it.
 template <class T, int V, class Choice, bool Residual>
-__global__ void __launch_bounds__(kThreads) sum_gradients(float* partial, T* dresidual, const T* dy, const T* y,
-                                                          const T* z, Affine affine, RowTiles t, Activation kind) {
+__global__ void __launch_bounds__(kThreads, 2)
+    sum_gradients(float* partial, T* dresidual, const T* dy, const T* y, const T* z, std::int64_t pitch, Affine affine,
+                  RowTiles t, Activation kind) {
   SHARED(Meeting<V>, between);
   const RowPlace p = row_place<V>(t);
   float sums[V] = {}, dots[V] = {};
@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(kThreads) sum_gradients(float* partial, T* dre
         if (row + k * p.step >= p.end) continue;
         const std::int64_t at = (row + k * p.step) * t.channels + p.channel;
         gradients[k] = fetch<T, V>(dy + at);
-        saved[k] = fetch<T, V>(z + at);
+        saved[k] = fetch<T, V>(z + (row + k * p.step) * pitch + p.channel);
         if constexpr (Residual) outputs[k] = fetch<T, V>(y + at);
       }
 #pragma unroll
@@ -144,11 +144,18 @@ __global__ void __launch_bounds__(kThreads) sum_gradients(float* partial, T* dre
   }
 }
 
+/// How dx is written, and z read.
+struct InputGradient {
+  std::int64_t z_pitch, dx_pitch;
+  bool accumulate;
+};
+
 /// dx = coefficients[0] · g + coefficients[1] · (z − center) + coefficients[2], each [channels]; without z the first
 /// alone. g is dy behind the slope.
 template <class T, int V, class Choice>
 __global__ void __launch_bounds__(kThreads)
-    write_dx(T* dx, const T* dy, const T* z, const float* coefficients, Affine affine, RowTiles t, Activation kind) {
+    write_dx(T* dx, const T* dy, const T* z, InputGradient form, const float* coefficients, Affine affine, RowTiles t,
+             Activation kind) {
   const RowPlace p = row_place<V>(t, true);
   if (p.channel >= t.channels) return;
   float by_g[V], by_z[V], constant[V];
@@ -161,9 +168,8 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
     for (int k = 0; k < Choice::kAtOnce; ++k) {
       if (row + k * p.step >= p.end) continue;
-      const std::int64_t at = (row + k * p.step) * t.channels + p.channel;
-      gradients[k] = fetch<T, V>(dy + at);
-      if (z != nullptr) saved[k] = fetch<T, V>(z + at);
+      gradients[k] = fetch<T, V>(dy + (row + k * p.step) * t.channels + p.channel);
+      if (z != nullptr) saved[k] = fetch<T, V>(z + (row + k * p.step) * form.z_pitch + p.channel);
     }
 #pragma unroll
     for (int k = 0; k < Choice::kAtOnce; ++k) {
@@ -178,7 +184,14 @@ __global__ void __launch_bounds__(kThreads)
         const float slope = slope_at_input(Choice::of(kind), fmaf(shifted, a.scale[v], a.shift[v]));
         values[v] = fmaf(by_g[v], g * slope, fmaf(by_z[v], shifted, constant[v]));
       }
-      store<V>(dx + (row + k * p.step) * t.channels + p.channel, values);
+      T* to = dx + (row + k * p.step) * form.dx_pitch + p.channel;
+      if (form.accumulate) {
+        float before[V];
+        load<V>(before, to);
+#pragma unroll
+        for (int v = 0; v < V; ++v) values[v] += before[v];
+      }
+      store<V>(to, values);
     }
   }
 }
@@ -189,10 +202,12 @@ void launch_backward(const BatchNorm& norm, const NormGradients& g, const Affine
   const RowTiles t = row_tiles(norm.rows, norm.channels, V, kSumRows, kSumBlocks);
   auto* partial = static_cast<float*>(workspace);
   float* coefficients = partial + round_up_to_16_bytes(2 * static_cast<std::int64_t>(t.parts) * norm.channels);
+  const InputGradient form{pitch_or(norm.x_pitch, norm.channels), pitch_or(norm.dx_pitch, norm.channels),
+                           norm.accumulate_dx};
   const bool residual = g.y != nullptr;
   const auto sum = [&](auto kernel) {
     launch(kernel, t.grid(), kThreads, 0, stream, partial, static_cast<T*>(g.dresidual), static_cast<const T*>(g.dy),
-           static_cast<const T*>(g.y), static_cast<const T*>(g.saved), affine, t, norm.activation);
+           static_cast<const T*>(g.y), static_cast<const T*>(g.saved), form.z_pitch, affine, t, norm.activation);
   };
   if (residual) {
     sum(sum_gradients<T, V, Choice, true>);
@@ -203,7 +218,7 @@ void launch_backward(const BatchNorm& norm, const NormGradients& g, const Affine
   const RowTiles u = row_tiles(norm.rows, norm.channels, V, 2 * kRowsAtOnce, 1 << 15);
   const auto write = [&](auto kernel, const void* gradient) {
     launch(kernel, u.grid(), kThreads, 0, stream, static_cast<T*>(g.dx), static_cast<const T*>(gradient),
-           static_cast<const T*>(finish.frozen ? nullptr : g.saved), coefficients, affine, u, norm.activation);
+           static_cast<const T*>(finish.frozen ? nullptr : g.saved), form, coefficients, affine, u, norm.activation);
   };
   if (residual) {
     write(write_dx<T, V, Fixed<Activation::none>>, g.dresidual);  // the slope is in it
@@ -216,8 +231,8 @@ void backward(const BatchNorm& norm, const NormGradients& g, const Affine& affin
               void* workspace, Stream stream) {
   if (norm.rows <= 0) return;
   by_type(norm.data, [&]<class T>() {
-    const bool wide = norm.channels % kWide<T> == 0 && aligned(g.dy, g.saved, g.y, g.dx, g.dresidual, affine.gamma,
-                                                               affine.beta, affine.center, affine.spread, workspace);
+    const bool wide = widths_allow(norm, kWide<T>) && aligned(g.dy, g.saved, g.y, g.dx, g.dresidual, affine.gamma,
+                                                              affine.beta, affine.center, affine.spread, workspace);
     if (!wide) return launch_backward<T, 1, AnyActivation>(norm, g, affine, finish, workspace, stream);
     by_activation(norm.activation, [&]<class Choice>() {
       launch_backward<T, kWide<T>, Choice>(norm, g, affine, finish, workspace, stream);

@@ -14,7 +14,11 @@ struct BatchNorm {
   int channels = 0;
   Activation activation = Activation::none;
   double epsilon = 1e-5, momentum = 0.1;
-  bool accumulate = false;  ///< backward: dgamma and dbeta are added to
+  bool accumulate = false;     ///< backward: dgamma and dbeta are added to
+  bool accumulate_dx = false;  ///< backward: dx is added to what is there
+  // Elements from row to row where a tensor is a slice of channels; 0 where it is packed, as all others are.
+  std::int64_t x_pitch = 0;   ///< of the input, also as what backward saved
+  std::int64_t dx_pitch = 0;  ///< of its gradient
 };
 
 /// Bytes that forward and backward need, whatever the addresses.

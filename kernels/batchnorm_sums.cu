@@ -20,7 +20,7 @@ __device__ inline Moments merged(const Moments& a, const Moments& b) {
 /// where that lies far from the others, their true variance is as large as the error it brings. Means are counted from
 /// the tensor's first row, which follows as [channels]: so they stay exact beside a large one.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads) moments(float* partial, const T* x, RowTiles t) {
+__global__ void __launch_bounds__(kThreads) moments(float* partial, const T* x, std::int64_t pitch, RowTiles t) {
   SHARED(Meeting<V>, means);
   SHARED(Meeting<V>, squares_of);
   SHARED(float[kThreads / 32][32], counts);
@@ -29,12 +29,12 @@ __global__ void __launch_bounds__(kThreads) moments(float* partial, const T* x, 
   int rows = 0;
   if (p.channel < t.channels && p.begin < p.end) {
     load<V>(origin, x + p.channel);
-    load<V>(shift, x + p.begin * t.channels + p.channel);
+    load<V>(shift, x + p.begin * pitch + p.channel);
     for (std::int64_t row = p.begin; row < p.end; row += p.step * kRowsAtOnce) {
       Packet<T, V> inputs[kRowsAtOnce];
 #pragma unroll
       for (int k = 0; k < kRowsAtOnce; ++k) {
-        if (row + k * p.step < p.end) inputs[k] = fetch<T, V>(x + (row + k * p.step) * t.channels + p.channel);
+        if (row + k * p.step < p.end) inputs[k] = fetch<T, V>(x + (row + k * p.step) * pitch + p.channel);
       }
 #pragma unroll
       for (int k = 0; k < kRowsAtOnce; ++k) {
@@ -164,9 +164,10 @@ unsigned column_blocks(const RowTiles& t) { return static_cast<unsigned>(divide_
 
 void measure(const BatchNorm& norm, const void* x, const FinishStatistics& finish, float* partial, Stream stream) {
   by_type(norm.data, [&]<class T>() {
-    by_width<T>(norm.channels % kWide<T> == 0 && aligned(x), [&]<int V>() {
+    by_width<T>(widths_allow(norm, kWide<T>) && aligned(x), [&]<int V>() {
       const RowTiles t = row_tiles(norm.rows, norm.channels, V, kSumRows, kSumBlocks);
-      launch(moments<T, V>, t.grid(), kThreads, 0, stream, partial, static_cast<const T*>(x), t);
+      launch(moments<T, V>, t.grid(), kThreads, 0, stream, partial, static_cast<const T*>(x),
+             pitch_or(norm.x_pitch, norm.channels), t);
       finish_statistics(partial, finish, t, stream);
     });
   });

@@ -11,6 +11,13 @@ inline constexpr int kSumRows = 16, kSumBlocks = 512;
 
 [[nodiscard]] inline std::int64_t round_up_to_16_bytes(std::int64_t floats) { return divide_up(floats, 4L) * 4; }
 
+/// Elements from row to row.
+[[nodiscard]] inline std::int64_t pitch_or(std::int64_t pitch, int channels) { return pitch > 0 ? pitch : channels; }
+/// Whether channels and pitch allow accesses of so many elements.
+[[nodiscard]] inline bool widths_allow(const BatchNorm& norm, int per_access) {
+  return (norm.channels | norm.x_pitch | norm.dx_pitch) % per_access == 0;
+}
+
 /// What the statistics of a batch become.
 struct FinishStatistics {
   float *running_mean, *running_var, *mean, *inverse_std;

@@ -16,10 +16,11 @@ struct Spot {
   std::int64_t n;
   int h, w;
 };
+/// In 32 bits: a tensor has less than 2^31 elements.
 __device__ inline Spot spot_of(std::int64_t number, int height, int width) {
-  const std::int64_t row = number / width;
-  const std::int64_t n = row / height;
-  return {n, static_cast<int>(row - n * height), static_cast<int>(number - row * width)};
+  const auto pixel = static_cast<unsigned>(number), h = static_cast<unsigned>(height), w = static_cast<unsigned>(width);
+  const unsigned row = pixel / w, n = row / h;
+  return {n, static_cast<int>(row - n * h), static_cast<int>(pixel - row * w)};
 }
 
 /// The filters of a tile's channels in shared memory as [place][channel of the tile], so that a packet's lie together.
@@ -43,7 +44,7 @@ __device__ inline void add_products(float (&sums)[V], const float (&values)[V], 
 }
 
 template <class T, int V, class Choice>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 2)
     filter_pixels(T* y, const T* x, const T* w, const float* bias, Depthwise conv, RowTiles t, Activation kind) {
   const SlidingWindow& window = conv.window;
   const float* filters = filters_of_tile<T, V>(w, window.kernel[0] * window.kernel[1], t);
@@ -85,7 +86,7 @@ __device__ inline int output_of(const SlidingWindow& window, int axis, int pixel
 }
 
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 2)
     filter_gradients(T* dx, const T* dy, const T* w, Depthwise conv, RowTiles t) {
   const SlidingWindow& window = conv.window;
   const float* filters = filters_of_tile<T, V>(w, window.kernel[0] * window.kernel[1], t);
@@ -113,7 +114,7 @@ __global__ void __launch_bounds__(kThreads)
 /// By part: Σ over its output pixels of dy · x for kColumnsAtOnce places of one row of the window, [parts][channels]
 /// [places]. Grid: x over tiles, y over parts, z over such groups of places.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 2)
     sum_products(float* partial, const T* x, const T* dy, Depthwise conv, RowTiles t) {
   SHARED(Meeting<V>, between);
   const SlidingWindow& window = conv.window;
@@ -149,7 +150,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 2)
     join_products(float* dw, const float* partial, unsigned parts, int n, bool accumulate) {
   const int i = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
   if (i >= n) return;

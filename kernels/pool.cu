@@ -18,16 +18,16 @@ struct Pixel {
   int h, w, channel;
 };
 
+/// In 32 bits: a tensor has less than 2^31 elements, and a division in 64 bits takes a hundred instructions.
 template <int V>
-__device__ inline Pixel pixel_of(std::int64_t i, int packets, int height, int width) {
-  Pixel p;
-  const std::int64_t pixel = i / packets;
-  p.channel = static_cast<int>(i - pixel * packets) * V;
-  const std::int64_t row = pixel / width;
-  p.w = static_cast<int>(pixel - row * width);
-  p.n = row / height;
-  p.h = static_cast<int>(row - p.n * height);
-  return p;
+__device__ inline Pixel pixel_of(std::int64_t number, int packets, int height, int width) {
+  const auto i = static_cast<unsigned>(number), per_pixel = static_cast<unsigned>(packets);
+  const unsigned pixel = i / per_pixel, row = pixel / static_cast<unsigned>(width);
+  const unsigned n = row / static_cast<unsigned>(height);
+  return {.n = n,
+          .h = static_cast<int>(row - n * static_cast<unsigned>(height)),
+          .w = static_cast<int>(pixel - row * static_cast<unsigned>(width)),
+          .channel = static_cast<int>(i - pixel * per_pixel) * V};
 }
 
 __device__ inline std::int64_t offset(std::int64_t n, int h, int w, int channel, int height, int width, int channels) {
@@ -83,7 +83,7 @@ __device__ inline std::int64_t thread_number() {
 }
 
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads) take_largest(T* y, std::uint8_t* index, const T* x, Places s) {
+__global__ void __launch_bounds__(kThreads, 2) take_largest(T* y, std::uint8_t* index, const T* x, Places s) {
   if (thread_number() >= s.threads) return;
   const Pixel o = pixel_of<V>(thread_number(), s.packets, s.pool.y_h, s.pool.y_w);
   Packet<T, V> best;
@@ -108,7 +108,7 @@ __global__ void __launch_bounds__(kThreads) take_largest(T* y, std::uint8_t* ind
 }
 
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads) give_to_largest(T* dx, const T* dy, const std::uint8_t* index, Places s) {
+__global__ void __launch_bounds__(kThreads, 2) give_to_largest(T* dx, const T* dy, const std::uint8_t* index, Places s) {
   if (thread_number() >= s.threads) return;
   const Pixel i = pixel_of<V>(thread_number(), s.packets, s.pool.x.h, s.pool.x.w);
   float sums[V] = {};
@@ -123,7 +123,7 @@ __global__ void __launch_bounds__(kThreads) give_to_largest(T* dx, const T* dy, 
 }
 
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads) average(T* y, const T* x, Places s) {
+__global__ void __launch_bounds__(kThreads, 2) average(T* y, const T* x, Places s) {
   if (thread_number() >= s.threads) return;
   const Pixel o = pixel_of<V>(thread_number(), s.packets, s.pool.y_h, s.pool.y_w);
   float sums[V] = {};
@@ -141,7 +141,7 @@ __global__ void __launch_bounds__(kThreads) average(T* y, const T* x, Places s) 
 }
 
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads) spread_average(T* dx, const T* dy, Places s) {
+__global__ void __launch_bounds__(kThreads, 2) spread_average(T* dx, const T* dy, Places s) {
   if (thread_number() >= s.threads) return;
   const Pixel i = pixel_of<V>(thread_number(), s.packets, s.pool.x.h, s.pool.x.w);
   float sums[V] = {};
@@ -157,16 +157,18 @@ __global__ void __launch_bounds__(kThreads) spread_average(T* dx, const T* dy, P
 
 // ---- adaptive ---------------------------------------------------------------------------------------------------
 
+// An axis has less than 65,536 pixels: products fit into 32 bits.
 __device__ inline int cell_begin(int cell, int pixels, int cells) {
-  return static_cast<int>(static_cast<std::int64_t>(cell) * pixels / cells);
+  return static_cast<int>(static_cast<unsigned>(cell) * static_cast<unsigned>(pixels) / static_cast<unsigned>(cells));
 }
 __device__ inline int cell_end(int cell, int pixels, int cells) {
-  return static_cast<int>((static_cast<std::int64_t>(cell + 1) * pixels + cells - 1) / cells);
+  const unsigned end = static_cast<unsigned>(cell + 1) * static_cast<unsigned>(pixels);
+  return static_cast<int>((end + static_cast<unsigned>(cells) - 1) / static_cast<unsigned>(cells));
 }
 
 /// Grid: x over tiles of channels, y over cells, z over images (walked). `t` has the rows of the largest cell.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads) average_cells(T* y, const T* x, Pool pool, RowTiles t) {
+__global__ void __launch_bounds__(kThreads, 2) average_cells(T* y, const T* x, Pool pool, RowTiles t) {
   SHARED(Meeting<V>, between);
   const RowPlace p = row_place<V>(t);
   const int cell_h = static_cast<int>(blockIdx.y) / pool.y_w, cell_w = static_cast<int>(blockIdx.y) % pool.y_w;
@@ -192,7 +194,7 @@ struct Cells {
   int first, last;
 };
 __device__ inline Cells cells_of(int pixel, int pixels, int cells) {
-  const int middle = static_cast<int>(static_cast<std::int64_t>(pixel) * cells / pixels);
+  const int middle = cell_begin(pixel, cells, pixels);
   Cells c{middle, middle};
   while (c.first > 0 && cell_end(c.first - 1, pixels, cells) > pixel) --c.first;
   while (c.last + 1 < cells && cell_begin(c.last + 1, pixels, cells) <= pixel) ++c.last;
@@ -200,7 +202,7 @@ __device__ inline Cells cells_of(int pixel, int pixels, int cells) {
 }
 
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads) spread_cells(T* dx, const T* dy, Places s) {
+__global__ void __launch_bounds__(kThreads, 2) spread_cells(T* dx, const T* dy, Places s) {
   if (thread_number() >= s.threads) return;
   const Pool& pool = s.pool;
   const Pixel i = pixel_of<V>(thread_number(), s.packets, pool.x.h, pool.x.w);

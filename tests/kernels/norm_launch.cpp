@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "kernels/batchnorm.cuh"
 #include "kernels/kernel_backend.h"
 
@@ -7,16 +9,39 @@ namespace {
 
 using Info = std::shared_ptr<const StepInfo>;
 
+/// Elements from row to row of an operand.
+std::int64_t pitch_of(const TensorInfo& tensor) {
+  const auto last = static_cast<std::size_t>(tensor.shape.rank() - 1);
+  return last == 0 ? tensor.shape.back() : tensor.view.strides[last - 1];
+}
+
+/// The operands that are the norm's input (or what a backward step saved) and its gradient.
+struct InputPlaces {
+  std::size_t x = 0;
+  std::optional<std::size_t> dx;
+};
+InputPlaces input_places(const StepInfo& s) {
+  const bool residual = s.attributes<BatchNormAttributes>().residual;
+  if (s.step().op == Op::batchnorm_backward)
+    return residual ? InputPlaces{.x = 10, .dx = 6} : InputPlaces{.x = 8, .dx = 5};
+  if (s.step().op == Op::batchnorm_inference_backward) return {.x = 7, .dx = 4};
+  return {};
+}
+
 kernels::BatchNorm norm_of(const StepInfo& s) {
   const auto& a = s.attributes<BatchNormAttributes>();
   const auto channels = static_cast<int>(s.shape(0).back());
+  const InputPlaces places = input_places(s);
   return {.data = s.data(0),
           .rows = s.elements(0) / channels,
           .channels = channels,
           .activation = activation_of(a.activation),
           .epsilon = a.epsilon,
           .momentum = a.momentum,
-          .accumulate = a.accumulate};
+          .accumulate = a.accumulate,
+          .accumulate_dx = a.accumulate_dx,
+          .x_pitch = pitch_of(s[places.x]),
+          .dx_pitch = places.dx ? pitch_of(s[*places.dx]) : 0};
 }
 
 kernels::NormTensors tensors(const Addresses& a, bool residual) {
