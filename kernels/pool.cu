@@ -108,7 +108,8 @@ __global__ void __launch_bounds__(kThreads, 2) take_largest(T* y, std::uint8_t* 
 }
 
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads, 2) give_to_largest(T* dx, const T* dy, const std::uint8_t* index, Places s) {
+__global__ void __launch_bounds__(kThreads, 2)
+    give_to_largest(T* dx, const T* dy, const std::uint8_t* index, Places s) {
   if (thread_number() >= s.threads) return;
   const Pixel i = pixel_of<V>(thread_number(), s.packets, s.pool.x.h, s.pool.x.w);
   float sums[V] = {};
