@@ -71,6 +71,8 @@ struct Meeting {
   WarpCall call;  ///< of the first lane
   Place place;
   unsigned arrived = 0;
+  std::size_t complete = 0;  ///< meetings before this one
+  std::array<char, 2> sync{};
   std::array<std::uint64_t, kWarp> values{};
   std::array<unsigned, kWarp> operands{};
 };
@@ -140,6 +142,8 @@ class Machine {
   std::size_t running_ = 0;  ///< thread
   std::size_t at_barrier_ = 0, ended_ = 0;
   Place barrier_place_;
+  std::size_t barriers_ = 0;  ///< that all have come to
+  std::array<char, 2> barrier_sync_{};
   fcontext_t scheduler_ = nullptr;
   SanitizerFiber scheduler_fiber_;
   std::string fault_;
@@ -159,6 +163,7 @@ void Machine::run(const std::function<void()>& thread, const Extent& grid, const
     throw Fault("a block of " + std::to_string(block.count()) + " threads: 1 to 1024 can be launched");
   if (grid.count() == 0 || grid.x > 0x7FFF'FFFFU || grid.y > 65'535 || grid.z > 65'535)
     throw Fault("a grid of " + text(grid) + " blocks: 1 to (2147483647, 65535, 65535) can be launched");
+  const Unwatched scheduler;
   body_ = &thread;
   position.threads = block;
   position.blocks = grid;
@@ -268,6 +273,7 @@ void Machine::begin(transfer_t from) {
   try {
     (*body_)();
   } catch (const Fault& fault) {
+    const Unwatched message;
     fault_ = fault.what();
   }
   Thread& thread = threads_[running_];
@@ -275,9 +281,11 @@ void Machine::begin(transfer_t from) {
   ++ended_;
   thread.fiber.release(this);
   const Meeting& meeting = meetings_[running_ / kWarp];
-  if (fault_.empty() && meeting.arrived != 0 && (meeting.call.mask >> running_ % kWarp & 1U) != 0)
+  if (fault_.empty() && meeting.arrived != 0 && (meeting.call.mask >> running_ % kWarp & 1U) != 0) {
+    const Unwatched message;
     fault_ = "lane " + std::to_string(running_ % kWarp) + " has ended, and " + text(meeting.place) + " waits for it" +
              here();
+  }
   leave(true);
   std::abort();  // an ended thread is never resumed
 }
@@ -307,16 +315,18 @@ void Machine::barrier(Place place) {
   if (at_barrier_ == 0) barrier_place_ = place;
   if (barrier_place_.line != place.line || std::strcmp(barrier_place_.file, place.file) != 0)
     give_up("threads are at different barriers, " + text(barrier_place_) + " and " + text(place));
-  thread.fiber.release(&barrier_place_);
+  void* const sync = &barrier_sync_[barriers_ % 2];  // not the next one's: others may come there before all left this
+  thread.fiber.release(sync);
   if (++at_barrier_ < threads_.size()) {
     wait(State::at_barrier, place);
   } else {
     at_barrier_ = 0;
+    ++barriers_;
     for (Thread& other : threads_) {
       if (other.state == State::at_barrier) other.state = State::ready;
     }
   }
-  threads_[running_].fiber.acquire(&barrier_place_);
+  threads_[running_].fiber.acquire(sync);
 }
 
 /// Gives up unless this lane is in the mask, and every lane of the mask is there to come.
@@ -349,13 +359,14 @@ std::uint64_t Machine::warp(const WarpCall& call, Place place) {
   meeting.arrived |= 1U << lane;
   Thread& thread = threads_[running_];
   const bool orders_memory = call.op == WarpOp::sync;
-  if (orders_memory) thread.fiber.release(&meeting);
+  void* const sync = &meeting.sync[meeting.complete % 2];
+  if (orders_memory) thread.fiber.release(sync);
   if (meeting.arrived != call.mask) {
     wait(State::in_warp, place);
   } else {
     complete_meeting(running_ - lane, meeting);
   }
-  if (orders_memory) threads_[running_].fiber.acquire(&meetings_[running_ / kWarp]);
+  if (orders_memory) threads_[running_].fiber.acquire(sync);
   return threads_[running_].result;
 }
 
@@ -390,9 +401,11 @@ void Machine::complete_meeting(std::size_t first_lane, Meeting& meeting) {
     if (thread.state == State::in_warp) thread.state = State::ready;
   }
   meeting.arrived = 0;
+  ++meeting.complete;
 }
 
 void* Machine::shared(const void* key, std::size_t bytes) {
+  const Unwatched scheduler;
   const auto found = shared_.find(key);
   if (found != shared_.end()) return found->second.data();
   if (bytes == 0) give_up("dynamic shared memory of a launch without any");

@@ -18,6 +18,13 @@
 #endif
 #ifdef EMULATOR_THREAD_SANITIZER
 #include <sanitizer/tsan_interface.h>
+
+extern "C" {
+void AnnotateIgnoreReadsBegin(const char* file, int line);
+void AnnotateIgnoreReadsEnd(const char* file, int line);
+void AnnotateIgnoreWritesBegin(const char* file, int line);
+void AnnotateIgnoreWritesEnd(const char* file, int line);
+}
 #endif
 
 namespace emulator {
@@ -36,6 +43,26 @@ inline constexpr bool kFreshMemory = true;
 #else
 inline constexpr bool kFreshMemory = false;
 #endif
+
+/// While it lives, what this fiber reads and writes is no access of a kernel: memory functions are watched wherever
+/// they are called. It must not outlive a switch that a fiber may never come back from.
+class Unwatched {
+ public:
+  Unwatched() {
+#ifdef EMULATOR_THREAD_SANITIZER
+    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+#endif
+  }
+  ~Unwatched() {
+#ifdef EMULATOR_THREAD_SANITIZER
+    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+#endif
+  }
+  Unwatched(const Unwatched&) = delete;
+  Unwatched& operator=(const Unwatched&) = delete;
+};
 
 /// A stack of its own, as the sanitizers see it. Those calls are empty that a build has no use for.
 class SanitizerFiber {

@@ -70,7 +70,8 @@ double number(std::uint16_t bits) { return static_cast<double>(emulator::bf16_to
 TEST(KernelConv1x1, measures_its_output) {
   const kernels::Conv1x1 conv{.rows = 333, .channels = 24, .filters = 136};
   const auto filters = static_cast<std::size_t>(conv.filters);
-  const auto x = bf16_numbers(conv.rows * conv.channels, 1, 2), w = bf16_numbers(conv.filters * conv.channels, 2, 0.1);
+  const auto x = bf16_numbers(conv.rows * conv.channels, 1, 2),
+             w = bf16_numbers(std::int64_t{conv.filters} * conv.channels, 2, 0.1);
   alignas(16) static std::uint16_t y[333 * 136];
   std::vector<float> moments(static_cast<std::size_t>(kernels::conv1x1_moments_bytes(conv)) / sizeof(float), NAN);
   std::vector<float> mean(filters, NAN), inverse_std(filters, NAN), running_mean(filters, 1), running_var(filters, 1);

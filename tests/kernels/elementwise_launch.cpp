@@ -83,7 +83,7 @@ Launch input_launch(const Info& s) {
 
 }  // namespace
 
-Launch elementwise_launch(std::shared_ptr<const StepInfo> s) {
+Launch elementwise_launch(const std::shared_ptr<const StepInfo>& s) {
   switch (s->step().op) {
     case Op::activation_forward: return activation_launch(s, true);
     case Op::activation_backward: return activation_launch(s, false);

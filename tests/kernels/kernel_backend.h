@@ -65,11 +65,11 @@ struct Launch {
 [[nodiscard]] kernels::SlidingWindow sliding_window(const Window& window);
 
 // By family of ops; see op_list.h for the operands.
-[[nodiscard]] Launch elementwise_launch(std::shared_ptr<const StepInfo> step);
-[[nodiscard]] Launch norm_launch(std::shared_ptr<const StepInfo> step);
-[[nodiscard]] Launch pool_launch(std::shared_ptr<const StepInfo> step);
-[[nodiscard]] Launch loss_launch(std::shared_ptr<const StepInfo> step);
-[[nodiscard]] Launch update_launch(std::shared_ptr<const StepInfo> step);
-[[nodiscard]] Launch product_launch(std::shared_ptr<const StepInfo> step);
+[[nodiscard]] Launch elementwise_launch(const std::shared_ptr<const StepInfo>& step);
+[[nodiscard]] Launch norm_launch(const std::shared_ptr<const StepInfo>& step);
+[[nodiscard]] Launch pool_launch(const std::shared_ptr<const StepInfo>& step);
+[[nodiscard]] Launch loss_launch(const std::shared_ptr<const StepInfo>& step);
+[[nodiscard]] Launch update_launch(const std::shared_ptr<const StepInfo>& step);
+[[nodiscard]] Launch product_launch(const std::shared_ptr<const StepInfo>& step);
 
 }  // namespace snug::kernels_test

@@ -40,7 +40,7 @@ Launch sample_launch(const Info& s) {
 
 }  // namespace
 
-Launch loss_launch(Info s) {
+Launch loss_launch(const Info& s) {
   const auto channels = static_cast<int>(s->shape(0).back());
   const std::int64_t rows = s->elements(0) / channels;
   switch (s->step().op) {

@@ -69,7 +69,7 @@ void run_backward(const StepInfo& s, const kernels::BatchNorm& norm, const Addre
 
 }  // namespace
 
-Launch norm_launch(Info s) {
+Launch norm_launch(const Info& s) {
   const kernels::BatchNorm norm = norm_of(*s);
   const bool residual = s->attributes<BatchNormAttributes>().residual;
   const std::int64_t workspace = kernels::batchnorm_workspace_bytes(norm);

@@ -18,7 +18,7 @@ kernels::Pool pool_of(const StepInfo& s, std::size_t x, std::size_t y) {
 
 }  // namespace
 
-Launch pool_launch(std::shared_ptr<const StepInfo> s) {
+Launch pool_launch(const std::shared_ptr<const StepInfo>& s) {
   switch (s->step().op) {
     case Op::maxpool_forward:
       return {.run = [pool = pool_of(*s, 0, 1)](const Addresses& a) {

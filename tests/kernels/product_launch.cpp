@@ -107,7 +107,7 @@ Launch weights_launch(const Info& s) {
 
 }  // namespace
 
-Launch product_launch(Info s) {
+Launch product_launch(const Info& s) {
   switch (s->step().op) {
     case Op::conv_forward:
     case Op::dense_forward: {

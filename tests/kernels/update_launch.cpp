@@ -51,7 +51,7 @@ Launch optimizer(const Info& s) {
 
 }  // namespace
 
-Launch update_launch(Info s) {
+Launch update_launch(const Info& s) {
   if (s->step().op == Op::gradient_norm) return norm_of_gradient(s);
   if (s->step().op != Op::ema_update) return optimizer(s);
   return {.run = [decay = s->attributes<UpdateAttributes>().ema_decay,
