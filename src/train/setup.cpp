@@ -270,6 +270,7 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
   PlanRequest request{.lowering = setup.lowering,
                       .strategies = {.recompute = may(config.memory, "recompute"),
                                      .split = may(config.memory, "split"),
+                                     .eager_update = may(config.memory, "eager_update") && config.train.clip_norm <= 0,
                                      .microbatch = !config.memory.strategy_auto && may(config.memory, "microbatch")},
                       .batch = config.train.batch,
                       .train_samples = samples(setup.splits.train),
