@@ -9,7 +9,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   target_compile_options(snug_flags INTERFACE -Wno-restrict)
 endif()
 target_include_directories(snug_flags INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include
-                                                ${PROJECT_BINARY_DIR}/include)
+                                                ${PROJECT_BINARY_DIR}/include ${PROJECT_SOURCE_DIR})
 if(SNUG_SANITIZE)
   target_compile_options(snug_flags INTERFACE -fsanitize=${SNUG_SANITIZE} -fno-omit-frame-pointer -g1)
   target_link_options(snug_flags INTERFACE -fsanitize=${SNUG_SANITIZE})
@@ -35,9 +35,9 @@ function(snug_library name)
   set_property(GLOBAL APPEND PROPERTY SNUG_LIBRARIES snug_${name})
 endfunction()
 
-# Every tests/<folder>/*_test.cpp in one program.
+# Every tests/<folder>/*.cpp in one program, with SOURCES from elsewhere.
 function(snug_tests folder)
-  cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "DEPENDS;SOURCES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${folder}/*.cpp)
   if(SNUG_SANITIZE)  # it replaces operator new, as the sanitizers do
     list(FILTER sources EXCLUDE REGEX "tests/data/allocation_test.cpp$")
@@ -45,6 +45,7 @@ function(snug_tests folder)
   if(NOT sources)
     return()
   endif()
+  list(APPEND sources ${ARG_SOURCES})
   set(target snug_${folder}_test)
   add_executable(${target} ${sources})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)

@@ -1,6 +1,5 @@
 // Counter-based random numbers (Philox 4×32-10, Salmon et al. 2011): a value is a pure function of its key and
-// counter, so that neither splitting a batch nor recomputing a layer changes it. Header-only, so that kernels'
-// twins can share it.
+// counter, so that neither splitting a batch nor recomputing a layer changes it.
 #pragma once
 
 #include <array>
@@ -8,25 +7,15 @@
 #include <cstdint>
 #include <numbers>
 
+#include "kernels/philox.h"
+
 namespace snug {
 
-/// Four random words for (key, counter).
+/// Four random words for (key, counter); GPUs draw with the same function.
 [[nodiscard]] constexpr std::array<std::uint32_t, 4> philox(std::uint64_t key, std::uint64_t counter_low,
                                                             std::uint64_t counter_high) {
-  std::array<std::uint32_t, 4> c{static_cast<std::uint32_t>(counter_low), static_cast<std::uint32_t>(counter_low >> 32),
-                                 static_cast<std::uint32_t>(counter_high),
-                                 static_cast<std::uint32_t>(counter_high >> 32)};
-  auto k0 = static_cast<std::uint32_t>(key);
-  auto k1 = static_cast<std::uint32_t>(key >> 32);
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t p0 = std::uint64_t{0xD2511F53} * c[0];
-    const std::uint64_t p1 = std::uint64_t{0xCD9E8D57} * c[2];
-    c = {static_cast<std::uint32_t>(p1 >> 32) ^ c[1] ^ k0, static_cast<std::uint32_t>(p1),
-         static_cast<std::uint32_t>(p0 >> 32) ^ c[3] ^ k1, static_cast<std::uint32_t>(p0)};
-    k0 += 0x9E3779B9;  // the golden ratio: Weyl sequence of the key
-    k1 += 0xBB67AE85;  // √3 − 1
-  }
-  return c;
+  const RandomWords words = philox_words(key, counter_low, counter_high);
+  return {words.at[0], words.at[1], words.at[2], words.at[3]};
 }
 
 /// Independent streams of one seed.

@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "base/rng.h"
+#include "emulator/half.h"
 
 namespace snug::ops_test {
 
@@ -63,6 +64,12 @@ std::int64_t element_offset(const TensorInfo& tensor, std::int64_t index) {
   return place * size_bytes(tensor.dtype);
 }
 
+std::uint16_t as_bits(const std::byte* place) {
+  std::uint16_t bits = 0;
+  std::memcpy(&bits, place, sizeof bits);
+  return bits;
+}
+
 double load(const std::byte* place, DType dtype) {
   const auto as = [&](auto zero) {
     std::memcpy(&zero, place, sizeof zero);
@@ -79,7 +86,7 @@ double load(const std::byte* place, DType dtype) {
       std::memcpy(&bits, place, sizeof bits);
       return static_cast<double>(std::bit_cast<float>(std::uint32_t{bits} << 16));
     }
-    case DType::f16: break;
+    case DType::f16: return static_cast<double>(emulator::half_to_float(as_bits(place)));
   }
   std::abort();
 }
@@ -94,7 +101,7 @@ void store(std::byte* place, DType dtype, double value) {
     case DType::i64: return as(static_cast<std::int64_t>(value));
     case DType::bf16:
       return as(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(value)) >> 16));
-    case DType::f16: break;
+    case DType::f16: return as(emulator::float_to_half(static_cast<float>(value)));
   }
   std::abort();
 }
@@ -241,9 +248,14 @@ bool stays_wide(const StepCase& step, std::size_t operand) {
 StepCase rounded(StepCase step, DType real) {
   for (std::size_t i = 0; i < step.args.size(); ++i) {
     if (step.args[i].kind != Kind::real) continue;
-    const bool to_bf16 = dtype_of(step, i, real) == DType::bf16;
+    const DType dtype = dtype_of(step, i, real);
+    const bool to_bf16 = dtype == DType::bf16;
     for (double& value : step.args[i].values) {
       const auto single = static_cast<float>(value);
+      if (dtype == DType::f16) {
+        value = static_cast<double>(emulator::half_to_float(emulator::float_to_half(single)));
+        continue;
+      }
       const std::uint32_t cut = to_bf16 ? 0xFFFF'0000 : 0xFFFF'FFFF;
       value = static_cast<double>(std::bit_cast<float>(std::bit_cast<std::uint32_t>(single) & cut));
     }

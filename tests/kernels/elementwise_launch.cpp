@@ -1,0 +1,115 @@
+#include <bit>
+
+#include "base/rng.h"
+#include "emulator/half.h"
+#include "kernels/activation.cuh"
+#include "kernels/dropout.cuh"
+#include "kernels/elementwise.cuh"
+#include "kernels/input.cuh"
+#include "kernels/kernel_backend.h"
+
+namespace snug::kernels_test {
+
+namespace {
+
+using Info = std::shared_ptr<const StepInfo>;
+
+kernels::PitchedRows pitched_rows(const StepInfo& s) {
+  const std::int64_t width = s.shape(0).back(), element = size_bytes(s[0].dtype);
+  const auto pitch = [&](std::size_t i) {
+    const auto last = static_cast<std::size_t>(s.shape(i).rank() - 1);
+    return last == 0 ? width * element : s[i].view.strides[last - 1] * element;
+  };
+  return {.rows = s.elements(0) / width,
+          .width_bytes = width * element,
+          .from_pitch_bytes = pitch(0),
+          .to_pitch_bytes = pitch(1)};
+}
+
+std::uint64_t bits_of(double value, DType dtype) {
+  switch (dtype) {
+    case DType::f32: return std::bit_cast<std::uint32_t>(static_cast<float>(value));
+    case DType::f64: return std::bit_cast<std::uint64_t>(value);
+    case DType::bf16: return emulator::float_to_bf16(static_cast<float>(value));
+    case DType::f16: return emulator::float_to_half(static_cast<float>(value));
+    case DType::u8: return static_cast<std::uint8_t>(value);
+    case DType::i32: return static_cast<std::uint32_t>(static_cast<std::int32_t>(value));
+    case DType::i64: return static_cast<std::uint64_t>(value);
+  }
+  return 0;
+}
+
+Launch activation_launch(const Info& s, bool forward) {
+  const kernels::Activation kind = activation_of(s->attributes<ActivationAttributes>().function);
+  return {.run = [=](const Addresses& a) {
+    if (forward) return kernels::activation_forward(s->data(0), kind, a[0], a[1], s->elements(0), nullptr);
+    const bool from_output = s->step().chosen == Saved::output;
+    kernels::activation_backward(s->data(0), kind, from_output, a[0], a[2], a[1], s->elements(0), nullptr);
+  }};
+}
+
+Launch cast_launch(const Info& s) {
+  return {.run = [=](const Addresses& a) {
+    Segments segments = s->attributes<CastAttributes>().segments;
+    if (segments.empty()) segments = {{0, s->elements(0)}};
+    for (const Segment& segment : segments) {
+      kernels::cast(s->data(0), s->data(1), a.as<std::byte>(0) + segment.begin * size_bytes((*s)[0].dtype),
+                    a.as<std::byte>(1) + segment.begin * size_bytes((*s)[1].dtype), segment.count, nullptr);
+    }
+  }};
+}
+
+Launch dropout_launch(const Info& s) {
+  const auto& d = s->attributes<DropoutAttributes>();
+  const kernels::Dropout dropout{.rate = d.rate,
+                                 .key = random_key(d.seed, RandomStream::dropout, static_cast<std::uint64_t>(d.layer)),
+                                 .sample_offset = d.sample_offset,
+                                 .per_sample = d.per_sample};
+  const std::int64_t samples = s->shape(0)[0];
+  return {.run = [=](const Addresses& a) {
+    kernels::dropout(s->data(0), dropout, a.as<double>(1) + Control::step, a[0], a[2], samples,
+                     s->elements(0) / samples, nullptr);
+  }};
+}
+
+Launch input_launch(const Info& s) {
+  const auto divisor = static_cast<float>(s->attributes<NormalizeAttributes>().divisor);
+  const auto channels = static_cast<int>(s->shape(0).back());
+  return {.run = [=](const Addresses& a) {
+    kernels::normalize_input((*s)[0].dtype == DType::u8, s->data(3), divisor, a[0], a.as(1), a.as(2), a[3],
+                             s->elements(0) / channels, channels, channels, nullptr);
+  }};
+}
+
+}  // namespace
+
+Launch elementwise_launch(const std::shared_ptr<const StepInfo>& s) {
+  switch (s->step().op) {
+    case Op::activation_forward: return activation_launch(s, true);
+    case Op::activation_backward: return activation_launch(s, false);
+    case Op::dropout_forward:
+    case Op::dropout_backward: return dropout_launch(s);
+    case Op::cast: return cast_launch(s);
+    case Op::normalize_input: return input_launch(s);
+    case Op::add:
+      return {.run = [=](const Addresses& a) { kernels::add(s->data(0), a[0], a[1], a[2], s->elements(0), nullptr); }};
+    case Op::copy: return {.run = [=](const Addresses& a) { kernels::copy(a[0], a[1], pitched_rows(*s), nullptr); }};
+    case Op::fill:
+      return {.run = [=](const Addresses& a) {
+        const DType dtype = (*s)[0].dtype;
+        const std::uint64_t bits = bits_of(s->attributes<FillAttributes>().value, dtype);
+        kernels::fill(a[0], static_cast<int>(size_bytes(dtype)), bits, s->elements(0), nullptr);
+      }};
+    case Op::scale_channels:
+      return {.run = [=](const Addresses& a) {
+        kernels::scale_channels(s->data(0), a[0], a[1], a[2], s->images(0), nullptr);
+      }};
+    case Op::scale_channels_backward:
+      return {.run = [=](const Addresses& a) {
+        kernels::scale_channels_backward(s->data(0), a[0], a[1], a[2], a[3], a[4], s->images(0), nullptr);
+      }};
+    default: fail("not an elementwise op", __FILE__, __LINE__);
+  }
+}
+
+}  // namespace snug::kernels_test

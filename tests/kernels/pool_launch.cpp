@@ -1,0 +1,51 @@
+#include "kernels/kernel_backend.h"
+#include "kernels/pool.cuh"
+
+namespace snug::kernels_test {
+
+namespace {
+
+/// `x`, `y`: the operands with the shapes of the pool's input and output.
+kernels::Pool pool_of(const StepInfo& s, std::size_t x, std::size_t y) {
+  kernels::Pool pool{.data = s.data(0), .x = s.images(x)};
+  const kernels::Images out = s.images(y);
+  pool.y_h = out.h;
+  pool.y_w = out.w;
+  if (const auto* attributes = std::get_if<PoolAttributes>(&s.step().attributes))
+    pool.window = sliding_window(attributes->window);
+  return pool;
+}
+
+}  // namespace
+
+Launch pool_launch(const std::shared_ptr<const StepInfo>& s) {
+  switch (s->step().op) {
+    case Op::maxpool_forward:
+      return {.run = [pool = pool_of(*s, 0, 1)](const Addresses& a) {
+        kernels::maxpool_forward(pool, a[0], a[1], a.as<std::uint8_t>(2), nullptr);
+      }};
+    case Op::maxpool_backward:
+      return {.run = [pool = pool_of(*s, 2, 0)](const Addresses& a) {
+        kernels::maxpool_backward(pool, a[0], a.as<std::uint8_t>(1), a[2], nullptr);
+      }};
+    case Op::avgpool_forward:
+      return {.run = [pool = pool_of(*s, 0, 1)](const Addresses& a) {
+        kernels::avgpool_forward(pool, a[0], a[1], nullptr);
+      }};
+    case Op::avgpool_backward:
+      return {.run = [pool = pool_of(*s, 1, 0)](const Addresses& a) {
+        kernels::avgpool_backward(pool, a[0], a[1], nullptr);
+      }};
+    case Op::adaptive_avgpool_forward:
+      return {.run = [pool = pool_of(*s, 0, 1)](const Addresses& a) {
+        kernels::adaptive_avgpool_forward(pool, a[0], a[1], nullptr);
+      }};
+    case Op::adaptive_avgpool_backward:
+      return {.run = [pool = pool_of(*s, 1, 0)](const Addresses& a) {
+        kernels::adaptive_avgpool_backward(pool, a[0], a[1], nullptr);
+      }};
+    default: fail("not a pool", __FILE__, __LINE__);
+  }
+}
+
+}  // namespace snug::kernels_test

@@ -1,0 +1,63 @@
+#include "kernels/kernel_backend.h"
+#include "kernels/update.cuh"
+
+namespace snug::kernels_test {
+
+namespace {
+
+using Info = std::shared_ptr<const StepInfo>;
+
+/// Segments as a launcher takes them.
+struct Flat {
+  std::vector<std::int64_t> begin, count;
+  explicit Flat(const Segments& segments) {
+    for (const Segment& segment : segments) {
+      begin.push_back(segment.begin);
+      count.push_back(segment.count);
+    }
+  }
+  [[nodiscard]] kernels::FlatSegments view() const { return {begin.data(), count.data(), static_cast<int>(size())}; }
+  [[nodiscard]] std::size_t size() const { return begin.size(); }
+};
+
+Launch norm_of_gradient(const Info& s) {
+  const auto& attributes = s->attributes<GradientNormAttributes>();
+  const Flat flat(attributes.segments);
+  return {.workspace_bytes = kernels::gradient_norm_workspace_bytes(flat.view()),
+          .run = [flat, accumulate = attributes.accumulate](const Addresses& a) {
+            kernels::gradient_norm(flat.view(), a.as(0), a.as<double>(2), accumulate,
+                                   a.as<double>(1) + TrainStats::not_finite, a.workspace(), nullptr);
+          }};
+}
+
+Launch optimizer(const Info& s) {
+  return {.run = [s, u = s->attributes<UpdateAttributes>(),
+                  flat = Flat(s->attributes<UpdateAttributes>().segments)](const Addresses& a) {
+    const bool clips = u.clip_norm > 0;
+    const std::size_t w = clips ? 4 : 3;
+    const kernels::UpdateState state{.learning_rate = a.as<double>(1) + Control::learning_rate,
+                                     .step = a.as<double>(1) + Control::step,
+                                     .not_finite = a.as<double>(2) + TrainStats::not_finite,
+                                     .norm_squares = clips ? a.as<double>(3) : nullptr};
+    if (s->step().op == Op::sgd_update) {
+      const kernels::Sgd sgd{u.weight_decay, u.clip_norm, u.momentum, u.nesterov};
+      return kernels::sgd_update(flat.view(), sgd, state, a.as(0), a.as(w), u.momentum > 0 ? a.as(w + 1) : nullptr,
+                                 nullptr);
+    }
+    const kernels::Adam adam{u.weight_decay, u.clip_norm, u.beta1, u.beta2, u.epsilon, u.decoupled};
+    kernels::adam_update(flat.view(), adam, state, a.as(0), a.as(w), a.as(w + 1), a.as(w + 2), nullptr);
+  }};
+}
+
+}  // namespace
+
+Launch update_launch(const Info& s) {
+  if (s->step().op == Op::gradient_norm) return norm_of_gradient(s);
+  if (s->step().op != Op::ema_update) return optimizer(s);
+  return {.run = [decay = s->attributes<UpdateAttributes>().ema_decay,
+                  flat = Flat(s->attributes<UpdateAttributes>().segments)](const Addresses& a) {
+    kernels::ema_update(flat.view(), decay, a.as<double>(1) + TrainStats::not_finite, a.as(0), a.as(2), nullptr);
+  }};
+}
+
+}  // namespace snug::kernels_test
