@@ -44,6 +44,14 @@ Launch activation_launch(const Info& s, bool forward) {
   return {.run = [=](const Addresses& a) {
     if (forward) return kernels::activation_forward(s->data(0), kind, a[0], a[1], s->elements(0), nullptr);
     const bool from_output = s->step().chosen == Saved::output;
+    if (!is_packed((*s)[0]) || !is_packed((*s)[1]) || !is_packed((*s)[2])) {
+      const auto channels = static_cast<int>(s->shape(0).back());
+      const auto pitch = [&](std::size_t i) {
+        return (*s)[i].view.strides[static_cast<std::size_t>(s->shape(i).rank() - 2)];
+      };
+      const kernels::SliceRows rows{s->elements(0) / channels, channels, pitch(0), pitch(2), pitch(1)};
+      return kernels::activation_backward_slices(s->data(0), kind, from_output, a[0], a[2], a[1], rows, nullptr);
+    }
     kernels::activation_backward(s->data(0), kind, from_output, a[0], a[2], a[1], s->elements(0), nullptr);
   }};
 }

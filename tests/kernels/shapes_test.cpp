@@ -135,6 +135,7 @@ TEST(KernelShapes, depthwise) {
 template <class T>
 std::vector<std::uint32_t> bits(const std::vector<T>& values) {
   std::vector<std::uint32_t> result;
+  result.reserve(values.size());
   for (const T value : values) result.push_back(std::bit_cast<std::uint32_t>(static_cast<float>(value)));
   return result;
 }
