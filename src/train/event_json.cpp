@@ -100,8 +100,10 @@ void add_plan(Json& object, const PlanReport& plan) {
   for (const PlanRemedy& remedy : plan.remedies)
     remedies.push_back({{"change", remedy.change},
                         {"total_bytes", remedy.total_bytes},
-                        {"estimated_slowdown", remedy.estimated_slowdown}});
+                        {"estimated_slowdown", remedy.estimated_slowdown},
+                        {"effect", remedy.effect}});
   object["remedies"] = std::move(remedies);
+  object["fits_on"] = plan.fits_on;
   object["free_bytes"] = plan.free_bytes;  // here alone: it changes from one moment to the next
   object["processes"] = processes_array(plan.processes);
 }
