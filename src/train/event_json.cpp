@@ -141,6 +141,7 @@ void add_fields(Json& object, const DoneEvent& event) {
             {"planned_peak_bytes", event.planned_peak_bytes},
             {"measured_peak_bytes", event.measured_peak_bytes},
             {"step_allocations", event.step_allocations},
+            {"arena_bytes", event.arena_bytes},
             {"checkpoint", event.checkpoint},
             {"interrupted", event.interrupted}};
 }

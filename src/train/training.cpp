@@ -306,6 +306,7 @@ DoneEvent Training::done_event(bool interrupted) const {
           .planned_peak_bytes = plan_.report.total_bytes + plan_.report.host_bytes,
           .measured_peak_bytes = peak_resident_bytes(),
           .step_allocations = step_allocations_,
+          .arena_bytes = network_->arena_bytes(),
           .checkpoint = files_->checkpoint().string(),
           .interrupted = interrupted};
 }
