@@ -467,6 +467,10 @@ Program lower(const Graph& graph, const LoweringOptions& options) {
   }
   choose_saved(program);
   ensure_sound(program, "choosing what is saved");
+  if (options.join_in_place) {
+    join_in_place(program);
+    ensure_sound(program, "joining in place");
+  }
   if (options.training && !options.split.until.empty()) {
     split_front(program, options.split);
     ensure_sound(program, "splitting the first layers");

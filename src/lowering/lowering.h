@@ -24,6 +24,7 @@ struct LoweringOptions {
   std::vector<bool> frozen;       ///< by node; empty: none
   TrainConfig train;              ///< loss, optimizer, clipping, EMA, freezing of statistics, seed, …
   bool fuse = true;               ///< a norm takes the sum and the activation behind it into its own sweeps
+  bool join_in_place = true;      ///< tensors joined by channels are written and read in their place
   bool in_place = true;           ///< steps may write over operands that die with them
   Split split;                    ///< the first layers in slices of the batch; of training programs in one part
   Dropped recomputed;             ///< activations that backward makes again; of training programs
@@ -72,6 +73,10 @@ void fuse_conv_activation(Program& program);
 /// Takes the slope of a relu in front of a max pool from the pool's output, before the gradient is spread: the same
 /// bits. Runs before alternatives are chosen.
 void take_slope_behind_pool(Program& program);
+
+/// Lets what is joined by channels be written and read in its place in the join, and norms add their gradient to the
+/// one that is there. Runs after alternatives are chosen.
+void join_in_place(Program& program);
 
 /// The parts' sizes: as equal as possible, larger first.
 [[nodiscard]] std::vector<std::int64_t> split_batch(std::int64_t batch, std::int64_t parts);

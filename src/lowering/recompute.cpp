@@ -53,6 +53,7 @@ RecomputeModel::RecomputeModel(const Program& program) {
   enum : char { kUntouched, kMade, kNever };
   std::vector<char> state(program.storages.size(), kUntouched);
   std::vector<char> wanted(program.storages.size(), 0);
+  std::vector<char> wanted_forward(program.storages.size(), 0);
   std::vector<std::vector<std::int32_t>> makers(program.storages.size());
   const auto at = [](std::int32_t storage) { return static_cast<std::size_t>(storage); };
   for (std::size_t i = 0; i < program.steps.size(); ++i) {
@@ -66,12 +67,14 @@ RecomputeModel::RecomputeModel(const Program& program) {
     if (can_run_again(step)) note(program, step_again(step), reads_again, writes_again);
     const bool backward = step.phase == Phase::backward;
     for (const std::int32_t storage : writes) {
+      // A join whose first channels are read before its last are written: its parts depend on itself.
+      if (wanted_forward[at(storage)] != 0) state[at(storage)] = kNever;
       const bool made_again = std::ranges::find(writes_again, storage) != writes_again.end();
       state[at(storage)] = made_again && state[at(storage)] != kNever ? kMade : kNever;
       makers[at(storage)].push_back(static_cast<std::int32_t>(i));
     }
     for (const std::int32_t storage : reads) {
-      if (backward) wanted[at(storage)] = 1;
+      (backward ? wanted : wanted_forward)[at(storage)] = 1;
       if (!backward && step.phase != Phase::forward) state[at(storage)] = kNever;  // an update reads it
     }
     reads_.add(reads);

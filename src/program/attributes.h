@@ -38,9 +38,10 @@ struct DenseAttributes {
 /// y = activation(normalised x [+ residual]); backward steps see through both.
 struct BatchNormAttributes {
   double epsilon = 1e-5;
-  double momentum = 0.1;    ///< running = (1 − momentum) · running + momentum · batch
-  bool accumulate = false;  ///< backward: dgamma and dbeta are added to
-  bool residual = false;    ///< a tensor is added before the activation; backward: the slope is taken from the output
+  double momentum = 0.1;       ///< running = (1 − momentum) · running + momentum · batch
+  bool accumulate = false;     ///< backward: dgamma and dbeta are added to
+  bool accumulate_dx = false;  ///< backward: dx is added to what is there
+  bool residual = false;  ///< a tensor is added before the activation; backward: the slope is taken from the output
   std::optional<ActivationFunction> activation;
   friend bool operator==(const BatchNormAttributes&, const BatchNormAttributes&) = default;
 };

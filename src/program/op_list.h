@@ -4,7 +4,7 @@
 // what is read from what is written; ± marks what is read and written. {a | b} are alternatives (Step::saved): the
 // step reads exactly one of them, after its other operands (see Alternative).
 // Images are [n, h, w, c], convolution weights [out, kh, kw, in ÷ groups], dense data [n, units], dense weights
-// [out, in], per-channel values [c]. Every tensor is packed unless the line says "pitched".
+// [out, in], per-channel values [c]. Every tensor is packed but those of `may_be_pitched` (program.h).
 #pragma once
 
 #include <array>
@@ -27,18 +27,19 @@ enum class Op : std::uint8_t {
   batchnorm_apply,  ///< x, gamma, beta, mean, inverse_std, [residual] → y: what batchnorm_forward made of x, again, bit
                     ///< for bit
   batchnorm_inference,  ///< x, gamma, beta, running_mean, running_var, [residual] → y
-  batchnorm_backward,  ///< dy, gamma, beta, mean, inverse_std, [y: residual] → dx, dgamma, dbeta (± with accumulate),
-                       ///< [dresidual: residual], {x | y}; dresidual, or dx without, may be dy. y only where there is
-                       ///< no activation
-  batchnorm_inference_backward,  ///< dy, gamma, running_mean, running_var → dx, dgamma, dbeta, {x}  (frozen statistics)
-  activation_forward,            ///< x → y; in place allowed                               (ActivationAttributes)
-  activation_backward,           ///< dy → dx, {x | y}; in place allowed; y only where the function can be inverted so
-  softmax_forward,               ///< x → y, over the last axis; in place allowed
-  softmax_backward,              ///< dy, y → dx; in place allowed
-  maxpool_forward,   ///< x → y, index (u8: place in the window, row · kernel width + column)  (PoolAttributes)
-  maxpool_backward,  ///< dy, index → dx
-  avgpool_forward,   ///< x → y                                                 (PoolAttributes)
-  avgpool_backward,  ///< dy → dx
+  batchnorm_backward,  ///< dy, gamma, beta, mean, inverse_std, [y: residual] → dx (± with accumulate_dx), dgamma, dbeta
+                       ///< (± with accumulate), [dresidual: residual], {x | y}; dresidual, or dx without, may be dy. y
+                       ///< only where there is no activation
+  batchnorm_inference_backward,  ///< dy, gamma, running_mean, running_var → dx (± with accumulate_dx), dgamma, dbeta (±
+                                 ///< with accumulate), {x}  (frozen statistics)
+  activation_forward,   ///< x → y; in place allowed                               (ActivationAttributes)
+  activation_backward,  ///< dy → dx, {x | y}; in place allowed; y only where the function can be inverted so
+  softmax_forward,      ///< x → y, over the last axis; in place allowed
+  softmax_backward,     ///< dy, y → dx; in place allowed
+  maxpool_forward,      ///< x → y, index (u8: place in the window, row · kernel width + column)  (PoolAttributes)
+  maxpool_backward,     ///< dy, index → dx
+  avgpool_forward,      ///< x → y                                                 (PoolAttributes)
+  avgpool_backward,     ///< dy → dx
   adaptive_avgpool_forward,  ///< x → y: cell i averages rows [⌊i·h÷H⌋, ⌈(i+1)·h÷H⌉), columns likewise; H = W = 1 is
                              ///< global
   adaptive_avgpool_backward,  ///< dy → dx

@@ -119,6 +119,7 @@ std::vector<InPlace> in_place_operands(const Step& step) {
       if (residual) return {{.output = 6, .input = 5}};
       return {};
     case Op::batchnorm_backward:
+      if (norm != nullptr && norm->accumulate_dx) return {};
       if (residual) return {{.output = 9, .input = 0}};
       return {{.output = 5, .input = 0}};
     default: return {};  // every other op reads an element after it has written another one

@@ -56,6 +56,34 @@ std::array<std::int64_t, kMaxRank> packed_strides(const Shape& shape) {
 
 bool is_packed(const TensorInfo& tensor) { return tensor.view.strides == packed_strides(tensor.shape); }
 
+std::int64_t channel_pitch(const TensorInfo& tensor) {
+  const int last = tensor.shape.rank() - 1;
+  if (last <= 0) return tensor.shape.elements();
+  const auto& strides = tensor.view.strides;
+  const std::int64_t pitch = strides[static_cast<std::size_t>(last - 1)];
+  if (strides[static_cast<std::size_t>(last)] != 1) return 0;
+  std::int64_t expected = pitch;
+  for (int axis = last - 1; axis >= 0; --axis) {
+    if (strides[static_cast<std::size_t>(axis)] != expected) return 0;
+    expected *= tensor.shape[axis];
+  }
+  return pitch;
+}
+
+bool may_be_pitched(const Step& step, std::size_t operand) {
+  const auto* norm = std::get_if<BatchNormAttributes>(&step.attributes);
+  const std::size_t residual = norm != nullptr && norm->residual ? 1 : 0;
+  switch (step.op) {
+    case Op::copy: return operand < 2;
+    case Op::batchnorm_forward:
+    case Op::batchnorm_apply:
+    case Op::batchnorm_inference: return operand == 0;
+    case Op::batchnorm_backward: return operand == 5 + residual || operand == 8 + 2 * residual;  // dx, what is saved
+    case Op::batchnorm_inference_backward: return operand == 4 || operand == 7;
+    default: return false;  // libraries, and kernels that nobody asked it of
+  }
+}
+
 std::int64_t extent_bytes(const TensorInfo& tensor) {
   if (tensor.shape.elements() == 0) return 0;
   std::int64_t last = 0;

@@ -104,6 +104,11 @@ struct Program {
 /// Row-major strides of a packed tensor.
 [[nodiscard]] std::array<std::int64_t, kMaxRank> packed_strides(const Shape& shape);
 [[nodiscard]] bool is_packed(const TensorInfo& tensor);
+/// Elements from one row of channels to the next, where the outer axes follow from it: the number of channels of a
+/// packed tensor, more of a channel slice. 0: another view.
+[[nodiscard]] std::int64_t channel_pitch(const TensorInfo& tensor);
+/// Whether the step takes a channel slice as this operand: kernels of our own may, a library's do not.
+[[nodiscard]] bool may_be_pitched(const Step& step, std::size_t operand);
 /// Bytes from the first to past the last element of the view.
 [[nodiscard]] std::int64_t extent_bytes(const TensorInfo& tensor);
 

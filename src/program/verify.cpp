@@ -22,6 +22,7 @@ std::string signature(const Step& step) {
   const auto* norm = std::get_if<BatchNormAttributes>(&step.attributes);
   const auto* loss = std::get_if<LossAttributes>(&step.attributes);
   const auto* update = std::get_if<UpdateAttributes>(&step.attributes);
+  const std::string dx = norm != nullptr && norm->accumulate_dx ? "m" : "o";
   const std::string sums = norm != nullptr && norm->accumulate ? "mm" : "oo";
   const std::string residual = norm != nullptr && norm->residual ? "i" : "";
   const std::string gradient = loss != nullptr && loss->gradient ? "o" : "";
@@ -36,8 +37,8 @@ std::string signature(const Step& step) {
     case Op::batchnorm_forward: return "iiimm" + residual + "ooo";
     case Op::batchnorm_apply:
     case Op::batchnorm_inference: return "iiiii" + residual + "o";
-    case Op::batchnorm_backward: return "iiiii" + residual + "o" + sums + (residual.empty() ? "" : "o");
-    case Op::batchnorm_inference_backward: return "iiiio" + sums;
+    case Op::batchnorm_backward: return "iiiii" + residual + dx + sums + (residual.empty() ? "" : "o");
+    case Op::batchnorm_inference_backward: return "iiii" + dx + sums;
     case Op::activation_forward:
     case Op::activation_backward:
     case Op::softmax_forward:
@@ -157,6 +158,12 @@ class Verifier {
     }
     if (step.has_workspace && program_[step.operands.back().tensor].role != Role::workspace) {
       report(index, "its last operand is no workspace");
+    }
+    for (std::size_t i = 0; i < step.operands.size(); ++i) {
+      const TensorInfo& tensor = program_[step.operands[i].tensor];
+      if (!is_packed(tensor) && (!may_be_pitched(step, i) || channel_pitch(tensor) == 0)) {
+        report(index, "cannot take " + tensor.name + " as a slice of channels");
+      }
     }
     for (const Alternative& alternative : step.saved) check_read(index, alternative.tensor);
     for (const Operand& operand : step.operands) {

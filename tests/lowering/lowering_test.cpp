@@ -35,6 +35,27 @@ Graph residual_net() {
   return graph;
 }
 
+/// A block of three joins behind a pool.
+Graph dense_net() {
+  ModelConfig model{.input = {8, 8, 3}};
+  model.layers.push_back(layer(conv(4)));
+  model.layers.push_back(layer(PoolLayer{}));
+  for (int i = 0; i < 3; ++i) {
+    BranchesLayer join;
+    join.branches.resize(2);
+    join.branches[1].push_back(layer(BatchNormLayer{}));
+    join.branches[1].push_back(layer(conv(2, false)));
+    model.layers.push_back(layer(join));
+  }
+  model.layers.push_back(layer(BatchNormLayer{}));
+  model.layers.push_back(layer(GlobalAveragePoolLayer{}));
+  model.layers.push_back(layer(DenseLayer{.units = 5}));
+  std::vector<Diagnostic> findings;
+  Graph graph = build_graph(model, findings);
+  EXPECT_TRUE(findings.empty());
+  return graph;
+}
+
 std::int64_t count(const Program& program, Op op) { return std::ranges::count(program.steps, op, &Step::op); }
 
 TEST(SplitBatch, PartsAreEqualLargerFirst) {
@@ -53,6 +74,24 @@ TEST(Lower, TrainingStepHasAllThreePhases) {
   EXPECT_EQ(count(program, Op::sgd_update), 2);  // with decay and without
   EXPECT_EQ(count(program, Op::add), 2);         // the residual's sum, and the sum of its two gradients
   EXPECT_TRUE(std::ranges::is_sorted(program.steps, {}, [](const Step& s) { return s.phase == Phase::update; }));
+}
+
+/// A chain of joins is one tensor: its first part and every new one are copied into it once, the gradient of every new
+/// part out of it, and that of the first part for the pool. Each norm's gradient is added in place.
+TEST(Lower, JoinsKeepEveryChannelOnce) {
+  const Program joined = lower(dense_net(), {.batch = 4});
+  const Program copied = lower(dense_net(), {.batch = 4, .join_in_place = false});
+  EXPECT_EQ(count(copied, Op::copy), 12);
+  EXPECT_EQ(count(joined, Op::copy), 8);
+  EXPECT_EQ(count(copied, Op::add), 3);
+  EXPECT_EQ(count(joined, Op::add), 0);
+  const auto adds = [](const Step& step) {
+    const auto* norm = std::get_if<BatchNormAttributes>(&step.attributes);
+    return norm != nullptr && norm->accumulate_dx;
+  };
+  EXPECT_EQ(std::ranges::count_if(joined.steps, adds), 3);
+  const std::int64_t width = std::int64_t{10} * 4 * 4 * 4 * 4;  // channels × pixels × batch × bytes
+  EXPECT_EQ(std::ranges::count(joined.storages, width, &Storage::size_bytes), 3);  // the join, its norm, its gradient
 }
 
 TEST(Lower, EvaluationHasNoBackwardAndGivesLogits) {
@@ -237,10 +276,10 @@ TEST(Lower, LossesReadTheirKindOfLabels) {
 TEST(Cost, ConvolutionsCountTwoFlopAMultiplyAdd) {
   const Program program = lower(residual_net(), {.batch = 2});
   for (const Step& step : program.steps) {
-    if (step.op != Op::conv_forward) continue;
+    if (step.op != Op::conv_forward) continue;  // 2 images of 8×8, 4 filters of 3×3
     const std::int64_t inputs = program[step.operands[1].tensor].shape.back();
-    EXPECT_EQ(step_cost(program, step).flops, 2 * (2 * 8 * 8 * 4) * (3 * 3 * inputs));
-    EXPECT_EQ(step_cost(program, step).bytes, 4 * (2 * 8 * 8 * inputs + 4 * 9 * inputs + 2 * 8 * 8 * 4));
+    EXPECT_EQ(step_cost(program, step).flops, 1024 * (9 * inputs));
+    EXPECT_EQ(step_cost(program, step).bytes, 4 * (128 * inputs + 36 * inputs + 512));
   }
 }
 

@@ -17,15 +17,15 @@ std::int64_t elements(const StepCase& step, std::size_t operand) { return step.a
 /// Terms of the longest sum behind one output element.
 double terms(const StepCase& step) {
   const auto per_last_axis = [&](std::size_t operand) {
-    return static_cast<double>(elements(step, operand) / step.args[operand].shape.back());
+    return static_cast<double>(elements(step, operand)) / static_cast<double>(step.args[operand].shape.back());
   };
   const auto per_first_axis = [&](std::size_t operand) {
-    return static_cast<double>(elements(step, operand) / step.args[operand].shape[0]);
+    return static_cast<double>(elements(step, operand)) / static_cast<double>(step.args[operand].shape[0]);
   };
   switch (step.op) {
     case Op::conv_forward:
     case Op::dense_forward: return per_first_axis(1);
-    case Op::conv_backward_data: return static_cast<double>(elements(step, 1)) / step.args[1].shape.back();
+    case Op::conv_backward_data:
     case Op::dense_backward_data: return per_last_axis(1);
     case Op::conv_backward_weights:
     case Op::dense_backward_weights: return per_last_axis(1);
@@ -113,6 +113,7 @@ void expect_agreement(Backend& cpu, Backend& reference, const StepCase& exact, D
     expect_outputs(step, real, run_step(cpu, real, step, {.skew_elements = 1}), expected);
   }
   for (const InPlace& pair : in_place_operands({.op = step.op, .attributes = step.attributes})) {
+    if (step.args[pair.input].pitch > 0 || step.args[pair.output].pitch > 0) continue;  // slices stay where they are
     if (step.args[pair.output].shape != step.args[pair.input].shape) continue;
     SCOPED_TRACE("operand " + std::to_string(pair.output) + " over operand " + std::to_string(pair.input));
     const std::vector<Values> shared = run_step(cpu, real, step, {.in_place = pair});

@@ -193,7 +193,8 @@ TEST_F(CpuKernels, channel_statistics) {
       const Floats x = random_floats(c.rows * c.channels, 1, 4, 6);
       const auto n = static_cast<std::size_t>(c.channels);
       Floats mean(n), squares(n);
-      kernels.channel.f32.statistics(x.data(), c.rows, c.channels, fold_of(c.channels), mean.data(), squares.data());
+      kernels.channel.f32.statistics({x.data(), c.channels}, c.rows, c.channels, fold_of(c.channels), mean.data(),
+                                     squares.data());
       auto expected = channel_sums(c, [&](std::size_t i, std::size_t) { return static_cast<double>(x[i]); });
       for (double& value : expected) value /= static_cast<double>(c.rows);
       expect_near(mean, expected, 1e-6, "mean");
@@ -217,7 +218,7 @@ TEST_F(CpuKernels, channel_gradient_sums_and_products) {
       const std::int64_t fold = fold_of(c.channels);
       Floats wide;
       for (std::int64_t f = 0; f < fold; ++f) wide.insert(wide.end(), center.begin(), center.end());
-      kernels.channel.f32.gradient_sums[kIdentity](dy.data(), z.data(), c.rows, c.channels, fold,
+      kernels.channel.f32.gradient_sums[kIdentity](dy.data(), {z.data(), c.channels}, c.rows, c.channels, fold,
                                                    {wide.data(), wide.data(), wide.data()}, sum.data(), product.data());
       kernels.channel.f32.products(dy.data(), z.data(), c.rows, c.channels, dot.data());
       const auto at = [](const Floats& v, std::size_t i) { return static_cast<double>(v[i]); };

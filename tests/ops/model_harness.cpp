@@ -31,6 +31,7 @@ LoweringOptions lowering_options(const NetCase& net, const TrainingOptions& chos
   options.dtype = chosen.dtype;
   options.in_place = chosen.in_place;
   options.fuse = chosen.fuse;
+  options.join_in_place = chosen.join_in_place;
   options.image_divisor = 255;
   options.frozen = frozen;
   options.train = net.train;

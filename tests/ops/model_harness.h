@@ -41,6 +41,7 @@ struct TrainingOptions {
   bool reuse_memory = true;
   bool in_place = true;
   bool fuse = true;
+  bool join_in_place = true;
 };
 
 /// A training and an evaluation program in shared arenas, with parameters, images and labels filled in: the same

@@ -32,6 +32,19 @@ TEST(ModelMemory, fusing_changes_no_value) {
   }
 }
 
+TEST(ModelMemory, joining_in_place_changes_no_value) {
+  const auto reference = make_reference_backend();
+  for (const NetCase& net : all_nets()) {
+    SCOPED_TRACE(net.name);
+    Training in_place(net, *reference, {.dtype = DType::f64});
+    Training copied(net, *reference, {.dtype = DType::f64, .join_in_place = false});
+    run(in_place, net.train.optimizer.lr);
+    run(copied, net.train.optimizer.lr);
+    const auto expected = copied.lasting_values();
+    for (const auto& [name, values] : in_place.lasting_values()) expect_close(values, expected.at(name), 1e-10, name);
+  }
+}
+
 TEST(ModelMemory, reuse_changes_no_bit_on_two_threads) {
   const auto cpu = make_cpu_backend({.threads = 2});
   for (const NetCase& net : {optimizer_nets().front(), model_nets().front()}) expect_same_bits(net, *cpu, DType::f32);

@@ -39,6 +39,15 @@ const std::string kResidual = R"(
   { activation = "relu", residual = [ { conv = 6, kernel = 3, stride = 2, padding = 1, norm = "batch" } ], shortcut = [
       { conv = 6, kernel = 1, stride = 2, norm = "batch" } ] },
   { global_avgpool = true }, { dense = 5 })";
+const std::string kDenseBlocks = R"(
+  { conv = 4, kernel = 3, padding = 1, norm = "batch", activation = "relu" }, { maxpool = 2 },
+  { repeat = 3, block = [ { branches = [ [], [
+      { batchnorm = true, activation = "relu" }, { conv = 5, kernel = 1, norm = "batch", activation = "relu" },
+      { conv = 3, kernel = 3, padding = 1, bias = false } ] ] } ] },
+  { batchnorm = true, activation = "relu" }, { conv = 6, kernel = 1, bias = false }, { avgpool = 2 },
+  { repeat = 2, block = [ { branches = [ [], [
+      { batchnorm = true, activation = "relu" }, { conv = 2, kernel = 3, padding = 1, bias = false } ] ] } ] },
+  { batchnorm = true, activation = "relu" }, { global_avgpool = true }, { dense = 3 })";
 
 const std::string kPlain = R"(
   { conv = 4, kernel = 3, padding = "same", activation = "tanh" }, { maxpool = 2 },
@@ -82,6 +91,30 @@ std::vector<NetCase> layer_nets() {
          { repeat = 3, block = [ { branches = [ [], [ { batchnorm = true, activation = "relu" },
                                                       { conv = 3, kernel = 3, padding = 1, bias = false } ] ] } ] },
          { global_avgpool = true }, { dense = 3 })"},
+      {.name = "dense blocks", .layers = kDenseBlocks},
+      {.name = "dense blocks in parts", .layers = kDenseBlocks, .batch = 5, .parts = 2},
+      {.name = "dense blocks, fixed statistics", .layers = kDenseBlocks, .train = frozen_statistics()},
+      {.name = "joins of joins", .layers = R"(
+         { conv = 4, kernel = 3, padding = 1, activation = "tanh" },
+         { branches = [ [], [ { branches = [ [ { batchnorm = true, activation = "silu" } ], [],
+                                             [ { batchnorm = true, activation = "relu" } ] ] },
+                              { batchnorm = true, activation = "tanh" } ],
+                        [ { branches = [ [], [] ] } ], [ { batchnorm = true, activation = "relu" } ] ] },
+         { batchnorm = true, activation = "relu" }, { conv = 3, kernel = 1 }, { global_avgpool = true },
+         { dense = 3 })"},
+      {.name = "joined rows", .layers = R"(
+         { conv = 3, kernel = 3, stride = 2 }, { flatten = true },
+         { branches = [ [ { dense = 5, activation = "relu" } ],
+                        [ { dense = 4, bias = false }, { batchnorm = true, activation = "tanh" } ],
+                        [ { batchnorm = true, activation = "sigmoid" } ] ] },
+         { batchnorm = true, activation = "relu" }, { dense = 3 })"},
+      {.name = "norms before sums", .layers = R"(
+         { conv = 4, kernel = 3, padding = 1, bias = false },
+         { repeat = 2, block = [ { residual = [
+             { batchnorm = true, activation = "relu" }, { conv = 4, kernel = 3, padding = 1, bias = false },
+             { batchnorm = true, activation = "relu" }, { conv = 4, kernel = 1, bias = false } ] } ] },
+         { residual = [ { batchnorm = true, activation = "tanh" } ] }, { batchnorm = true, activation = "relu" }, { global_avgpool = true },
+         { dense = 3 })"},
       {.name = "squeeze-excite", .layers = R"(
          { conv = 6, kernel = 3, activation = "silu" }, { squeeze_excite = 2 },
          { residual = [ { conv = 6, kernel = 3, padding = 1 }, { squeeze_excite = 3, activation = "silu" } ] },
@@ -141,24 +174,24 @@ std::vector<NetCase> loss_nets() {
                    .parts = parts,
                    .train = std::move(train)};
   };
-  constexpr auto sparse = Loss::sparse_categorical_crossentropy, rows = Loss::categorical_crossentropy;
-  constexpr auto binary = Loss::binary_crossentropy, mse = Loss::mse;
+  constexpr auto kSparse = Loss::sparse_categorical_crossentropy, kRows = Loss::categorical_crossentropy;
+  constexpr auto kBinary = Loss::binary_crossentropy, kMse = Loss::mse;
   return {
-      net("sparse", "{ dense = 4 }", loss(sparse)),
-      net("sparse, smooth", "{ dense = 7 }", loss(sparse, 0.1)),
-      net("sparse, weights", "{ dense = 3 }", loss(sparse, 0, {0.5, 1, 4})),
-      net("sparse, smooth, weights, parts", "{ dense = 3 }", loss(sparse, 0.2, {0.5, 1, 4}), 3),
-      net("sparse behind softmax", R"({ dense = 4, activation = "softmax" })", loss(sparse)),
-      net("rows", "{ dense = 4 }", loss(rows)),
-      net("rows, smooth, weights, parts", "{ dense = 3 }", loss(rows, 0.1, {2, 0.25, 1}), 2),
-      net("rows behind softmax", R"({ dense = 4, activation = "softmax" })", loss(rows, 0.05)),
-      net("binary", "{ dense = 1 }", loss(binary)),
-      net("binary behind sigmoid", R"({ dense = 1, activation = "sigmoid" })", loss(binary, 0.1)),
-      net("binary, several outputs, parts", "{ dense = 4 }", loss(binary, 0.1), 2),
-      net("mse", "{ dense = 1 }", loss(mse)),
-      net("mse, several outputs, parts", "{ dense = 3 }", loss(mse), 3),
-      net("mse behind sigmoid", R"({ dense = 3, activation = "sigmoid" })", loss(mse)),
-      net("mse behind softmax", R"({ dense = 3, activation = "softmax" })", loss(mse)),
+      net("sparse", "{ dense = 4 }", loss(kSparse)),
+      net("sparse, smooth", "{ dense = 7 }", loss(kSparse, 0.1)),
+      net("sparse, weights", "{ dense = 3 }", loss(kSparse, 0, {0.5, 1, 4})),
+      net("sparse, smooth, weights, parts", "{ dense = 3 }", loss(kSparse, 0.2, {0.5, 1, 4}), 3),
+      net("sparse behind softmax", R"({ dense = 4, activation = "softmax" })", loss(kSparse)),
+      net("rows", "{ dense = 4 }", loss(kRows)),
+      net("rows, smooth, weights, parts", "{ dense = 3 }", loss(kRows, 0.1, {2, 0.25, 1}), 2),
+      net("rows behind softmax", R"({ dense = 4, activation = "softmax" })", loss(kRows, 0.05)),
+      net("binary", "{ dense = 1 }", loss(kBinary)),
+      net("binary behind sigmoid", R"({ dense = 1, activation = "sigmoid" })", loss(kBinary, 0.1)),
+      net("binary, several outputs, parts", "{ dense = 4 }", loss(kBinary, 0.1), 2),
+      net("mse", "{ dense = 1 }", loss(kMse)),
+      net("mse, several outputs, parts", "{ dense = 3 }", loss(kMse), 3),
+      net("mse behind sigmoid", R"({ dense = 3, activation = "sigmoid" })", loss(kMse)),
+      net("mse behind softmax", R"({ dense = 3, activation = "softmax" })", loss(kMse)),
   };
 }
 

@@ -338,6 +338,26 @@ GradientCase batchnorm_inference_case(const Shape& x, const BatchNormAttributes&
                        0, {{4, 0}, {5, 1}, {6, 2}})}};
 }
 
+/// The norm of a slice of channels, whose gradient is added to what a slice holds.
+GradientCase of_a_slice(GradientCase whole) {
+  const std::int64_t channels = whole.forward.args[0].shape.back();
+  const auto slice = [&](Arg& arg, std::int64_t before, std::int64_t behind) {
+    arg.pitch = before + channels + behind;
+    arg.begin = before;
+  };
+  whole.forward.name += " of a slice";
+  slice(whole.forward.args[0], 3, 2);
+  for (BackwardCase& backward : whole.backward) {
+    backward.step.name += " of a slice";
+    std::get<BatchNormAttributes>(backward.step.attributes).accumulate_dx = true;
+    Arg& dx = backward.step.args[static_cast<std::size_t>(backward.gradients.front().first)];
+    dx = inout(dx.shape, random_values(dx.shape, 9));
+    slice(dx, 1, 6);
+    slice(backward.step.args.back(), 5, 0);
+  }
+  return whole;
+}
+
 }  // namespace
 
 namespace {
@@ -387,6 +407,13 @@ std::vector<GradientCase> batchnorm_cases() {
   cases.push_back(batchnorm_case({2, 5, 5, 17}, {.epsilon = 1e-3, .momentum = 0.01, .accumulate = true}));
   cases.push_back(batchnorm_inference_case({2, 5, 5, 17}, {.epsilon = 1e-3, .momentum = 0.01, .accumulate = true}));
   cases.push_back(batchnorm_case({7, 19}, {}));  // behind a dense layer
+  for (const Shape& shape : {Shape{2, 3, 5, 1}, Shape{3, 4, 4, 7}, Shape{5, 3, 3, 64}, Shape{4, 5, 7, 130}}) {
+    cases.push_back(of_a_slice(batchnorm_case(shape, {})));
+    cases.push_back(of_a_slice(batchnorm_inference_case(shape, {})));
+    cases.push_back(of_a_slice(fused_batchnorm_case(shape, {.activation = ActivationFunction::tanh})));
+    cases.push_back(
+        of_a_slice(fused_batchnorm_case(shape, {.residual = true, .activation = ActivationFunction::tanh})));
+  }
   cases.push_back(batchnorm_inference_case({7, 19}, {}));
   return cases;
 }

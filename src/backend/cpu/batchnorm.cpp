@@ -11,18 +11,25 @@ namespace {
 /// How the rows of a batch (all pixels of all images) are cut: by shape alone, so that sums never depend on threads.
 struct Rows {
   std::int64_t rows = 0, channels = 0;
-  std::int64_t fold = 1;   ///< see ChannelKernels
-  std::int64_t chunk = 1;  ///< rows of a chunk, a multiple of fold
+  std::int64_t pitch = 0;     ///< elements from row to row of the norm's input; everything else is packed, …
+  std::int64_t pitch_dx = 0;  ///< … but the gradient of the input
+  std::int64_t fold = 1;      ///< see ChannelKernels
+  std::int64_t chunk = 1;     ///< rows of a chunk, a multiple of fold
   [[nodiscard]] std::int64_t width() const { return channels * fold; }
   [[nodiscard]] std::int64_t chunks() const { return (rows + chunk - 1) / chunk; }
   [[nodiscard]] std::int64_t count(std::int64_t i) const { return std::min(chunk, rows - i * chunk); }
 };
 
-Rows rows_of(const Shape& shape) {
+/// Of the norm whose input is `x`, and dx `dx` (or the input once more).
+Rows rows_of(const TensorInfo& x, const TensorInfo& dx) {
   // 128 KiB: the second pass of the statistics finds a chunk in L2. But joining chunks costs as much as some rows.
   constexpr std::int64_t kElements = 32'768, kLeastRows = 64;
-  Rows r{.rows = shape.elements() / shape.back(), .channels = shape.back()};
-  r.fold = fold_of(r.channels);
+  const std::int64_t channels = x.shape.back();
+  Rows r{.rows = x.shape.elements() / channels,
+         .channels = channels,
+         .pitch = channel_pitch(x),
+         .pitch_dx = channel_pitch(dx)};
+  r.fold = is_packed(x) && is_packed(dx) ? fold_of(channels) : 1;
   r.chunk = std::max(kLeastRows, kElements / r.width() * r.fold);
   return r;
 }
@@ -36,16 +43,14 @@ void widen(float* wide, const Rows& r) {
   for (std::int64_t f = 1; f < r.fold; ++f) std::copy_n(wide, r.channels, wide + f * r.channels);
 }
 
-/// body(first row's offset, rows, width) with folded rows, then with what is left of the chunk.
+/// body(first row, rows, fold) with folded rows, then with what is left of the chunk.
 template <class Body>
 void folded(const Rows& r, std::int64_t chunk, const Body& body) {
   const std::int64_t begin = chunk * r.chunk;
   const std::int64_t rows = r.count(chunk);
   const std::int64_t wide = rows / r.fold;
-  body(begin * r.channels, wide, r.width());
-  if (const std::int64_t rest = rows - wide * r.fold; rest > 0) {
-    body((begin + wide * r.fold) * r.channels, rest, r.channels);
-  }
+  body(begin, wide, r.fold);
+  if (const std::int64_t rest = rows - wide * r.fold; rest > 0) body(begin + wide * r.fold, rest, 1);
 }
 
 /// body(chunk) for all chunks, each thread its own run of them. `again`: a second sweep, which takes the chunk that the
@@ -82,8 +87,10 @@ void normalize_rows(const CpuContext& context, const BatchNormAttributes& attrib
   T* y = operand<T>(a, at_operand.output);
   const auto kernel = context.kernels->channel.of<T>().normalize[function_of(attributes)];
   sweep(context, r, true, [&](std::int64_t i) {
-    folded(r, i, [&](std::int64_t at, std::int64_t rows, std::int64_t width) {
-      kernel(y + at, x + at, residual == nullptr ? nullptr : residual + at, rows, width, vectors);
+    folded(r, i, [&](std::int64_t row, std::int64_t rows, std::int64_t fold) {
+      const std::int64_t at = row * r.channels;
+      kernel(y + at, {x + row * r.pitch, r.pitch * fold}, residual == nullptr ? nullptr : residual + at, rows,
+             r.channels * fold, vectors);
     });
   });
 }
@@ -169,13 +176,13 @@ ChannelVectors widened(const StepArguments& a, const Rows& r, const ForwardLayou
 template <class T>
 PreparedStep forward(const CpuContext& context, const StepView& step) {
   const auto attributes = step.attributes<BatchNormAttributes>();
-  const Rows r = rows_of(step.shape(0));
+  const Rows r = rows_of(step[0], step[0]);
   const ForwardLayout at = forward_layout(r, true);
   const auto run = [context, attributes, r, at](const StepArguments& a) {
     const T* x = operand<T>(a, 0);
     float *means = scratch(a, at.means), *squares = scratch(a, at.squares);
     sweep(context, r, false, [&](std::int64_t i) {
-      context.kernels->channel.of<T>().statistics(x + i * r.chunk * r.channels, r.count(i), r.channels, r.fold,
+      context.kernels->channel.of<T>().statistics({x + i * r.chunk * r.pitch, r.pitch}, r.count(i), r.channels, r.fold,
                                                   means + i * r.channels, squares + i * r.channels);
     });
     finish_statistics(context, attributes, r, at, a);
@@ -188,7 +195,7 @@ PreparedStep forward(const CpuContext& context, const StepView& step) {
 template <class T, class Scale>
 PreparedStep known_statistics(const CpuContext& context, const StepView& step, const Scale& scale_of) {
   const auto attributes = step.attributes<BatchNormAttributes>();
-  const Rows r = rows_of(step.shape(0));
+  const Rows r = rows_of(step[0], step[0]);
   const ForwardLayout at = forward_layout(r, false);
   const auto run = [context, attributes, r, at, scale_of](const StepArguments& a) {
     const float *gamma = operand(a, 1), *beta = operand(a, 2), *mean = operand(a, 3), *spread = operand(a, 4);
@@ -221,7 +228,8 @@ PreparedStep inference(const CpuContext& context, const StepView& step) {
 void expect_types(const StepView& step, DType data, std::initializer_list<std::size_t> activations) {
   for (std::size_t i = 0; i < step.count(); ++i) {
     const bool activation = std::ranges::find(activations, i) != activations.end();
-    if (step[i].dtype != (activation ? data : kF32) || !is_packed(step[i]))
+    const bool pitched = !is_packed(step[i]);
+    if (step[i].dtype != (activation ? data : kF32) || (pitched && !may_be_pitched(step.step(), i)))
       step.cannot_run("an operand's type or pitch");
   }
 }
@@ -305,13 +313,14 @@ void sum_chunks(const BackwardPlan& p, const StepArguments& arguments) {
   const std::size_t function = function_of(p.attributes);
   sweep(p.context, p.r, false, [&](std::int64_t i) {
     const std::int64_t at = i * p.r.chunk * p.r.channels;
+    const Pitched<const T> rows{z + i * p.r.chunk * p.r.pitch, p.r.pitch};
     float* sum = scratch(arguments, p.sums) + i * p.r.channels;
     float* product = scratch(arguments, p.products) + i * p.r.channels;
     if (p.attributes.residual) {
       kernels.residual_sums[function](operand<T>(arguments, p.dresidual) + at, dy + at, operand<T>(arguments, p.y) + at,
-                                      z + at, p.r.count(i), p.r.channels, p.r.fold, vectors.center, sum, product);
+                                      rows, p.r.count(i), p.r.channels, p.r.fold, vectors.center, sum, product);
     } else {
-      kernels.gradient_sums[function](dy + at, z + at, p.r.count(i), p.r.channels, p.r.fold, vectors, sum, product);
+      kernels.gradient_sums[function](dy + at, rows, p.r.count(i), p.r.channels, p.r.fold, vectors, sum, product);
     }
   });
 }
@@ -325,14 +334,22 @@ void write_gradient(const BackwardPlan& p, const StepArguments& arguments) {
   const auto kernel = p.context.kernels->channel.of<T>().gradient[p.gradient_function()];
   const ChannelVectors vectors = p.vectors(arguments);
   sweep(p.context, p.r, true, [&](std::int64_t i) {
-    folded(p.r, i, [&](std::int64_t at, std::int64_t rows, std::int64_t width) {
-      kernel(dx + at, g + at, z + at, rows, width, vectors, a, b, c);
+    folded(p.r, i, [&](std::int64_t row, std::int64_t rows, std::int64_t fold) {
+      kernel({dx + row * p.r.pitch_dx, p.r.pitch_dx * fold}, p.attributes.accumulate_dx, g + row * p.r.channels,
+             {z + row * p.r.pitch, p.r.pitch * fold}, rows, p.r.channels * fold, vectors, a, b, c);
     });
   });
 }
 
-BackwardPlan backward_plan(const CpuContext& context, const StepView& step, WorkspaceLayout& layout) {
-  BackwardPlan p{.context = context, .attributes = step.attributes<BatchNormAttributes>(), .r = rows_of(step.shape(0))};
+BackwardPlan backward_plan(const CpuContext& context, const StepView& step, std::size_t saved, std::size_t dx,
+                           WorkspaceLayout& layout) {
+  BackwardPlan p{.context = context,
+                 .attributes = step.attributes<BatchNormAttributes>(),
+                 .r = rows_of(step[saved], step[dx]),
+                 .dx = dx,
+                 .dgamma = dx + 1,
+                 .dbeta = dx + 2,
+                 .saved = saved};
   p.sums = layout.add<float>(p.r.chunks() * p.r.channels);
   p.products = layout.add<float>(p.r.chunks() * p.r.channels);
   for (std::int64_t* vector : {&p.center, &p.scale, &p.shift, &p.a, &p.b, &p.c})
@@ -343,10 +360,8 @@ BackwardPlan backward_plan(const CpuContext& context, const StepView& step, Work
 template <class T>
 PreparedStep backward(const CpuContext& context, const StepView& step) {
   WorkspaceLayout layout;
-  BackwardPlan p = backward_plan(context, step, layout);
-  const std::size_t first = Places(p.attributes.residual).output;
-  p.dx = first, p.dgamma = first + 1, p.dbeta = first + 2;
-  p.saved = p.attributes.residual ? 10 : 8;
+  const bool residual = step.attributes<BatchNormAttributes>().residual;
+  BackwardPlan p = backward_plan(context, step, residual ? 10 : 8, Places(residual).output, layout);
   p.from_output = step.step().chosen == Saved::output;
   if (p.from_output && p.attributes.activation) step.cannot_run("an activation hides the norm's own output");
   const auto shared = std::make_shared<const BackwardPlan>(std::move(p));
@@ -379,8 +394,7 @@ PreparedStep backward(const CpuContext& context, const StepView& step) {
 template <class T>
 PreparedStep inference_backward(const CpuContext& context, const StepView& step) {
   WorkspaceLayout layout;
-  BackwardPlan p = backward_plan(context, step, layout);
-  p.dx = 4, p.dgamma = 5, p.dbeta = 6, p.saved = 7;
+  BackwardPlan p = backward_plan(context, step, 7, 4, layout);
   const auto shared = std::make_shared<const BackwardPlan>(std::move(p));
   const auto run = [plan = shared](const StepArguments& arguments) {
     const float *gamma = operand(arguments, 1), *mean = operand(arguments, 2), *variance = operand(arguments, 3);

@@ -52,35 +52,14 @@ PreparedStep prepare_cast(const CpuContext& context, const StepView& step) {
   return cast(context, step, context.kernels->cast.narrow);
 }
 
-namespace {
-
-/// Elements from one row of channels to the next; all outer axes must follow from it, as in a channel slice.
-std::int64_t pitch_of(const StepView& step, std::size_t i) {
-  const TensorInfo& tensor = step[i];
-  const int last = tensor.shape.rank() - 1;
-  if (last <= 0) return tensor.shape.elements();
-  const auto& strides = tensor.view.strides;
-  const std::int64_t pitch = strides[static_cast<std::size_t>(last - 1)];
-  std::int64_t expected = pitch;
-  for (int axis = last - 1; axis >= 0; --axis) {
-    if (strides[static_cast<std::size_t>(axis)] != expected || strides[static_cast<std::size_t>(last)] != 1) {
-      step.cannot_run("a copied tensor is no channel slice");
-    }
-    expected *= tensor.shape[axis];
-  }
-  return pitch;
-}
-
-}  // namespace
-
 PreparedStep prepare_copy(const CpuContext& context, const StepView& step) {
   const DType type = step[0].dtype;
   step.expect({type, type}, true);
   const std::int64_t element = size_bytes(type);
   const std::int64_t width = step.shape(0).rank() == 0 ? 1 : step.shape(0).back();
   const std::int64_t rows = step.elements(0) / width;
-  const std::int64_t from_pitch = pitch_of(step, 0) * element;
-  const std::int64_t to_pitch = pitch_of(step, 1) * element;
+  const std::int64_t from_pitch = channel_pitch(step[0]) * element;
+  const std::int64_t to_pitch = channel_pitch(step[1]) * element;
   const std::int64_t chunk = std::max<std::int64_t>(1, kChunkElements / width);
   return {.algorithm = "copy:own", .run = [=, threads = context.threads](const StepArguments& arguments) {
             const auto* from = operand<std::byte>(arguments, 0);

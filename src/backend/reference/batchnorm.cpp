@@ -105,7 +105,8 @@ void batchnorm_backward(const Call& call) {
     });
     for_each_pixel(dy.extents, [&](Index n, Index h, Index w) {
       dx(n, h, w, c) =
-          gamma(c) * inverse_std(c) * (gradient(n, h, w) - sum / count - normalized(n, h, w) * dot / count);
+          gamma(c) * inverse_std(c) * (gradient(n, h, w) - sum / count - normalized(n, h, w) * dot / count) +
+          (attributes.accumulate_dx ? dx(n, h, w, c) : 0.0);
     });
     dgamma(c) = dot + (attributes.accumulate ? dgamma(c) : 0.0);
     dbeta(c) = sum + (attributes.accumulate ? dbeta(c) : 0.0);
@@ -123,7 +124,7 @@ void batchnorm_inference_backward(const Call& call) {
     for_each_pixel(dy.extents, [&](Index n, Index h, Index w) {
       sum += dy(n, h, w, c);
       dot += dy(n, h, w, c) * (x(n, h, w, c) - running_mean(c)) * inverse_std;
-      dx(n, h, w, c) = gamma(c) * inverse_std * dy(n, h, w, c);
+      dx(n, h, w, c) = gamma(c) * inverse_std * dy(n, h, w, c) + (attributes.accumulate_dx ? dx(n, h, w, c) : 0.0);
     });
     dgamma(c) = dot + (attributes.accumulate ? dgamma(c) : 0.0);
     dbeta(c) = sum + (attributes.accumulate ? dbeta(c) : 0.0);

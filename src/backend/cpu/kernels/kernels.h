@@ -30,29 +30,39 @@ struct ChannelVectors {
 /// Tables by activation: indexed by ActivationFunction, kIdentity for none.
 inline constexpr std::size_t kIdentity = 7, kFunctions = 8;
 
+/// Rows that stand `pitch` elements apart: a channel slice of a wider tensor. Packed rows: pitch is their width.
+template <class T>
+struct Pitched {
+  T* data = nullptr;
+  std::int64_t pitch = 0;
+};
+
 /// Rows of channels, stored as T. Few channels would leave vectors half empty; so `fold` successive rows count as one
-/// row of width = fold · channels, and per-channel vectors are repeated to `width` (see fold_of).
+/// row of width = fold · channels, and per-channel vectors are repeated to `width` (see fold_of). Pitched rows are not
+/// folded.
 template <class T>
 struct ChannelKernels {
   /// Mean and Σ(x − mean)² of each channel over `rows` rows: two passes, so keep a chunk within the cache.
-  void (*statistics)(const T* x, std::int64_t rows, std::int64_t channels, std::int64_t fold, float* mean,
+  void (*statistics)(Pitched<const T> x, std::int64_t rows, std::int64_t channels, std::int64_t fold, float* mean,
                      float* squares);
   /// y = activation((x − center) · scale + shift [+ residual]); y may be x or residual, which may be null.
-  using Normalize = void (*)(T* y, const T* x, const T* residual, std::int64_t rows, std::int64_t width,
+  using Normalize = void (*)(T* y, Pitched<const T> x, const T* residual, std::int64_t rows, std::int64_t width,
                              const ChannelVectors& vectors);
   Normalize normalize[kFunctions];
   /// Σ g and Σ g · (z − center) of each channel, where g = dy · slope of the activation at the normalised z.
-  using GradientSums = void (*)(const T* dy, const T* z, std::int64_t rows, std::int64_t channels, std::int64_t fold,
-                                const ChannelVectors& vectors, float* sum, float* product);
+  using GradientSums = void (*)(const T* dy, Pitched<const T> z, std::int64_t rows, std::int64_t channels,
+                                std::int64_t fold, const ChannelVectors& vectors, float* sum, float* product);
   GradientSums gradient_sums[kFunctions];
   /// The same with the slope taken from the output y; g is written, and may be dy. Null where y does not tell the
   /// slope.
-  using ResidualSums = void (*)(T* g, const T* dy, const T* y, const T* z, std::int64_t rows, std::int64_t channels,
-                                std::int64_t fold, const float* center, float* sum, float* product);
+  using ResidualSums = void (*)(T* g, const T* dy, const T* y, Pitched<const T> z, std::int64_t rows,
+                                std::int64_t channels, std::int64_t fold, const float* center, float* sum,
+                                float* product);
   ResidualSums residual_sums[kFunctions];
-  /// dx = a · g + b · (z − center) + c, g as for gradient_sums; vectors of `width`; dx may be dy or z.
-  using Gradient = void (*)(T* dx, const T* dy, const T* z, std::int64_t rows, std::int64_t width,
-                            const ChannelVectors& vectors, const float* a, const float* b, const float* c);
+  /// dx = [dx +] a · g + b · (z − center) + c, g as for gradient_sums; vectors of `width`; dx may be dy or z.
+  using Gradient = void (*)(Pitched<T> dx, bool add, const T* dy, Pitched<const T> z, std::int64_t rows,
+                            std::int64_t width, const ChannelVectors& vectors, const float* a, const float* b,
+                            const float* c);
   Gradient gradient[kFunctions];
   /// y = x · scale (vector of `channels`), and Σ a · b of each channel.
   void (*scale)(T* y, const T* x, std::int64_t rows, std::int64_t channels, const float* scale);
