@@ -79,7 +79,7 @@ void add_holders(const Config& config, PlanReport& report, std::string_view devi
 }
 
 /// The smallest of the larger cards on which the same run fits with nothing done to make it fit.
-std::vector<std::string> larger_cards(const Config& config, const RunSetup& setup, const Target& target,
+std::vector<std::string> larger_cards(const Config& config, const RunSetup& setup, const DeviceProfile& here,
                                       const PlanReport& refused, int threads) {
   constexpr std::size_t kMostCards = 3;
   std::vector<DeviceProfile> profiles = installed_profiles();
@@ -88,7 +88,7 @@ std::vector<std::string> larger_cards(const Config& config, const RunSetup& setu
   for (DeviceProfile& profile : profiles) {
     const std::int64_t usable = profile.usable_bytes.value;
     if (names.size() == kMostCards) break;
-    if (usable <= target.profile->usable_bytes.value || usable < refused.total_bytes) continue;
+    if (usable <= here.usable_bytes.value || usable < refused.total_bytes) continue;
     const std::string name = profile.name;
     const Target card = target_of(std::move(profile));
     if (cannot_compute(config.train.precision, card.processor)) continue;
@@ -157,7 +157,7 @@ int run(const Arguments& arguments) {
   Plan plan = plan_run(config, setup, planning.memory, *planning.make_backend(), options);
   if (!target.profile) add_holders(config, plan.report, "cpu");
   if (target.profile && !plan.report.fits && !config.memory.budget.bytes && !arena_budget)
-    plan.report.fits_on = larger_cards(config, setup, target, plan.report, threads);
+    plan.report.fits_on = larger_cards(config, setup, *target.profile, plan.report, threads);
   PlanPage page{.findings = checked.findings};
   if (!plan.report.fits) page.findings.push_back(does_not_fit(config, plan.report));
   if (files.wants_page()) page.batches = plan_batches(config, setup, planning.memory, plan.report, options);

@@ -49,6 +49,9 @@ class Joins {
     for (std::size_t i = 0; i < program_.steps.size(); ++i) {
       if (program_.steps[i].phase == Phase::backward && program_.steps[i].op == Op::add) add_in_norm(i);
     }
+    for (std::size_t i = 0; i < program_.steps.size(); ++i) {
+      if (program_.steps[i].phase == Phase::backward && program_.steps[i].op == Op::copy) read_in_place(i);
+    }
     rebuild();
   }
 
@@ -112,6 +115,7 @@ class Joins {
     if (step.op != Op::copy || is_packed(program_[step.operands[1].tensor])) return;
     const TensorId x = step.operands[0].tensor, slice = step.operands[1].tensor;
     if (!is_whole(x) || storage(x) == storage(slice) || !only_slices_of(x)) return;
+    if (is_kept(x) && !is_kept(slice)) return;  // a part would keep all of the join
     const std::vector<Use> others = other_uses(storage(x), copy);
     std::vector<Use> makers;
     bool joined = true;  // by copies, which can write into the slice as well
@@ -128,6 +132,34 @@ class Joins {
     if (!joined) keep_packed(makers.front(), copy);
     gone_[copy] = true;  // at least where it stood
     relocate(x, slice);
+  }
+
+  [[nodiscard]] bool is_kept(TensorId tensor) const {
+    return std::ranges::any_of(uses_[storage(tensor)],
+                               [&](const Use& use) { return program_.steps[use.step].phase == Phase::backward; });
+  }
+
+  /// Step `copy` copies a slice of a join's gradient. Where all readers can, they take it from there.
+  void read_in_place(std::size_t copy) {
+    if (gone_[copy]) return;
+    const TensorId slice = program_.steps[copy].operands[0].tensor, g = program_.steps[copy].operands[1].tensor;
+    if (is_packed(program_[slice]) || !is_whole(g) || storage(g) == storage(slice) || !only_slices_of(g)) return;
+    const std::vector<Use> readers = other_uses(storage(g), copy);
+    const bool all = std::ranges::all_of(readers, [&](const Use& use) {
+      const Step& step = program_.steps[use.step];
+      return operand(use).access == Access::in && takes_slices(use) &&
+             std::ranges::none_of(step.operands, [&](const Operand& other) {
+               return other.access != Access::in && storage(other.tensor) == storage(slice);
+             });
+    });
+    if (!all || readers.empty()) return;
+    const bool changes = std::ranges::any_of(other_uses(storage(slice), copy), [&](const Use& use) {
+      return use.step > copy && operand(use).access != Access::in &&
+             overlap(program_[operand(use).tensor], program_[slice]);
+    });
+    if (changes) return;
+    gone_[copy] = true;
+    relocate(g, slice);
   }
 
   /// The maker writes a packed tensor of its own, which is copied into its place at once.

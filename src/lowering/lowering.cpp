@@ -475,6 +475,10 @@ Program lower(const Graph& graph, const LoweringOptions& options) {
     split_front(program, options.split);
     ensure_sound(program, "splitting the first layers");
   }
+  if (options.training && options.eager_update) {
+    update_eagerly(program, options.eager_run_bytes);
+    ensure_sound(program, "updating eagerly");
+  }
   if (options.training && !options.recomputed.empty()) {
     recompute(program, options.recomputed);
     ensure_sound(program, "recomputing");

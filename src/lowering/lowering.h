@@ -19,15 +19,17 @@ struct LoweringOptions {
   bool with_loss = true;     ///< evaluation without it: predict
   bool use_average = false;  ///< evaluation reads the EMA of the weights
   DType dtype = DType::f32;  ///< of activations and their gradients; all else is f64 in f64 programs and f32 in others
-  DType image_dtype = DType::u8;  ///< as the host delivers images: u8, f32 (f64 in f64 programs)
-  double image_divisor = 1;       ///< of normalize_input
-  std::vector<bool> frozen;       ///< by node; empty: none
-  TrainConfig train;              ///< loss, optimizer, clipping, EMA, freezing of statistics, seed, …
-  bool fuse = true;               ///< a norm takes the sum and the activation behind it into its own sweeps
-  bool join_in_place = true;      ///< tensors joined by channels are written and read in their place
-  bool in_place = true;           ///< steps may write over operands that die with them
-  Split split;                    ///< the first layers in slices of the batch; of training programs in one part
-  Dropped recomputed;             ///< activations that backward makes again; of training programs
+  DType image_dtype = DType::u8;           ///< as the host delivers images: u8, f32 (f64 in f64 programs)
+  double image_divisor = 1;                ///< of normalize_input
+  std::vector<bool> frozen;                ///< by node; empty: none
+  TrainConfig train;                       ///< loss, optimizer, clipping, EMA, freezing of statistics, seed, …
+  bool fuse = true;                        ///< a norm takes the sum and the activation behind it into its own sweeps
+  bool eager_update = false;               ///< parameters are updated as soon as their gradient is complete
+  std::int64_t eager_run_bytes = 4 << 20;  ///< in runs of so many bytes: a sweep over less is as short as its start
+  bool join_in_place = true;               ///< tensors joined by channels are written and read in their place
+  bool in_place = true;                    ///< steps may write over operands that die with them
+  Split split;         ///< the first layers in slices of the batch; of training programs in one part
+  Dropped recomputed;  ///< activations that backward makes again; of training programs
 };
 
 /// Names of the tensors that host and program exchange (arena `input`).
@@ -77,6 +79,11 @@ void take_slope_behind_pool(Program& program);
 /// Lets what is joined by channels be written and read in its place in the join, and norms add their gradient to the
 /// one that is there. Runs after alternatives are chosen.
 void join_in_place(Program& program);
+
+/// Updates parameters as soon as their gradients are complete, at least so many bytes of them at a time, where
+/// gradients are not clipped: the same bits. A gradient that is not finite leaves what is updated before it updated.
+/// Runs before anything is recomputed.
+void update_eagerly(Program& program, std::int64_t least_bytes);
 
 /// The parts' sizes: as equal as possible, larger first.
 [[nodiscard]] std::vector<std::int64_t> split_batch(std::int64_t batch, std::int64_t parts);

@@ -27,6 +27,7 @@ LoweringOptions train_options(const PlanRequest& request, const Candidate& candi
   options.parts = std::min(candidate.parts, candidate.batch);
   options.split = rewrites.split;
   options.recomputed = rewrites.recomputed;
+  options.eager_update = rewrites.eager_update;
   return options;
 }
 
@@ -78,9 +79,10 @@ std::vector<std::int64_t> workspaces(const PlannedProgram& planned) {
 constexpr Candidate kLadderCandidate{.batch = 64, .parts = 1};
 
 /// The training program before storages are merged.
-Program lower_open(const Graph& graph, const PlanRequest& request, const Candidate& candidate,
-                   const Split& split = {}) {
-  LoweringOptions options = train_options(request, candidate, {.split = split, .recomputed = {}});
+Program lower_open(const Graph& graph, const PlanRequest& request, const Candidate& candidate, const Split& split = {},
+                   bool eager_update = false) {
+  LoweringOptions options =
+      train_options(request, candidate, {.split = split, .recomputed = {}, .eager_update = eager_update});
   options.in_place = false;
   return lower(graph, options);
 }
@@ -233,9 +235,9 @@ Candidates::Answer Candidates::find_rewrites(const Candidate& candidate, Backend
     std::int64_t room_bytes = 0;  ///< left by the peak, before what only a whole plan shows
   };
   std::vector<Option> options;
-  for (const Ladder& ladder : ladders(backend)) {
-    const Program open = lower_open(graph_, request_, candidate, ladder.split);
-    if (!indexable(open)) continue;
+  const auto try_rungs = [&](const Ladder& ladder, bool eager_update) {
+    const Program open = lower_open(graph_, request_, candidate, ladder.split, eager_update);
+    if (!indexable(open)) return;
     const Program* const one[] = {&open};
     const std::int64_t limit = transient_limit(one, allowed);
     // Without scratch first: most of what cannot fit is refused before a step is prepared, for preparing is what costs.
@@ -245,17 +247,23 @@ Candidates::Answer Candidates::find_rewrites(const Candidate& candidate, Backend
     for (const Dropped& dropped : ladder.rungs) {
       if (evaluator.cost(evaluator.choice(dropped)).peak_bytes <= limit) possible.push_back(dropped);
     }
-    if (possible.empty()) continue;
+    if (possible.empty()) return;
     const double seconds = program_seconds(open, device_.rates);
     evaluator.set_workspaces(workspaces(prepare_steps(open, backend)));
     for (Dropped& dropped : possible) {
       const DropCost cost = evaluator.cost(evaluator.choice(dropped));
       if (cost.peak_bytes > limit) continue;
       options.push_back({.answer = {.fits = true,
-                                    .rewrites = {.split = ladder.split, .recomputed = std::move(dropped)},
+                                    .rewrites = {.split = ladder.split,
+                                                 .recomputed = std::move(dropped),
+                                                 .eager_update = eager_update},
                                     .seconds = seconds + cost.extra_seconds},
                          .room_bytes = limit - cost.peak_bytes});
     }
+  };
+  for (const Ladder& ladder : ladders(backend)) {
+    try_rungs(ladder, false);
+    if (request_.strategies.eager_update) try_rungs(ladder, true);
   }
   std::ranges::stable_sort(options, {}, [](const Option& option) { return option.answer.seconds; });
   // Holes between buffers and the library's kernels come on top; what one try lacks, the next must have to spare.
@@ -282,7 +290,8 @@ Candidates::Answer Candidates::find_answer(const Candidate& candidate, Backend& 
       short_by(assemble_all(candidate, {}, backend), limits(candidate)) == 0) {
     return {.fits = true, .rewrites = {}, .seconds = program_seconds(train, device_.rates)};
   }
-  return request_.strategies.recompute || request_.strategies.split ? find_rewrites(candidate, backend) : Answer{};
+  const Strategies& may = request_.strategies;
+  return may.recompute || may.split || may.eager_update ? find_rewrites(candidate, backend) : Answer{};
 }
 
 const Candidates::Answer& Candidates::answer(const Candidate& candidate) {
@@ -303,6 +312,7 @@ Plan Candidates::plan(const Candidate& candidate) {
   describe_graph(graph_, candidate.batch, plan.report.layers);
   if (!rewrites.recomputed.empty()) plan.report.strategy.emplace_back("recompute");
   if (!rewrites.split.until.empty()) plan.report.strategy.emplace_back("split");
+  if (rewrites.eager_update) plan.report.strategy.emplace_back("eager_update");
   if (candidate.parts > 1) plan.report.strategy.emplace_back("microbatch");
   plan.report.budget_bytes = allowed.total_bytes;
   plan.report.host_bytes = host_bytes(candidate);

@@ -34,6 +34,7 @@ struct Limits {
 struct Rewrites {
   Split split;
   Dropped recomputed;
+  bool eager_update = false;
 };
 
 /// Plans candidates. Every answer is exact: programs are lowered, prepared and placed.

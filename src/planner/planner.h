@@ -51,9 +51,10 @@ struct DeviceMemory {
 
 /// What a plan may do to fit, where it would not fit without.
 struct Strategies {
-  bool recompute = true;    ///< do steps of the forward pass again instead of keeping what they make
-  bool split = true;        ///< do the first layers slice by slice of the batch
-  bool microbatch = false;  ///< do the batch in parts; with batch norm that changes what is learned
+  bool recompute = true;     ///< do steps of the forward pass again instead of keeping what they make
+  bool split = true;         ///< do the first layers slice by slice of the batch
+  bool eager_update = true;  ///< update parameters as soon as their gradients are complete; not with clipping
+  bool microbatch = false;   ///< do the batch in parts; with batch norm that changes what is learned
 };
 
 struct ChangedRun;

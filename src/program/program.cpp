@@ -75,6 +75,7 @@ bool may_be_pitched(const Step& step, std::size_t operand) {
   const std::size_t residual = norm != nullptr && norm->residual ? 1 : 0;
   switch (step.op) {
     case Op::copy: return operand < 2;
+    case Op::activation_backward: return operand == 0 || operand == 2;  // dy, what is saved
     case Op::batchnorm_forward:
     case Op::batchnorm_apply:
     case Op::batchnorm_inference: return operand == 0;

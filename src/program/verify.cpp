@@ -102,13 +102,9 @@ class Verifier {
       // What the host or an earlier step of the training wrote is there from the start.
       written_[i] = program_.storages[i].arena != Arena::transient;
     }
-    bool updating = false;
     for (std::size_t i = 0; i < program_.steps.size(); ++i) {
       check_step(i, program_.steps[i]);
-      if (program_.steps[i].phase == Phase::update)
-        updating = true;
-      else if (updating)
-        report(i, "comes after an update");
+      check_updates(i, program_.steps[i]);
     }
     return problems_;
   }
@@ -176,6 +172,23 @@ class Verifier {
     }
   }
 
+  /// What an update has written is for the next step of the training: nothing but updates may read it in this one.
+  void check_updates(std::size_t index, const Step& step) {
+    for (const Operand& operand : step.operands) {
+      const TensorInfo& tensor = program_[operand.tensor];
+      if (tensor.role != Role::weight && tensor.role != Role::master) continue;
+      const Bytes bytes{tensor.view.storage, tensor.view.offset_bytes, tensor.view.offset_bytes + extent_bytes(tensor)};
+      if (step.phase == Phase::update) {
+        if (operand.access != Access::in) updated_.push_back(bytes);
+        continue;
+      }
+      const bool late = std::ranges::any_of(updated_, [&](const Bytes& other) {
+        return other.storage == bytes.storage && other.begin < bytes.end && bytes.begin < other.end;
+      });
+      if (late) report(index, "comes after the update of " + tensor.name);
+    }
+  }
+
   void check_read(std::size_t index, TensorId tensor) {
     if (!written_[program_[tensor].view.storage.index()]) {
       report(index, "reads " + program_[tensor].name + " before anything wrote it");
@@ -183,7 +196,13 @@ class Verifier {
   }
 
   const Program& program_;
-  std::vector<bool> written_;  ///< by storage
+  struct Bytes {
+    StorageId storage;
+    std::int64_t begin = 0, end = 0;
+  };
+
+  std::vector<bool> written_;   ///< by storage
+  std::vector<Bytes> updated_;  ///< weights
   std::vector<std::string> problems_;
 };
 

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
 #include <utility>
@@ -31,7 +32,7 @@ std::string every_strategy(MemoryConfig& memory) {
     memory.strategy_auto = true;
     return "memory.strategy = \"auto\"";
   }
-  memory.strategy = {"inplace", "recompute", "split", "microbatch"};
+  memory.strategy = {"inplace", "recompute", "split", "eager_update", "microbatch"};
   return fmt::format("memory.strategy = [\"{}\"]", fmt::join(memory.strategy, "\", \""));
 }
 
@@ -84,8 +85,9 @@ class Settings {
            const PlanReport& refused)
       : config_(config) {
     const auto& used = config.memory.strategy;
-    const bool all = std::ranges::all_of(std::initializer_list<std::string_view>{"inplace", "recompute", "split"},
-                                         [&](std::string_view name) { return std::ranges::count(used, name) > 0; });
+    constexpr std::array<std::string_view, 4> kExact{"inplace", "recompute", "split", "eager_update"};
+    const bool all =
+        std::ranges::all_of(kExact, [&](std::string_view name) { return std::ranges::count(used, name) > 0; });
     constexpr std::int64_t kMuchScratch = 32 << 20;
     if (!config.memory.strategy_auto && !all) possible_ |= kStrategy;
     if (on_gpu && options.planning && !config.memory.workspace_bytes && refused.workspace_bytes > kMuchScratch)
@@ -161,7 +163,7 @@ std::optional<ChangedRun> changed_run(const Change& change, const RunSetup& setu
   if (pictures) made.graph = std::make_shared<const Graph>(changed.graph);
   made.request.changed_runs = nullptr;
   made.request.lowering = lowering_options(change.config, changed, findings);
-  made.request.strategies = strategies_of(change.config.memory);
+  made.request.strategies = strategies_of(change.config);
   made.request.workspace_limit_bytes = change.config.memory.workspace_bytes;
   if (options.planning) {
     const Planning planning = options.planning(change.config);

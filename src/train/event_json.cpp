@@ -141,9 +141,9 @@ void add_fields(Json& object, const DoneEvent& event) {
             {"planned_peak_bytes", event.planned_peak_bytes},
             {"measured_peak_bytes", event.measured_peak_bytes},
             {"step_allocations", event.step_allocations},
-            {"arena_bytes", event.arena_bytes},
             {"checkpoint", event.checkpoint},
-            {"interrupted", event.interrupted}};
+            {"interrupted", event.interrupted},
+            {"arena_bytes", event.arena_bytes}};
 }
 
 /// Paths and names may hold bytes that are not UTF-8; a log line must not fail for them.

@@ -266,9 +266,11 @@ std::int64_t largest_parameter(const Graph& graph) {
   return largest;
 }
 
-Strategies strategies_of(const MemoryConfig& memory) {
+Strategies strategies_of(const Config& config) {
+  const MemoryConfig& memory = config.memory;
   return {.recompute = may(memory, "recompute"),
           .split = may(memory, "split"),
+          .eager_update = may(memory, "eager_update") && config.train.clip_norm <= 0,
           .microbatch = !memory.strategy_auto && may(memory, "microbatch")};
 }
 
@@ -276,7 +278,7 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
               const PlanRunOptions& options) {
   const auto samples = [](const auto& split) { return split == nullptr ? std::int64_t{0} : split->info().samples; };
   PlanRequest request{.lowering = setup.lowering,
-                      .strategies = strategies_of(config.memory),
+                      .strategies = strategies_of(config),
                       .batch = config.train.batch,
                       .train_samples = samples(setup.splits.train),
                       .val_samples = samples(setup.splits.val),

@@ -146,7 +146,7 @@ TEST_F(Memory, APlanNeedsNoRates) {
 }
 
 TEST_F(Memory, TheProcessStaysBelowItsPlan) {
-  if (std::string(SNUG_SANITIZERS) != "") GTEST_SKIP() << "sanitizers take memory of their own";
+  if (!std::string(SNUG_SANITIZERS).empty()) GTEST_SKIP() << "sanitizers take memory of their own";
   const ProgramResult result = run({"train", "--json", "--out", "run"});
   ASSERT_EQ(result.code, 0) << result.error;
   const Json done = Json::parse(result.out.substr(result.out.rfind("\n{") + 1));

@@ -94,6 +94,24 @@ TEST(Lower, JoinsKeepEveryChannelOnce) {
   EXPECT_EQ(std::ranges::count(joined.storages, width, &Storage::size_bytes), 3);  // the join, its norm, its gradient
 }
 
+/// One update a parameter, each behind the last step that needs its gradient or its weights, and none of them long.
+TEST(Lower, EagerUpdatesComeBehindTheirGradients) {
+  const Graph graph = residual_net();
+  const Program late = lower(graph, {.batch = 4});
+  const Program eager = lower(graph, {.batch = 4, .eager_update = true, .eager_run_bytes = 1});
+  EXPECT_EQ(count(late, Op::sgd_update), 2);
+  EXPECT_EQ(count(eager, Op::sgd_update), 8);  // of two convolutions and norms, weight and bias, and the dense layer
+  EXPECT_EQ(count(eager, Op::gradient_norm), 8);
+  const auto begin = std::ranges::find(eager.steps, Op::sgd_update, &Step::op);
+  EXPECT_TRUE(std::any_of(begin, eager.steps.end(), [](const Step& step) { return step.phase == Phase::backward; }));
+  EXPECT_EQ(eager.find("gradients.decay").valid() && eager.storage_of(eager.find("gradients.decay")).size_bytes > 0,
+            false);
+  TrainConfig clipped;
+  clipped.clip_norm = 1;
+  const Program whole = lower(graph, {.batch = 4, .train = clipped, .eager_update = true, .eager_run_bytes = 1});
+  EXPECT_EQ(count(whole, Op::sgd_update), 2);
+}
+
 TEST(Lower, EvaluationHasNoBackwardAndGivesLogits) {
   const Program program = lower(residual_net(), {.batch = 4, .training = false});
   EXPECT_TRUE(std::ranges::all_of(program.steps, [](const Step& s) { return s.phase == Phase::eval; }));

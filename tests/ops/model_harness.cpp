@@ -32,6 +32,8 @@ LoweringOptions lowering_options(const NetCase& net, const TrainingOptions& chos
   options.in_place = chosen.in_place;
   options.fuse = chosen.fuse;
   options.join_in_place = chosen.join_in_place;
+  options.eager_update = chosen.eager_update;
+  options.eager_run_bytes = 1;
   options.image_divisor = 255;
   options.frozen = frozen;
   options.train = net.train;

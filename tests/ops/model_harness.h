@@ -42,6 +42,7 @@ struct TrainingOptions {
   bool in_place = true;
   bool fuse = true;
   bool join_in_place = true;
+  bool eager_update = false;  ///< layer by layer
 };
 
 /// A training and an evaluation program in shared arenas, with parameters, images and labels filled in: the same

@@ -45,6 +45,22 @@ TEST(ModelMemory, joining_in_place_changes_no_value) {
   }
 }
 
+TEST(ModelMemory, updating_eagerly_changes_no_bit) {
+  const auto cpu = make_cpu_backend({.threads = 1});
+  for (const NetCase& net : all_nets()) {
+    SCOPED_TRACE(net.name);
+    Training eager(net, *cpu, {.dtype = DType::f32, .eager_update = true});
+    Training eager_unshared(net, *cpu, {.dtype = DType::f32, .reuse_memory = false, .eager_update = true});
+    Training late(net, *cpu, {.dtype = DType::f32});
+    for (Training* training : {&eager, &eager_unshared, &late}) run(*training, net.train.optimizer.lr);
+    const auto expected = late.lasting_values();
+    for (Training* training : {&eager, &eager_unshared}) {
+      const auto actual = training->lasting_values();
+      for (const auto& [name, values] : expected) EXPECT_EQ(actual.at(name), values) << name;
+    }
+  }
+}
+
 TEST(ModelMemory, reuse_changes_no_bit_on_two_threads) {
   const auto cpu = make_cpu_backend({.threads = 2});
   for (const NetCase& net : {optimizer_nets().front(), model_nets().front()}) expect_same_bits(net, *cpu, DType::f32);

@@ -102,6 +102,11 @@ std::vector<NetCase> layer_nets() {
                         [ { branches = [ [], [] ] } ], [ { batchnorm = true, activation = "relu" } ] ] },
          { batchnorm = true, activation = "relu" }, { conv = 3, kernel = 1 }, { global_avgpool = true },
          { dense = 3 })"},
+      {.name = "fire modules", .layers = R"(
+         { repeat = 2, block = [ { conv = 3, kernel = 1, activation = "relu" },
+           { branches = [ [ { conv = 4, kernel = 1, activation = "relu" } ],
+                          [ { conv = 5, kernel = 3, padding = 1, activation = "tanh" } ] ] } ] },
+         { maxpool = 2 }, { conv = 4, kernel = 1, activation = "relu" }, { global_avgpool = true }, { dense = 3 })"},
       {.name = "joined rows", .layers = R"(
          { conv = 3, kernel = 3, stride = 2 }, { flatten = true },
          { branches = [ [ { dense = 5, activation = "relu" } ],

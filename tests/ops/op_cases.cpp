@@ -463,6 +463,19 @@ GradientCase activation_case(ActivationFunction function, const Shape& x) {
   return gradient_case;
 }
 
+/// The gradient and what is saved are slices of channels.
+GradientCase activation_of_slices(ActivationFunction function, const Shape& x) {
+  GradientCase sliced = activation_case(function, x);
+  for (BackwardCase& backward : sliced.backward) {
+    backward.step.name += " of slices";
+    backward.step.args[0].pitch = x.back() + 3;
+    backward.step.args[0].begin = 2;
+    backward.step.args[2].pitch = x.back() + 5;
+    backward.step.args[2].begin = 5;
+  }
+  return sliced;
+}
+
 GradientCase softmax_case(const Shape& x) {
   const StepCase forward{.name = name_of("softmax", x),
                          .op = Op::softmax_forward,
@@ -481,6 +494,7 @@ std::vector<GradientCase> activation_cases() {
   for (const ActivationFunction function : kFunctions) {
     for (const Shape& x : {Shape{2, 3, 5, 7}, Shape{3, 37}, Shape{1, 4, 4, 16}}) {
       cases.push_back(activation_case(function, x));
+      cases.push_back(activation_of_slices(function, x));
     }
   }
   return cases;

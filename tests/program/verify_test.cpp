@@ -51,7 +51,12 @@ TEST(Verify, FindsEveryKindOfFault) {
        "misaligned"},
       {"no such storage", [](Chain& c) { c.program[c.y].view.storage = StorageId{9}; }, "no such storage"},
       {"no such layer", [](Chain& c) { c.program[c.y].layer = LayerId{2}; }, "no such layer"},
-      {"update before forward", [](Chain& c) { c.program.steps[0].phase = Phase::update; }, "after an update"},
+      {"weights read behind their update",
+       [](Chain& c) {
+         c.program.steps[0].phase = Phase::update;
+         c.program[c.y].role = Role::weight;
+       },
+       "after the update of y"},
       {"alternatives where none are read",
        [](Chain& c) {
          c.program.steps[1].saved = {{Saved::input, c.x}};

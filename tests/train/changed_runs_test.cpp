@@ -36,7 +36,7 @@ std::vector<ChangedRun> runs_of(const std::string& more, const PlanRunOptions& o
   const RunSetup setup = make_setup(config);
   PlanReport refused;
   refused.breakdown.optimizer = 1;
-  PlanRequest request{.lowering = setup.lowering, .strategies = strategies_of(config.memory)};
+  PlanRequest request{.lowering = setup.lowering, .strategies = strategies_of(config)};
   DeviceMemory device = cpu_memory();
   return changed_runs(config, setup, request, device, options_of_run, refused);
 }
@@ -79,12 +79,13 @@ TEST(ChangedRuns, OnlyWhatCanBeChangedIsOffered) {
     std::string config, absent;
     bool avx512 = true;
   };
-  const Row rows[] = {{"", "memory.strategy"},
-                      {"[memory]\nstrategy = [\"inplace\", \"recompute\", \"split\"]\n", "memory.strategy"},
-                      {"precision = \"bf16\"\n", "train.precision"},
-                      {"", "train.precision", false},
-                      {"", "memory.workspace"},
-                      {"", "model.input"}};
+  const Row rows[] = {
+      {"", "memory.strategy"},
+      {"[memory]\nstrategy = [\"inplace\", \"recompute\", \"split\", \"eager_update\"]\n", "memory.strategy"},
+      {"precision = \"bf16\"\n", "train.precision"},
+      {"", "train.precision", false},
+      {"", "memory.workspace"},
+      {"", "model.input"}};
   for (const Row& row : rows) {
     PlanRunOptions changed = options();
     changed.processor.avx512 = row.avx512;
@@ -96,7 +97,8 @@ TEST(ChangedRuns, OnlyWhatCanBeChangedIsOffered) {
 
 TEST(ChangedRuns, PartsThatWereNamedStay) {
   const std::vector<ChangedRun> runs = runs_of("[memory]\nstrategy = [\"microbatch\"]\n");
-  const ChangedRun* strategy = find(runs, "memory.strategy = [\"inplace\", \"recompute\", \"split\", \"microbatch\"]");
+  const ChangedRun* strategy =
+      find(runs, "memory.strategy = [\"inplace\", \"recompute\", \"split\", \"eager_update\", \"microbatch\"]");
   ASSERT_NE(strategy, nullptr);
   EXPECT_TRUE(strategy->request.strategies.microbatch);
   EXPECT_TRUE(strategy->request.strategies.split);
