@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Plans every model of configs/models on every device profile, in fp32 and bf16: plan answers, its parts add up to the
 # total, the tensors of the peak to the lower bound (every placement is validated inside). A precision that a device
-# cannot compute must be refused.
+# cannot compute must be refused. In the sample the largest batch is planned, which must fit, and the next, which must not.
 #
 #   scripts/plan_all.sh [--sample] [PROGRAM]    --sample: two models on five profiles
 set -euo pipefail
@@ -40,12 +40,22 @@ def fault(plan, batch):
         return "a layer has no engine"
     return None
 
+def fault_of_largest(command, plan):
+    """The largest batch fits and the next does not: refused by its bytes, or by what cuDNN can address."""
+    largest = plan["max_batch"]
+    for batch, code in ((largest, 0), (largest + 1, 4)):
+        if 0 < batch <= 65535:
+            run = subprocess.run([*command, "--batch", str(batch)], capture_output=True, text=True)
+            if run.returncode != code:
+                return f"batch {batch}, where {largest} is the largest: exit code {run.returncode}"
+    return None
+
 began, good, bad, refused, engines = time.time(), 0, 0, 0, set()
 for profile in profiles:
     for model in models:
         for precision in ("fp32", "bf16"):
-            run = subprocess.run([snug, "plan", model, "--device", profile, "--batch", "32", "--json",
-                                  "--set", f"train.precision={precision}"], capture_output=True, text=True)
+            command = [snug, "plan", model, "--device", profile, "--json", "--set", f"train.precision={precision}"]
+            run = subprocess.run([*command, "--batch", "32"], capture_output=True, text=True)
             name = f"{os.path.basename(model)} on {profile} in {precision}"
             try:
                 answer = json.loads(run.stdout or run.stderr)
@@ -58,13 +68,14 @@ for profile in profiles:
                 why = None if precision == "bf16" and codes and codes[0].startswith("T") else f"refused: {codes}"
                 refused += why is None
             else:
-                why = fault(answer, 32)
+                why = fault(answer, 32) or (fault_of_largest(command, answer) if sample else None)
                 engines.add(answer["engines"])
             if why is None:
                 good += 1
             else:
                 bad += 1
-                print(f"FAILED {name}: {why}")
+                print(f"FAILED {name}: {why}", flush=True)
+    print(f"  {profile}: {good} passed, {bad} failed, {time.time() - began:.0f} s", flush=True)
 print(f"scratch of convolutions: {', '.join(sorted(engines))}; {refused} precisions refused, "
       f"{len(models)} models, {len(profiles)} profiles, {time.time() - began:.0f} s")
 print(f"{good} passed, {bad} failed")

@@ -67,7 +67,8 @@ struct PlanProcess {
 struct PlanRemedy {
   std::string change;  ///< config keys to paste, one a line
   std::int64_t total_bytes = 0;
-  double estimated_slowdown = 1;
+  double estimated_slowdown = 1;  ///< time of an image against the refused plan with unlimited memory, to hundredths
+  std::string effect{};           ///< in a few words: what else changes
 };
 
 /// The fields of `plan --json`; bytes unless the name says otherwise.
@@ -95,6 +96,7 @@ struct PlanReport {
   std::vector<PlanStep> steps;
   std::int64_t free_bytes = 0;         ///< of the device
   std::vector<PlanProcess> processes;  ///< when it does not fit for what others hold; the largest first
+  std::vector<std::string> fits_on;    ///< when it does not fit a GPU: profiles of larger ones that were planned too
 };
 
 }  // namespace snug

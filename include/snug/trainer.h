@@ -42,6 +42,7 @@ struct DoneEvent {
   std::int64_t epochs = 0;
   double best_val_accuracy = 0;
   std::int64_t planned_peak_bytes = 0, measured_peak_bytes = 0, step_allocations = 0;
+  std::int64_t arena_bytes = 0;  ///< that the run took: those of PlanReport::allocated
   std::string checkpoint;
   bool interrupted = false;  ///< by a signal: a checkpoint was saved
 };

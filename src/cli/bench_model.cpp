@@ -3,6 +3,7 @@
 
 #include "check/check.h"
 #include "cli/bench_network.h"
+#include "cli/calibrate.h"
 #include "cli/checked.h"
 #include "cli/command.h"
 #include "cli/common.h"
@@ -34,6 +35,7 @@ int run(const Arguments& arguments) {
   if (has_errors(findings)) throw Error(findings);
   const RunSetup setup = setup_without_data(config, std::move(graph), findings);
   if (has_errors(findings)) throw Error(findings);
+  ensure_cpu_rates(thread_count(arguments));
   BenchNetwork network(config, setup, thread_count(arguments));
   if (turns) {
     take_turns(network);

@@ -79,7 +79,7 @@ void add_times(BenchReport& report, const std::vector<double>& sorted_seconds) {
 
 BenchNetwork::BenchNetwork(const Config& config, const RunSetup& setup, int threads)
     : config_(config), threads_(threads), backend_(make_cpu_backend({.threads = threads})) {
-  plan_ = plan_run(config, setup, cpu_memory(), *backend_);
+  plan_ = plan_run(config, setup, cpu_device(threads, config.train.precision), *backend_);
   if (!plan_.report.fits) throw Error(does_not_fit(config, plan_.report));
   network_ = std::make_unique<Network>(plan_, setup.scaling, config.train);
   initialize_parameters(setup.graph, config.train, network_->tensors());

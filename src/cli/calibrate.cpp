@@ -1,10 +1,19 @@
 #include "cli/calibrate.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "config/precision.h"
 #include "ops/op.h"
+#include "planner/cpu_rates.h"
+#include "report/terminal.h"
 #include "runtime/runtime.h"
 
 namespace snug {
@@ -16,25 +25,33 @@ constexpr std::int64_t kProductSide = 1536;                                  // 
 constexpr std::int64_t kConvSide = 28, kConvChannels = 256, kConvBatch = 8;  // as much in a 3×3 convolution
 constexpr std::int64_t kCopyElements = 16LL << 20;  // 64 MiB each way: beyond the caches of a few cores
 
+constexpr std::int64_t kLeastElements = 32 << 10;  // the fewest that all threads are woken for
+
+struct Given {
+  Shape shape;
+  DType dtype = DType::f32;
+  Access access = Access::in;
+};
 struct Operation {
   Op op;
   Attributes attributes;
-  std::vector<Shape> inputs;
-  Shape output;
+  std::vector<Given> operands;
 };
 
-/// A program of one step; the inputs lie in the input arena, which is there without anybody writing it first.
-Program one_step(const Operation& operation, DType dtype) {
+/// A program of one step; what it reads lies in the input arena, which is there without anybody writing it first.
+Program one_step(const Operation& operation) {
   Program program;
   ProgramBuilder builder(program);
   Step step{.op = operation.op, .phase = Phase::eval, .attributes = operation.attributes};
-  for (const Shape& shape : operation.inputs) {
-    const std::string name = "x" + std::to_string(step.operands.size());
-    step.operands.push_back(
-        {builder.add_tensor({.name = name, .shape = shape, .dtype = dtype, .role = Role::input, .arena = Arena::input}),
-         Access::in});
+  for (const Given& given : operation.operands) {
+    const bool read = given.access != Access::out;
+    const TensorId tensor = builder.add_tensor({.name = "x" + std::to_string(step.operands.size()),
+                                                .shape = given.shape,
+                                                .dtype = given.dtype,
+                                                .role = read ? Role::input : Role::activation,
+                                                .arena = read ? Arena::input : Arena::transient});
+    step.operands.push_back({tensor, given.access});
   }
-  step.operands.push_back({builder.add_tensor({.name = "y", .shape = operation.output, .dtype = dtype}), Access::out});
   builder.add_step(std::move(step));
   return program;
 }
@@ -52,30 +69,122 @@ double best_seconds(const Program& program, Backend& backend) {
   return best;
 }
 
-/// FLOP or bytes of the step a second.
-double best_rate(const Program& program, Backend& backend, std::int64_t Cost::*amount) {
-  return static_cast<double>(step_cost(program, program.steps.front()).*amount) / best_seconds(program, backend);
+/// FLOP or bytes a second of the operations together.
+double best_rate(const std::vector<Operation>& operations, Backend& backend, std::int64_t Cost::*amount) {
+  double sum = 0, seconds = 0;
+  for (const Operation& operation : operations) {
+    const Program program = one_step(operation);
+    sum += static_cast<double>(step_cost(program, program.steps.front()).*amount);
+    seconds += best_seconds(program, backend);
+  }
+  return sum / seconds;
+}
+
+Operation copy_of(std::int64_t elements) {
+  const Shape flat{1, 1, elements / 64, 64};
+  return {.op = Op::copy, .attributes = NoAttributes{}, .operands = {{flat}, {flat, DType::f32, Access::out}}};
+}
+
+/// A convolution that keeps the size.
+struct ConvCase {
+  std::int64_t batch = 1, side = 1, in = 1, out = 1, kernel = 1;
+  bool depthwise = false;
+};
+
+Operation conv(const ConvCase& c, Op op, DType dtype) {
+  const Shape x{c.batch, c.side, c.side, c.in};
+  const Shape y{c.batch, c.side, c.side, c.out};
+  const Shape w{c.out, c.kernel, c.kernel, c.depthwise ? 1 : c.in};
+  const std::int64_t pad = c.kernel / 2;
+  const ConvAttributes attributes{
+      .window = Window{.kernel = {c.kernel, c.kernel}, .pad_begin = {pad, pad}, .pad_end = {pad, pad}},
+      .groups = c.depthwise ? c.in : 1};
+  Operation made{.op = op, .attributes = attributes, .operands = {}};
+  if (op == Op::conv_forward) made.operands = {{x, dtype}, {w, dtype}, {y, dtype, Access::out}};
+  if (op == Op::conv_backward_data) made.operands = {{y, dtype}, {w, dtype}, {x, dtype, Access::out}};
+  if (op == Op::conv_backward_weights) made.operands = {{x, dtype}, {y, dtype}, {w, DType::f32, Access::out}};
+  return made;
+}
+
+Operation norm(DType dtype) {
+  const Shape map{16, 56, 56, 256};  // beyond the caches too
+  const Shape row{256};
+  return {.op = Op::batchnorm_forward,
+          .attributes = BatchNormAttributes{},
+          .operands = {{map, dtype},
+                       {row},
+                       {row},
+                       {row, DType::f32, Access::inout},
+                       {row, DType::f32, Access::inout},
+                       {map, dtype, Access::out},
+                       {row, DType::f32, Access::out},
+                       {row, DType::f32, Access::out}}};
+}
+
+/// Measures and keeps; the exit code of the process that does it.
+int measure_and_save(const std::filesystem::path& file, int threads) {
+  try {
+    const std::unique_ptr<Backend> backend = make_cpu_backend({.threads = threads});
+    CpuRates rates{.fp32 = measure_rates(*backend, DType::f32), .bf16 = {}};
+    if (!cannot_compute(Precision::bf16, this_processor())) rates.bf16 = measure_rates(*backend, DType::bf16);
+    return save_cpu_rates(file, rates) ? 0 : 1;
+  } catch (const std::exception&) {
+    return 1;
+  }
+}
+
+/// Whether a file can be made there, without making one.
+bool can_write(const std::filesystem::path& file) {
+  std::error_code error;
+  std::filesystem::create_directories(file.parent_path(), error);
+  return !error && ::access(file.parent_path().c_str(), W_OK) == 0;
 }
 
 }  // namespace
 
 DeviceRates measure_ceiling(Backend& backend, DType dtype) {
   const Shape square{kProductSide, kProductSide};
-  const Shape image{kConvBatch, kConvSide, kConvSide, kConvChannels};
-  const Window window{.kernel = {3, 3}, .pad_begin = {1, 1}, .pad_end = {1, 1}};
-  const Program product = one_step(
-      {.op = Op::dense_forward, .attributes = DenseAttributes{}, .inputs = {square, square}, .output = square}, dtype);
-  const Program conv = one_step({.op = Op::conv_forward,
-                                 .attributes = ConvAttributes{.window = window},
-                                 .inputs = {image, {kConvChannels, 3, 3, kConvChannels}},
-                                 .output = image},
-                                dtype);
-  const Shape flat{1, 1, kCopyElements / 64, 64};
-  const Program copy =
-      one_step({.op = Op::copy, .attributes = NoAttributes{}, .inputs = {flat}, .output = flat}, DType::f32);
-  return {
-      .flops_per_second = std::max(best_rate(product, backend, &Cost::flops), best_rate(conv, backend, &Cost::flops)),
-      .bytes_per_second = best_rate(copy, backend, &Cost::bytes)};
+  const Operation product{.op = Op::dense_forward,
+                          .attributes = DenseAttributes{},
+                          .operands = {{square, dtype}, {square, dtype}, {square, dtype, Access::out}}};
+  const Operation wide = conv({kConvBatch, kConvSide, kConvChannels, kConvChannels, 3}, Op::conv_forward, dtype);
+  return {.flops_per_second =
+              std::max(best_rate({product}, backend, &Cost::flops), best_rate({wide}, backend, &Cost::flops)),
+          .bytes_per_second = best_rate({copy_of(kCopyElements)}, backend, &Cost::bytes)};
+}
+
+DeviceRates measure_rates(Backend& backend, DType dtype) {
+  // As in residual networks: 3×3 and 1×1, forward and backward.
+  constexpr ConvCase kWide{.batch = 4, .side = 28, .in = 128, .out = 128, .kernel = 3};
+  constexpr ConvCase kNarrow{.batch = 8, .side = 14, .in = 1024, .out = 256, .kernel = 1};
+  constexpr ConvCase kSmall{.batch = 1, .side = 7, .in = 256, .out = 256, .kernel = 3};
+  constexpr ConvCase kDepthwise{.batch = 16, .side = 56, .in = 144, .out = 144, .kernel = 3, .depthwise = true};
+  std::vector<Operation> products, small, depthwise;
+  for (const Op op : {Op::conv_forward, Op::conv_backward_data, Op::conv_backward_weights}) {
+    products.push_back(conv(kWide, op, dtype));
+    products.push_back(conv(kNarrow, op, dtype));
+    small.push_back(conv(kSmall, op, dtype));
+    depthwise.push_back(conv(kDepthwise, op, dtype));
+  }
+  DeviceRates rates{.flops_per_second = best_rate(products, backend, &Cost::flops),
+                    .bytes_per_second = best_rate({copy_of(kCopyElements / 2)}, backend, &Cost::bytes),
+                    .least_seconds = best_seconds(one_step(copy_of(kLeastElements)), backend),
+                    .depthwise_flops_per_second = best_rate(depthwise, backend, &Cost::flops),
+                    .norm_bytes_per_second = best_rate({norm(dtype)}, backend, &Cost::bytes)};
+  const Program program = one_step(small.front());
+  const auto flops = static_cast<double>(step_cost(program, program.steps.front()).flops);
+  const double more = 1 / best_rate(small, backend, &Cost::flops) - 1 / rates.flops_per_second;
+  rates.product_seconds = std::max(0.0, more * flops);
+  return rates;
+}
+
+void ensure_cpu_rates(int threads) {
+  const std::filesystem::path file = cpu_rates_file(threads);
+  if (file.empty() || load_cpu_rates(file) || !can_write(file)) return;
+  if (is_terminal(Stream::error)) write(Stream::error, "measuring this processor, once …\n");
+  const pid_t child = ::fork();  // nothing has computed here yet: there is one thread
+  if (child == 0) ::_exit(measure_and_save(file, threads));
+  if (child > 0) ::waitpid(child, nullptr, 0);
 }
 
 }  // namespace snug

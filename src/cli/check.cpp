@@ -2,6 +2,7 @@
 
 #include "backend/backend.h"
 #include "check/check.h"
+#include "cli/calibrate.h"
 #include "cli/checked.h"
 #include "cli/command.h"
 #include "cli/common.h"
@@ -17,9 +18,11 @@ namespace {
 void check_memory(const Config& config, CheckedRun& checked, const Target& target, const Arguments& arguments) {
   collect(checked.findings, [&] {
     const RunSetup setup = take_setup(config, checked);
-    const TargetPlanning planning = planning_for(target, config, thread_count(arguments));
+    const int threads = thread_count(arguments);
+    if (!target.profile) ensure_cpu_rates(threads);
+    const Planning planning = planning_for(target, config, threads);
     const Plan plan =
-        plan_run(config, setup, planning.memory, *planning.make_backend(), {.trial_backend = planning.make_backend});
+        plan_run(config, setup, planning.memory, *planning.make_backend(), plan_options(target, planning, threads));
     if (!plan.report.fits) checked.findings.push_back(does_not_fit(config, plan.report));
   });
 }

@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "base/text.h"
 #include "check/check.h"
+#include "cli/calibrate.h"
 #include "cli/checked.h"
 #include "cli/command.h"
 #include "cli/common.h"
@@ -77,6 +78,33 @@ void add_holders(const Config& config, PlanReport& report, std::string_view devi
   report.processes = memory_holders(device);
 }
 
+/// The smallest of the larger cards on which the same run fits with nothing done to make it fit.
+std::vector<std::string> larger_cards(const Config& config, const RunSetup& setup, const DeviceProfile& here,
+                                      const PlanReport& refused, int threads) {
+  constexpr std::size_t kMostCards = 3;
+  std::vector<DeviceProfile> profiles = installed_profiles();
+  std::ranges::stable_sort(profiles, {}, [](const DeviceProfile& profile) { return profile.usable_bytes.value; });
+  std::vector<std::string> names;
+  for (DeviceProfile& profile : profiles) {
+    const std::int64_t usable = profile.usable_bytes.value;
+    if (names.size() == kMostCards) break;
+    if (usable <= here.usable_bytes.value || usable < refused.total_bytes) continue;
+    const std::string name = profile.name;
+    const Target card = target_of(std::move(profile));
+    if (cannot_compute(config.train.precision, card.processor)) continue;
+    const Planning planning = planning_for(card, config, threads);
+    PlanRunOptions options = plan_options(card, planning, threads);
+    options.batch = refused.batch;
+    options.alone = true;
+    std::vector<Diagnostic> beyond;  // what cuDNN can address
+    collect(beyond, [&] {
+      if (plan_run(config, setup, planning.memory, *planning.make_backend(), options).report.fits)
+        names.push_back(name);
+    });
+  }
+  return names;
+}
+
 std::vector<BatchPoint> plan_batches(const Config& config, const RunSetup& setup, const DeviceMemory& device,
                                      const PlanReport& chosen, PlanRunOptions options) {
   options.alone = true;
@@ -120,12 +148,16 @@ int run(const Arguments& arguments) {
   checked.findings.insert(checked.findings.end(), device.begin(), device.end());
   if (has_errors(checked.findings)) throw Error(checked.findings);
   const RunSetup setup = setup_for_plan(config, checked);
-  const TargetPlanning planning = planning_for(target, config, threads);
+  if (!target.profile && !arguments.has("no-measure")) ensure_cpu_rates(threads);
+  const Planning planning = planning_for(target, config, threads);
   // What would fit is the question, whatever the data: the number of samples does not bound the batch.
-  const PlanRunOptions options{
-      .arena_budget_bytes = arena_budget, .batch_limit = kBatchLimit, .trial_backend = planning.make_backend};
+  PlanRunOptions options = plan_options(target, planning, threads);
+  options.arena_budget_bytes = arena_budget;
+  options.batch_limit = kBatchLimit;
   Plan plan = plan_run(config, setup, planning.memory, *planning.make_backend(), options);
   if (!target.profile) add_holders(config, plan.report, "cpu");
+  if (target.profile && !plan.report.fits && !config.memory.budget.bytes && !arena_budget)
+    plan.report.fits_on = larger_cards(config, setup, *target.profile, plan.report, threads);
   PlanPage page{.findings = checked.findings};
   if (!plan.report.fits) page.findings.push_back(does_not_fit(config, plan.report));
   if (files.wants_page()) page.batches = plan_batches(config, setup, planning.memory, plan.report, options);
@@ -149,6 +181,7 @@ Command plan_command() {
                       {"budget", "SIZE", "20GiB or 90% of the free memory, for the total; host memory is beside it"},
                       {"arena-budget", "SIZE", "16GiB, for weights, activations and input alone"},
                       {"report", "FILE.html", "write the plan as a page: floor plan, memory, batches, layers"},
+                      {"no-measure", "", "do not measure this processor where that was not done before: no times then"},
                       {"timeline", "FILE.csv", "write a line for every step: bytes alive, FLOP, bytes moved"},
                       kSetOption,
                       kDataRootOption,

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/shell.h"
 #include "report/plan_parts.h"
 #include "snug/diagnostic.h"
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "backend/cuda/cuda_planner.h"
 #include "base/text.h"
 #include "cli/gpus.h"
@@ -45,22 +47,33 @@ Target plan_target(const Arguments& arguments) {
   const std::string name = arguments.text("device").value_or("cpu");
   if (name == "cpu") return {};
   const auto number = gpu_number(name);
-  Target target{.profile = number ? profile_of_gpu(*number, name) : load_profile(name)};
+  return target_of(number ? profile_of_gpu(*number, name) : load_profile(name));
+}
+
+Target target_of(DeviceProfile profile) {
+  Target target{.profile = std::move(profile)};
   target.processor.gpu = Gpu{.name = target.profile->device, .capability = target.profile->capability};
   return target;
 }
 
-TargetPlanning planning_for(const Target& target, const Config& config, int threads) {
+Planning planning_for(const Target& target, const Config& config, int threads) {
   if (!target.profile) {
-    return {.memory = cpu_memory(), .make_backend = [=] { return make_cpu_backend({.threads = threads}); }};
+    return {.memory = cpu_device(threads, config.train.precision),
+            .make_backend = [=] { return make_cpu_backend({.threads = threads}); }};
   }
   const auto source = std::make_shared<EngineSource>(sheet_of(*target.profile));
   const CudaPlannerOptions options{.workspace_limit_bytes = config.memory.workspace_bytes,
                                    .tf32 = config.train.precision == Precision::tf32};
-  TargetPlanning planning{.memory = memory_of(*target.profile, config.train.precision),
-                          .make_backend = [=] { return make_cuda_planner(source, options); }};
+  Planning planning{.memory = memory_of(*target.profile, config.train.precision),
+                    .make_backend = [=] { return make_cuda_planner(source, options); }};
   planning.memory.engines = source->name();
   return planning;
+}
+
+PlanRunOptions plan_options(const Target& target, const Planning& planning, int threads) {
+  return {.trial_backend = planning.make_backend,
+          .planning = [=](const Config& config) { return planning_for(target, config, threads); },
+          .processor = target.processor};
 }
 
 }  // namespace snug

@@ -10,6 +10,7 @@
 #include "config/precision.h"
 #include "planner/device_profile.h"
 #include "snug/config.h"
+#include "train/setup.h"
 
 namespace snug {
 
@@ -21,12 +22,12 @@ struct Target {
 /// that is none.
 [[nodiscard]] Target plan_target(const Arguments& arguments);
 
-/// What a plan for the target needs: its memory, and backends to prepare steps with. These share what the first has
-/// found out.
-struct TargetPlanning {
-  DeviceMemory memory;
-  std::function<std::unique_ptr<Backend>()> make_backend;
-};
-[[nodiscard]] TargetPlanning planning_for(const Target& target, const Config& config, int threads);
+/// A GPU that need not be here.
+[[nodiscard]] Target target_of(DeviceProfile profile);
+
+/// What a plan for the target needs.
+[[nodiscard]] Planning planning_for(const Target& target, const Config& config, int threads);
+/// The same as options of `plan_run`, with remedies.
+[[nodiscard]] PlanRunOptions plan_options(const Target& target, const Planning& planning, int threads);
 
 }  // namespace snug

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/calibrate.h"
 #include "cli/checked.h"
 #include "cli/command.h"
 #include "cli/common.h"
@@ -65,6 +66,7 @@ int run(const Arguments& arguments) {
   checked.findings.insert(checked.findings.end(), device.begin(), device.end());
   if (!config || has_errors(checked.findings)) throw Error(checked.findings);
 
+  ensure_cpu_rates(options.threads);
   const StopSignals signals;
   const auto reporter = make_reporter(arguments, *config);
   for (const Diagnostic& finding : checked.findings) reporter->on_event(FindingEvent{finding});

@@ -284,7 +284,9 @@ Candidates::Answer Candidates::find_answer(const Candidate& candidate, Backend& 
   const Program train = lower(graph_, train_options(request_, candidate, {}));
   const Program* const one[] = {&train};
   // The tensors of the training program alone are a bound that costs no prepared step.
-  if (indexable(train) && live_peak(transient_buffers(train)).bytes <= transient_limit(one, limits(candidate)) &&
+  const std::int64_t limit = transient_limit(one, limits(candidate));
+  if (limit <= 0) return {};  // what persists is too much by itself
+  if (indexable(train) && live_peak(transient_buffers(train)).bytes <= limit &&
       short_by(assemble_all(candidate, {}, backend), limits(candidate)) == 0) {
     return {.fits = true, .rewrites = {}, .seconds = program_seconds(train, device_.rates)};
   }

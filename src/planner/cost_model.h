@@ -7,7 +7,8 @@
 
 namespace snug {
 
-/// max(FLOP ÷ rate, bytes ÷ bandwidth, the least of any step); 0 where the rates are not known.
+/// max(FLOP ÷ rate, bytes ÷ bandwidth, the least of any step), by the step's kind, and what a product takes beside
+/// that; 0 where the rates are not known.
 [[nodiscard]] double step_seconds(const Program& program, const Step& step, const DeviceRates& rates);
 /// The sum over all steps.
 [[nodiscard]] double program_seconds(const Program& program, const DeviceRates& rates);

@@ -17,9 +17,12 @@ namespace snug {
 
 /// What a device does in a second, as plans and benchmarks count on it; 0: not known.
 struct DeviceRates {
-  double flops_per_second = 0;  ///< of convolutions and matrix products in the run's precision
-  double bytes_per_second = 0;  ///< of a sweep: read and written bytes counted
-  double least_seconds = 0;     ///< of any step: between the starts of two small kernels
+  double flops_per_second = 0;            ///< of convolutions and matrix products in the run's precision
+  double bytes_per_second = 0;            ///< of a sweep: read and written bytes counted
+  double least_seconds = 0;               ///< of any step: between the starts of two small kernels
+  double depthwise_flops_per_second = 0;  ///< of convolutions of each channel by itself; 0: as others
+  double norm_bytes_per_second = 0;       ///< of the sweeps of batch norm; 0: as others
+  double product_seconds = 0;  ///< of a convolution or product beside that: to rearrange weights, to divide the work
 };
 
 /// The memory that a run is planned for.
@@ -38,6 +41,8 @@ struct DeviceMemory {
 };
 /// This machine's memory now: the least of physical memory, the control group's limit and ulimit.
 [[nodiscard]] DeviceMemory cpu_memory();
+/// The same with this processor's rates, where they have been measured.
+[[nodiscard]] DeviceMemory cpu_device(int threads, Precision precision);
 /// The same memory as plans see it. What a process takes changes from run to run with what happens to be loaded, and
 /// plans of one thing must not: the measured process becomes a fixed reserve that it stays below, and what is free is
 /// rounded down. `process_bytes`: of the process now, without what is counted elsewhere. Other devices stay as they
@@ -51,6 +56,8 @@ struct Strategies {
   bool eager_update = true;  ///< update parameters as soon as their gradients are complete; not with clipping
   bool microbatch = false;   ///< do the batch in parts; with batch norm that changes what is learned
 };
+
+struct ChangedRun;
 
 struct PlanRequest {
   LoweringOptions lowering;  ///< batch, parts and what is recomputed are the planner's to set
@@ -71,6 +78,23 @@ struct PlanRequest {
   std::int64_t checkpoint_bytes = 0;
   std::int64_t most_elements = 0;  ///< of a map that the library reads or writes; 0: not bounded
   bool alone = false;              ///< the batch as asked and nothing else: neither max_batch nor remedies
+  /// Other ways to run that the user may choose, asked for when this one does not fit; from what changes little to what
+  /// changes much.
+  std::function<std::vector<ChangedRun>(const PlanReport& refused)> changed_runs;
+};
+
+/// The same run with some settings changed: what the settings are is known above the planner.
+struct ChangedRun {
+  std::string change;                    ///< lines of the config, "memory.strategy = \"auto\""
+  std::string effect;                    ///< on what is learned, in a few words
+  int weight = 0;                        ///< how much it changes
+  unsigned changes = 0;                  ///< a bit for each setting
+  bool keeps_results = false;            ///< nothing that is learned changes
+  bool last_resort = false;              ///< tried where nothing else fits
+  std::shared_ptr<const Graph> graph{};  ///< null: the same
+  PlanRequest request;
+  DeviceMemory device;
+  std::function<std::unique_ptr<Backend>()> make_backend;
 };
 
 /// The largest batch, in one part, of which some split keeps to `request.most_elements`.

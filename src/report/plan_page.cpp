@@ -106,10 +106,11 @@ std::string findings_section(const PlanPage& page) {
     text +=
         "<p>What fits; each was planned:</p>\n<div class=\"wide\"><table class=\"remedies\"><thead><tr><th>change of "
         "the config</th><th>total</th>"
-        "<th>time</th></tr></thead><tbody>\n";
+        "<th>time</th><th>effect</th></tr></thead><tbody>\n";
     for (const PlanRemedy& remedy : plan.remedies)
-      text += fmt::format("<tr><td><code>{}</code></td><td>{}</td><td>{:.2f}×</td></tr>\n", html_text(remedy.change),
-                          format_bytes(remedy.total_bytes), remedy.estimated_slowdown);
+      text += fmt::format("<tr><td><code>{}</code></td><td>{}</td><td>{:.2f}×</td><td>{}</td></tr>\n",
+                          html_text(remedy.change), format_bytes(remedy.total_bytes), remedy.estimated_slowdown,
+                          html_text(remedy.effect));
     text += "</tbody></table></div>\n";
   } else if (!plan.fits) {
     text += "<p>No change was found that keeps the model and fits.</p>\n";

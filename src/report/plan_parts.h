@@ -20,7 +20,4 @@ struct PlanPart {
 /// "in the backward pass" for "backward".
 [[nodiscard]] std::string_view phase_words(std::string_view phase);
 
-/// A word as a shell takes it, in quotes where it needs them.
-[[nodiscard]] std::string shell_word(const std::string& word);
-
 }  // namespace snug

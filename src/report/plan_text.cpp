@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/shell.h"
 #include "base/text.h"
 #include "planner/planner.h"
 #include "report/plan_parts.h"
@@ -19,10 +20,10 @@ namespace snug {
 namespace {
 
 constexpr std::size_t kMostLines = 30;
-constexpr std::size_t kMostRemedies = 5;  // or one less and a line that counts the others
-constexpr std::size_t kMostParts = 6;
+constexpr std::size_t kMostRemedies = 4;  // or one less and a line that counts the others
+constexpr std::size_t kMostParts = 5;
 constexpr std::size_t kMostTensors = 10;
-constexpr std::size_t kLeastTensors = 3;
+constexpr std::size_t kLeastTensors = 2;
 constexpr std::size_t kMostProcesses = 3;
 constexpr std::size_t kMostNameColumns = 60;  // of a tensor; lines stay readable
 
@@ -141,39 +142,28 @@ std::string tensors_table(const PlanPeak& peak, std::size_t rows) {
   return table.text();
 }
 
-/// Lines "train.batch = 32" as they are given to a command: "--set train.batch=32".
-std::string as_options(std::string_view change) {
-  std::string options;
-  while (!change.empty()) {
-    std::string line(change.substr(0, change.find('\n')));
-    change.remove_prefix(std::min(change.size(), line.size() + 1));
-    if (const std::size_t equals = line.find(" = "); equals != std::string::npos) {
-      std::string value = line.substr(equals + 3);
-      const bool text = value.size() > 1 && value.front() == '"' && value.back() == '"';
-      if (text) value = value.substr(1, value.size() - 2);  // what is no TOML value is taken as a string
-      line.replace(equals, std::string::npos, "=" + value);
-    }
-    options += (options.empty() ? "--set " : " --set ") + shell_word(line);
-  }
-  return options;
-}
-
 std::string remedies_text(const PlanReport& plan) {
   if (plan.fits) return {};
-  if (plan.remedies.empty())
-    return "nothing that keeps the model fits: a smaller model.input, a smaller model or more memory is needed\n";
-  Table table({"", ">", ">"});
-  const std::size_t shown = plan.remedies.size() > kMostRemedies ? kMostRemedies - 1 : plan.remedies.size();
-  for (std::size_t i = 0; i < shown; ++i) {
-    const PlanRemedy& remedy = plan.remedies[i];
-    table.add_row({as_options(remedy.change), "→ " + format_bytes(remedy.total_bytes),
-                   fmt::format("{:.2f}× the time", remedy.estimated_slowdown)});
+  std::string text;
+  if (plan.remedies.empty()) {
+    text =
+        "no remedy: with every other setting that was planned (batch, strategy, precision, optimizer) it does not "
+        "fit either\n";
+  } else {
+    Table table({"", ">", ">", ""});
+    const std::size_t shown = plan.remedies.size() > kMostRemedies ? kMostRemedies - 1 : plan.remedies.size();
+    for (std::size_t i = 0; i < shown; ++i) {
+      const PlanRemedy& remedy = plan.remedies[i];
+      const bool timed = plan.estimated_images_per_second > 0;
+      table.add_row({as_options(remedy.change), "→ " + format_bytes(remedy.total_bytes),
+                     timed ? fmt::format("{:.2f}× the time", remedy.estimated_slowdown) : "", remedy.effect});
+    }
+    const std::string rows = table.text();
+    text = "what fits; each line was planned (put it into the config, or give it in place of --batch or --budget):\n";
+    text += rows.substr(rows.find('\n') + 1);
+    if (shown < plan.remedies.size()) text += fmt::format("  {} more with --json\n", plan.remedies.size() - shown);
   }
-  const std::string rows = table.text();
-  std::string text =
-      "what fits; each line was planned (put it into the config, or give it in place of --batch or --budget):\n";
-  text += rows.substr(rows.find('\n') + 1);
-  if (shown < plan.remedies.size()) text += fmt::format("  {} more with --json\n", plan.remedies.size() - shown);
+  if (!plan.fits_on.empty()) text += fmt::format("fits as it is on: {}\n", fmt::join(plan.fits_on, ", "));
   return text;
 }
 

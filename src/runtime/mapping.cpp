@@ -60,7 +60,11 @@ Mapping& Mapping::operator=(Mapping&& other) noexcept {
 }
 
 Mapping::~Mapping() {
-  if (!bytes_.empty()) munmap(bytes_.data(), (bytes_.size() + kPage - 1) / kPage * kPage);
+  if (!bytes_.empty()) munmap(bytes_.data(), static_cast<std::size_t>(mapped_bytes()));
+}
+
+std::int64_t Mapping::mapped_bytes() const {
+  return static_cast<std::int64_t>((bytes_.size() + kPage - 1) / kPage * kPage);
 }
 
 }  // namespace snug

@@ -20,6 +20,8 @@ class Mapping {
   ~Mapping();
   [[nodiscard]] std::byte* data() const { return bytes_.data(); }
   [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
+  /// What the system gave: whole pages.
+  [[nodiscard]] std::int64_t mapped_bytes() const;
 
  private:
   std::span<std::byte> bytes_;

@@ -169,13 +169,14 @@ Runtime::Runtime(const Plan& plan, const RuntimeOptions& options) : state_(std::
   state.arenas = {.persistent = Mapping(plan.persistent_bytes, "persistent arena"),
                   .transient = Mapping(transient, "transient arena"),
                   .input = Mapping(plan.input_bytes, "input arena")};
-  state.arena_bytes = arenas;
+  state.arena_bytes = state.arenas.persistent.mapped_bytes() + state.arenas.transient.mapped_bytes() +
+                      state.arenas.input.mapped_bytes();
   for (const PlannedProgram& planned : plan.programs) {
     auto bound = std::make_unique<Bound>();
     bound->planned = planned;
     bind_storages(*bound, state.arenas, options.reuse_memory);
     bind_calls(*bound);
-    state.arena_bytes += static_cast<std::int64_t>(bound->own.bytes().size());
+    state.arena_bytes += bound->own.mapped_bytes();
     state.index_names(*bound);
     state.programs.push_back(std::move(bound));
   }

@@ -50,6 +50,7 @@ class Runtime {
   }
   /// Whether the tensor exists, and what it is (the largest of that name); null when there is none.
   [[nodiscard]] const TensorInfo* find(std::string_view tensor) const;
+  /// What the arenas took of the system: whole pages.
   [[nodiscard]] std::int64_t arena_bytes() const;
   /// Seconds per step of the last `run_timed`, by StepId.
   std::vector<double> run_timed(int program);

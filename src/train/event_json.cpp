@@ -100,8 +100,10 @@ void add_plan(Json& object, const PlanReport& plan) {
   for (const PlanRemedy& remedy : plan.remedies)
     remedies.push_back({{"change", remedy.change},
                         {"total_bytes", remedy.total_bytes},
-                        {"estimated_slowdown", remedy.estimated_slowdown}});
+                        {"estimated_slowdown", remedy.estimated_slowdown},
+                        {"effect", remedy.effect}});
   object["remedies"] = std::move(remedies);
+  object["fits_on"] = plan.fits_on;
   object["free_bytes"] = plan.free_bytes;  // here alone: it changes from one moment to the next
   object["processes"] = processes_array(plan.processes);
 }
@@ -140,7 +142,8 @@ void add_fields(Json& object, const DoneEvent& event) {
             {"measured_peak_bytes", event.measured_peak_bytes},
             {"step_allocations", event.step_allocations},
             {"checkpoint", event.checkpoint},
-            {"interrupted", event.interrupted}};
+            {"interrupted", event.interrupted},
+            {"arena_bytes", event.arena_bytes}};
 }
 
 /// Paths and names may hold bytes that are not UTF-8; a log line must not fail for them.

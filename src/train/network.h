@@ -39,6 +39,7 @@ class Network {
   [[nodiscard]] std::vector<double> run_timed(int program) { return runtime_.run_timed(program); }
   [[nodiscard]] std::optional<NotFinite> run_watched(int program) { return runtime_.run_watched(program); }
 
+  [[nodiscard]] std::int64_t arena_bytes() const { return runtime_.arena_bytes(); }
   [[nodiscard]] std::span<double> stats() { return stats_; }
   [[nodiscard]] std::span<double> totals() { return totals_; }
   /// Logits of the last evaluation: [batch, outputs].

@@ -11,9 +11,11 @@
 #include <malloc.h>
 
 #include "base/ensure.h"
+#include "base/shell.h"
 #include "base/text.h"
 #include "config/precision.h"
 #include "data/augment.h"
+#include "train/changed_runs.h"
 #include "train/metrics.h"
 #include "train/safetensors.h"
 #include "train/safetensors_header.h"
@@ -313,14 +315,19 @@ std::int64_t largest_parameter(const Graph& graph) {
   return largest;
 }
 
+Strategies strategies_of(const Config& config) {
+  const MemoryConfig& memory = config.memory;
+  return {.recompute = may(memory, "recompute"),
+          .split = may(memory, "split"),
+          .eager_update = may(memory, "eager_update") && config.train.clip_norm <= 0,
+          .microbatch = !memory.strategy_auto && may(memory, "microbatch")};
+}
+
 Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& device, Backend& backend,
               const PlanRunOptions& options) {
   const auto samples = [](const auto& split) { return split == nullptr ? std::int64_t{0} : split->info().samples; };
   PlanRequest request{.lowering = setup.lowering,
-                      .strategies = {.recompute = may(config.memory, "recompute"),
-                                     .split = may(config.memory, "split"),
-                                     .eager_update = may(config.memory, "eager_update") && config.train.clip_norm <= 0,
-                                     .microbatch = !config.memory.strategy_auto && may(config.memory, "microbatch")},
+                      .strategies = strategies_of(config),
                       .batch = config.train.batch,
                       .train_samples = samples(setup.splits.train),
                       .val_samples = samples(setup.splits.val),
@@ -341,6 +348,9 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
   const std::int64_t host_free = on_gpu ? std::numeric_limits<std::int64_t>::max() : memory.free_bytes;
   request.host_bytes_of = [&](std::int64_t batch) { return host_bytes(config, setup, batch, host_free); };
   if (options.trial_backend) request.trial_backend = options.trial_backend;
+  request.changed_runs = [&](const PlanReport& refused) {
+    return changed_runs(config, setup, request, memory, options, refused);
+  };
   Plan plan = plan_training(setup.graph, request, memory, backend);
   ::malloc_trim(0);  // what the search took: pages that the run would only hold
   require_indexable(config, most_samples, plan.report);
@@ -348,11 +358,12 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
 }
 
 std::string pasteable(const Config& config, const std::string& change) {
+  if (change.find('\n') != std::string::npos) return as_options(change);
   const std::size_t equals = change.find(" = ");
   const std::size_t dot = change.rfind('.', equals);
   if (equals == std::string::npos || dot == std::string::npos) return change;
   const std::string key = change.substr(0, equals);
-  if (config.where(key).line == 0) return fmt::format("--set {}={}", key, change.substr(equals + 3));
+  if (config.where(key).line == 0) return as_options(change);
   return fmt::format("{}   # in [{}]", change.substr(dot + 1), change.substr(0, dot));
 }
 
@@ -364,7 +375,7 @@ std::string hungriest_layer(const PlanReport& report) {
 
 Diagnostic does_not_fit(const Config& config, const PlanReport& report) {
   const std::string fix = report.remedies.empty()
-                              ? "not even a batch of 1 fits: a smaller model.input, or a device with more memory"
+                              ? "no change of the settings fits: a smaller model, or a device with more memory"
                               : pasteable(config, report.remedies.front().change);
   if (config.memory.workspace_bytes && report.workspace_bytes > *config.memory.workspace_bytes) {
     return {.code = "M612",

@@ -53,19 +53,29 @@ void check_images(const Dataset& data, const Config& config, std::string_view wh
 /// In order, whole, without augmentation.
 [[nodiscard]] LoaderOptions eval_loader_options(const Config& config, std::int64_t batch, std::int64_t row_width);
 
+/// What a run is planned for: memory, and backends to prepare steps with; these share what the first has found out.
+struct Planning {
+  DeviceMemory memory;
+  std::function<std::unique_ptr<Backend>()> make_backend;
+};
+
 struct PlanRunOptions {
   std::int64_t batch = 0;  ///< instead of the config's, when not 0: a run that goes on keeps its batch
   std::optional<std::int64_t> arena_budget_bytes;  ///< a bound of the arenas alone, besides memory.budget
   std::int64_t batch_limit = 0;  ///< bounds batch = "max" and max_batch; 0: the number of training samples
   std::function<std::unique_ptr<Backend>()> trial_backend;  ///< see PlanRequest
   bool alone = false;                                       ///< see PlanRequest
+  std::function<Planning(const Config&)> planning;          ///< of the same device, for remedies with other settings
+  Processor processor = this_processor();                   ///< what is to compute
 };
 /// Plans the batch of a run. Host memory is that of the batch that comes out. `device`: asked for once the data was
 /// open.
 [[nodiscard]] Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& device, Backend& backend,
                             const PlanRunOptions& options = {});
+/// What a plan may use to fit.
+[[nodiscard]] Strategies strategies_of(const Config& config);
 /// A change "train.batch = 32" of a dotted key as a line for its table in the file, or as the option that its value
-/// came from.
+/// came from; of several lines as options.
 [[nodiscard]] std::string pasteable(const Config& config, const std::string& change);
 /// The finding on a plan that does not fit.
 [[nodiscard]] Diagnostic does_not_fit(const Config& config, const PlanReport& report);

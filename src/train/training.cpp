@@ -37,8 +37,11 @@ void Training::read_state() {
 void Training::make_plan() {
   backend_ = make_cpu_backend({.threads = options_.threads});
   const auto trial = [this] { return make_cpu_backend({.threads = options_.threads}); };
-  plan_ =
-      plan_run(config_, setup_, cpu_memory(), *backend_, {.batch = saved_ ? state_.batch : 0, .trial_backend = trial});
+  const auto planning = [&](const Config& config) {
+    return Planning{.memory = cpu_device(options_.threads, config.train.precision), .make_backend = trial};
+  };
+  plan_ = plan_run(config_, setup_, planning(config_).memory, *backend_,
+                   {.batch = saved_ ? state_.batch : 0, .trial_backend = trial, .planning = planning});
   const PlanReport& report = plan_.report;
   if (report.fits) return;
   reporter_.on_event(PlanEvent{report});
@@ -328,6 +331,7 @@ DoneEvent Training::done_event(bool interrupted) const {
           .planned_peak_bytes = plan_.report.total_bytes + plan_.report.host_bytes,
           .measured_peak_bytes = peak_resident_bytes(),
           .step_allocations = step_allocations_,
+          .arena_bytes = network_->arena_bytes(),
           .checkpoint = files_->checkpoint().string(),
           .interrupted = interrupted};
 }

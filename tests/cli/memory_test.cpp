@@ -85,8 +85,68 @@ TEST_F(Memory, TheFixOfWhatDoesNotFitFits) {
   }
 }
 
+/// Where strategies are restricted, the others are proposed; where nothing is, that is said.
+TEST_F(Memory, RemediesGoBeyondTheBatch) {
+  const Json whole = Json::parse(run({"plan", "--json", "--batch", "512"}).out);
+  const std::int64_t budget = whole["total_bytes"].get<std::int64_t>() * 95 / 100;
+  const ProgramResult refused =
+      run({"plan", "--json", "--batch", "512", "--set", "memory.strategy=[]", "--budget", std::to_string(budget)});
+  ASSERT_EQ(refused.code, 4) << refused.out;
+  const Json remedies = Json::parse(refused.out)["remedies"];
+  bool offered = false;
+  double slowdown = 1;
+  for (const Json& remedy : remedies) {
+    offered = offered || remedy["change"].get<std::string>().starts_with("memory.strategy = \"auto\"");
+    EXPECT_NE(remedy["effect"], "");
+    EXPECT_GE(remedy["estimated_slowdown"], slowdown) << "sorted";
+    slowdown = remedy["estimated_slowdown"];
+  }
+  EXPECT_TRUE(offered) << remedies;
+  const ProgramResult none = run({"plan", "--arena-budget", "1KiB"});
+  EXPECT_EQ(none.code, 4);
+  EXPECT_NE(none.out.find("no remedy"), std::string::npos) << none.out;
+}
+
+/// `plan` and `train` count on the same rates, and so choose alike; without any there is still a plan.
+TEST_F(Memory, TheAutomaticBatchIsThatOfTheRun) {
+  const std::vector<std::string> run_of{"--json",
+                                        "--set",
+                                        "train.batch=auto",
+                                        "--set",
+                                        "data.train={ synthetic = \"shapes\", count = 4000 }",
+                                        "--set",
+                                        "model.input=[96, 96, 3]"};
+  const auto with = [&](std::vector<std::string> words) {
+    words.insert(words.end(), run_of.begin(), run_of.end());
+    return words;
+  };
+  const Json plan = Json::parse(run(with({"plan"})).out);
+  EXPECT_GT(plan["estimated_images_per_second"], 0);
+  EXPECT_GT(plan["batch"], 1);
+  const ProgramResult trained = run(with({"train", "--max-steps", "1", "--out", "run"}));
+  ASSERT_EQ(trained.code, 0) << trained.error;
+  const Json event = Json::parse(trained.out.substr(0, trained.out.find('\n')));
+  ASSERT_EQ(event["event"], "plan");
+  EXPECT_EQ(event["batch"], plan["batch"]);
+  EXPECT_EQ(event["estimated_images_per_second"], plan["estimated_images_per_second"]);
+}
+
+TEST_F(Memory, APlanNeedsNoRates) {
+  const std::string cache = folder_ / "cache";
+  struct Row {
+    std::string cache, option;
+  };
+  for (const Row& row : {Row{"/proc/nowhere", "--quiet"}, Row{cache, "--no-measure"}}) {
+    const ProgramResult result =
+        run_program({"plan", config_, "--json", row.option}, "export SNUG_CPU_RATES= XDG_CACHE_HOME=" + row.cache);
+    ASSERT_EQ(result.code, 0) << result.error;
+    EXPECT_EQ(Json::parse(result.out)["estimated_images_per_second"], 0) << row.cache;
+  }
+  EXPECT_FALSE(std::filesystem::exists(cache)) << "nothing was measured";
+}
+
 TEST_F(Memory, TheProcessStaysBelowItsPlan) {
-  if (std::string(SNUG_SANITIZERS) != "") GTEST_SKIP() << "sanitizers take memory of their own";
+  if (!std::string(SNUG_SANITIZERS).empty()) GTEST_SKIP() << "sanitizers take memory of their own";
   const ProgramResult result = run({"train", "--json", "--out", "run"});
   ASSERT_EQ(result.code, 0) << result.error;
   const Json done = Json::parse(result.out.substr(result.out.rfind("\n{") + 1));

@@ -57,7 +57,9 @@ TEST(Runtime, ArenasAreThoseOfThePlan) {
   FakeBackend backend;
   const Plan plan = make_plan(backend);
   const Runtime runtime(plan);
-  EXPECT_EQ(runtime.arena_bytes(), plan.persistent_bytes + plan.transient_bytes + plan.input_bytes);
+  const auto pages = [](std::int64_t bytes) { return (bytes + 4095) / 4096 * 4096; };
+  EXPECT_EQ(runtime.arena_bytes(),
+            pages(plan.persistent_bytes) + pages(plan.transient_bytes) + pages(plan.input_bytes));
 }
 
 TEST(Runtime, ArenasAreZeroAndAligned) {

@@ -58,7 +58,7 @@ TEST(EventJson, has_the_contract_s_fields_in_order) {
             R"({"event":"done","epochs":5,"best_val_accuracy":0.0,"planned_peak_bytes":0,"measured_peak_bytes":0,)"
             R"("step_allocations":0,"checkpoint":"a)"
             "\xEF\xBF\xBD"
-            R"(","interrupted":false})");
+            R"(","interrupted":false,"arena_bytes":0})");
 }
 
 TEST(EventJson, metrics_leave_what_is_absent_empty) {

@@ -1,0 +1,124 @@
+#include "planner/cpu_rates.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <exception>
+#include <fstream>
+#include <map>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+
+#include "backend/cuda/engine_cache.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "snug/version.h"
+
+namespace snug {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kHeader = "snug rates 1";  // counted up when what a line means changes
+
+struct Field {
+  std::string_view name;
+  double DeviceRates::*member;
+};
+constexpr std::array<Field, 6> kFields{{{"flops", &DeviceRates::flops_per_second},
+                                        {"bytes", &DeviceRates::bytes_per_second},
+                                        {"least", &DeviceRates::least_seconds},
+                                        {"depthwise", &DeviceRates::depthwise_flops_per_second},
+                                        {"norm", &DeviceRates::norm_bytes_per_second},
+                                        {"product", &DeviceRates::product_seconds}}};
+
+/// "AMD EPYC 9454" and its family, so that processors that call themselves alike differ.
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  std::string line, name;
+  while (std::getline(file, line) && !line.empty()) {  // of the first core
+    for (const std::string_view key : {"model name", "cpu family", "model\t", "stepping"}) {
+      if (line.starts_with(key)) name += line.substr(std::min(line.find(':'), line.size() - 1) + 1);
+    }
+  }
+  return name.empty() ? "processor" : name;
+}
+
+std::string file_name(const std::string& text) {
+  std::string name;
+  for (const char c : text) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.';
+    if (plain || !name.ends_with('-')) name += plain ? c : '-';
+  }
+  return name;
+}
+
+std::string lines_of(std::string_view precision, const DeviceRates& rates) {
+  std::string text;
+  for (const Field& field : kFields) text += fmt::format("{}.{} {:.2e}\n", precision, field.name, rates.*field.member);
+  return text;
+}
+
+std::optional<DeviceRates> rates_from(const std::map<std::string, double>& values, const std::string& precision) {
+  DeviceRates rates;
+  for (const Field& field : kFields) {
+    const auto value = values.find(fmt::format("{}.{}", precision, field.name));
+    if (value == values.end() || value->second < 0) return std::nullopt;
+    rates.*field.member = value->second;
+  }
+  return rates;
+}
+
+}  // namespace
+
+fs::path cpu_rates_file(int threads) {
+  if (const char* file = std::getenv("SNUG_CPU_RATES"); file != nullptr && *file != 0) return file;
+  const fs::path folder = cache_folder();
+  if (folder.empty()) return {};
+  const int used = threads > 0 ? threads : static_cast<int>(std::thread::hardware_concurrency());
+  return folder / file_name(fmt::format("rates {} {} threads {}.txt", processor_name(), used, kVersion));
+}
+
+std::optional<CpuRates> load_cpu_rates(const fs::path& file) {
+  std::ifstream stream(file);
+  std::string line;
+  if (!std::getline(stream, line) || line != kHeader) return std::nullopt;
+  std::map<std::string, double> values;
+  while (std::getline(stream, line)) {
+    const std::size_t space = line.find(' ');
+    if (space == std::string::npos) return std::nullopt;
+    const auto value = parse_number(std::string_view(line).substr(space + 1));
+    if (!value) return std::nullopt;
+    values[line.substr(0, space)] = *value;
+  }
+  const auto fp32 = rates_from(values, "fp32");
+  const auto bf16 = rates_from(values, "bf16");
+  if (!fp32 || !bf16 || fp32->flops_per_second <= 0 || fp32->bytes_per_second <= 0) return std::nullopt;
+  return CpuRates{*fp32, *bf16};
+}
+
+bool save_cpu_rates(const fs::path& file, const CpuRates& rates) {
+  std::error_code error;
+  fs::create_directories(file.parent_path(), error);
+  try {
+    write_text(file, fmt::format("{}\n{}{}", kHeader, lines_of("fp32", rates.fp32), lines_of("bf16", rates.bf16)));
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+DeviceMemory cpu_device(int threads, Precision precision) {
+  DeviceMemory memory = cpu_memory();
+  if (const auto rates = load_cpu_rates(cpu_rates_file(threads))) {
+    memory.rates = precision == Precision::bf16 ? rates->bf16 : rates->fp32;
+  }
+  return memory;
+}
+
+}  // namespace snug

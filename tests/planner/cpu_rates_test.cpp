@@ -1,0 +1,114 @@
+#include "planner/cpu_rates.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "planner/cost_model.h"
+#include "planner/nets.h"
+
+namespace snug {
+namespace {
+
+namespace fs = std::filesystem;
+
+class CpuRatesFile : public ::testing::Test {
+ protected:
+  CpuRatesFile() {
+    std::string name = (fs::temp_directory_path() / "snug-rates-XXXXXX").string();
+    folder_ = ::mkdtemp(name.data());
+  }
+  void TearDown() override {
+    ::unsetenv("SNUG_CPU_RATES");
+    fs::remove_all(folder_);
+  }
+  fs::path folder_;
+};
+
+const DeviceRates kRates{.flops_per_second = 2.22e11,
+                         .bytes_per_second = 4.3e10,
+                         .least_seconds = 3e-6,
+                         .depthwise_flops_per_second = 4.2e10,
+                         .norm_bytes_per_second = 2.8e10,
+                         .product_seconds = 1e-4};
+
+TEST_F(CpuRatesFile, WhatIsSavedIsLoaded) {
+  const fs::path file = folder_ / "deeper" / "rates.txt";
+  ASSERT_TRUE(save_cpu_rates(file, {.fp32 = kRates, .bf16 = {}}));
+  const CpuRates loaded = load_cpu_rates(file).value_or(CpuRates{});
+  EXPECT_DOUBLE_EQ(loaded.fp32.flops_per_second, kRates.flops_per_second);
+  EXPECT_DOUBLE_EQ(loaded.fp32.product_seconds, kRates.product_seconds);
+  EXPECT_EQ(loaded.bf16.flops_per_second, 0);
+  ::setenv("SNUG_CPU_RATES", file.c_str(), 1);
+  EXPECT_DOUBLE_EQ(cpu_device(0, Precision::fp32).rates.norm_bytes_per_second, kRates.norm_bytes_per_second);
+  EXPECT_EQ(cpu_device(0, Precision::bf16).rates.bytes_per_second, 0);
+}
+
+TEST_F(CpuRatesFile, WhatIsNotWholeIsNotTaken) {
+  const fs::path file = folder_ / "rates.txt";
+  EXPECT_FALSE(load_cpu_rates(file)) << "there is none";
+  ASSERT_TRUE(save_cpu_rates(file, {.fp32 = kRates, .bf16 = kRates}));
+  std::string text;
+  std::getline(std::ifstream(file), text, '\0');
+  for (const std::string& wrong :
+       {text.substr(0, text.size() / 2), std::string("snug rates 0") + text.substr(12), text + "fp32.flops much\n"}) {
+    std::ofstream(file) << wrong;
+    EXPECT_FALSE(load_cpu_rates(file)) << wrong;
+  }
+  EXPECT_FALSE(save_cpu_rates("/proc/nowhere/rates.txt", {}));
+}
+
+TEST(CpuRatesName, IsOfProcessorAndThreads) {
+  ::setenv("XDG_CACHE_HOME", "/cache", 1);
+  const fs::path one = cpu_rates_file(1);
+  EXPECT_EQ(one.parent_path(), "/cache/snug");
+  EXPECT_NE(one, cpu_rates_file(2));
+  ::unsetenv("XDG_CACHE_HOME");
+}
+
+TEST(CostModel, KindsOfStepsHaveRatesOfTheirOwn) {
+  LoweringOptions options;
+  options.batch = 8;
+  const Program program = lower(test::small_net(true), options);
+  DeviceRates plain = kRates;
+  plain.norm_bytes_per_second = 0;
+  plain.product_seconds = 0;
+  int norms = 0, products = 0;
+  for (const Step& step : program.steps) {
+    const double with = step_seconds(program, step, kRates), without = step_seconds(program, step, plain);
+    if (step.op == Op::batchnorm_backward) {
+      ++norms;
+      const double bytes = static_cast<double>(step_cost(program, step).bytes);
+      EXPECT_DOUBLE_EQ(with, std::max(bytes / kRates.norm_bytes_per_second, kRates.least_seconds));
+    } else if (is_product(step.op)) {
+      ++products;
+      EXPECT_DOUBLE_EQ(with, without + kRates.product_seconds);
+    }
+  }
+  EXPECT_GT(norms, 0);
+  EXPECT_GT(products, 0);
+}
+
+TEST(CostModel, DepthwiseConvolutionsHaveTheirRate) {
+  ModelConfig model;
+  model.input = {8, 8, 16};
+  ConvLayer depthwise;
+  depthwise.depthwise = true;
+  depthwise.kernel = {3, 3};
+  model.layers = {test::layer(depthwise), test::layer(FlattenLayer{}), test::dense(4)};
+  const Program program = lower(test::graph_of(model), {.batch = 64});
+  DeviceRates slow = kRates;
+  slow.depthwise_flops_per_second = 1;
+  int changed = 0;
+  for (const Step& step : program.steps) {
+    const bool differs = step_seconds(program, step, slow) > 2 * step_seconds(program, step, kRates);
+    changed += differs;
+    EXPECT_TRUE(!differs || program.layer_name(step.layer) == "0");
+  }
+  EXPECT_GE(changed, 2) << "forward and weights";
+}
+
+}  // namespace
+}  // namespace snug
