@@ -119,7 +119,7 @@ DatasetPointer open_for_cifar(const std::string& in, const std::vector<std::stri
 /// The official files of CIFAR-10, in the order that the samples come in.
 void write_cifar(const std::string& in, const fs::path& out, ConvertedData& result) {
   const bool archive = is_archive(in);
-  const bool has_splits = archive ? in.find(":") == std::string::npos : fs::is_directory(fs::path(in) / "train");
+  const bool has_splits = archive ? in.find(':') == std::string::npos : fs::is_directory(fs::path(in) / "train");
   const auto part = [&](const char* name) { return archive ? in + ":" + name : (fs::path(in) / name).string(); };
   const DatasetPointer train = open_for_cifar(has_splits ? part("train") : in, {});
   const DatasetPointer test = has_splits ? open_for_cifar(part("test"), train->info().classes) : nullptr;

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <utility>
 
@@ -90,7 +91,7 @@ std::string histogram_text(const DataSummary& data) {
   for (std::size_t i = 0; i < data.histogram.size(); ++i) {
     const auto count = static_cast<double>(data.histogram[i]);
     std::string bar;
-    for (int k = 0; k < static_cast<int>(kWidest * count / most + 0.5); ++k) bar += "█";
+    for (long k = std::lround(kWidest * count / most); k > 0; --k) bar += "█";
     table.add_row({fmt::format("{:.4g}", data.pixels.min + step * static_cast<double>(i)),
                    percent(count / std::max(all, 1.0)), bar});
   }

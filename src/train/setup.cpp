@@ -152,6 +152,7 @@ std::vector<double> even_weights(const Dataset& data, std::int64_t outputs) {
   const auto used = std::ranges::count_if(counts, [](std::int64_t count) { return count > 0; });
   const double mean = static_cast<double>(info.samples) / static_cast<double>(std::max<std::int64_t>(used, 1));
   std::vector<double> weights;
+  weights.reserve(counts.size());
   for (const std::int64_t count : counts) weights.push_back(count > 0 ? mean / static_cast<double>(count) : 1.0);
   return weights;
 }

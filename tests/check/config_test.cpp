@@ -20,7 +20,7 @@ struct ConfigCase {
   std::string what, fix;         // parts of the text
   Text near_miss;                // sound
 };
-void PrintTo(const ConfigCase& c, std::ostream* out) { *out << c.name; }
+void PrintTo(const ConfigCase& c, std::ostream* out) { *out << c.name; }  // NOLINT(readability-identifier-naming)
 
 class ConfigFault : public testing::TestWithParam<ConfigCase> {};
 
@@ -324,6 +324,7 @@ TEST(Order, IsThatOfThePlaces) {
   }
   order_by_place(findings);
   std::vector<std::string> codes;
+  codes.reserve(findings.size());
   for (const Diagnostic& finding : findings) codes.push_back(finding.code);
   EXPECT_THAT(codes, testing::ElementsAre("D5", "D1", "D6", "D4", "D3", "D2", "D0"));
 

@@ -1,6 +1,8 @@
 // Command lines as users write them: exit code, what is printed where, and the contract's fields.
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -338,10 +340,10 @@ TEST_F(Commands, TrainingALogHasPlainLines) {
 TEST_F(Commands, InterruptedRunsSaveAndEndWith130) {
   for (const std::string signal : {"INT", "TERM"}) {
     // The signal comes once the first epoch stands in the metrics: steps are under way.
-    const std::string command =
-        "cd " + folder_ / "" + "; " + SNUG_PROGRAM + " train c.toml --out " + signal +
-        " --set train.epochs=100000 >out.txt 2>&1 & program=$!; i=0; " + "until grep -qs ^1, " + folder_ / signal +
-        "/metrics.csv || [ $((i += 1)) -gt 600 ]; do sleep 0.05; done; kill -" + signal + " $program; wait $program";
+    const std::string command = fmt::format(
+        "cd {}; {} train c.toml --out {} --set train.epochs=100000 >out.txt 2>&1 & program=$!; i=0; until grep -qs ^1, "
+        "{}/metrics.csv || [ $((i += 1)) -gt 600 ]; do sleep 0.05; done; kill -{} $program; wait $program",
+        folder_ / "", SNUG_PROGRAM, signal, folder_ / signal, signal);
     const int status = std::system(command.c_str());
     EXPECT_EQ(WEXITSTATUS(status), 130) << signal;
     EXPECT_TRUE(std::filesystem::exists(folder_ / signal + "/last.state")) << signal;

@@ -31,6 +31,7 @@ class CommandFindings : public ::testing::Test {
   }
   [[nodiscard]] static std::vector<std::string> codes(const std::vector<Json>& findings) {
     std::vector<std::string> list;
+    list.reserve(findings.size());
     for (const Json& finding : findings) list.push_back(finding["code"]);
     return list;
   }

@@ -45,7 +45,7 @@ TEST(Augment, OfStrengthChangesAndDiffersFromSampleToSample) {
 }
 
 TEST(Augment, RotationKeepsTheCenter) {
-  std::vector<std::uint8_t> pixels(24 * 24 * 3, 0);
+  std::vector<std::uint8_t> pixels(std::size_t{24} * 24 * 3, 0);
   for (std::int64_t y = 10; y < 14; ++y) {
     for (std::int64_t x = 30; x < 42; ++x) pixels[static_cast<std::size_t>(y * 72 + x)] = 255;
   }
@@ -55,7 +55,7 @@ TEST(Augment, RotationKeepsTheCenter) {
 }
 
 TEST(Augment, BrightnessAndHueStayWithinTheirBounds) {
-  const std::vector<std::uint8_t> gray(24 * 24 * 3, 100);
+  const std::vector<std::uint8_t> gray(std::size_t{24} * 24 * 3, 100);
   double low = 255;
   double high = 0;
   for (std::int64_t sample = 0; sample < 200; ++sample) {
@@ -72,7 +72,7 @@ TEST(Augment, BrightnessAndHueStayWithinTheirBounds) {
 }
 
 TEST(Augment, EraseFillsOneRectangle) {
-  std::vector<std::uint8_t> pixels(24 * 24 * 3);
+  std::vector<std::uint8_t> pixels(std::size_t{24} * 24 * 3);
   for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = i / 3 % 2 == 0 ? 0 : 255;
   const auto erased = applied(Erase{1}, pixels, 5);
   std::int64_t changed = 0;
@@ -93,8 +93,11 @@ TEST(Augment, RandaugmentHoldsItsRange) {
 TEST(Mix, KeepsSumsOfPixelsAndLabels) {
   for (const bool cut : {false, true}) {
     const Augmenter augmenter({{.where = {}, .what = Mix{.alpha = 1, .cut = cut}}}, {8, 8, 1}, DType::f32);
-    std::vector<float> images(4 * 64);
-    for (std::size_t i = 0; i < images.size(); ++i) images[i] = static_cast<float>(i / 64);
+    std::vector<float> images(256);  // 4 of 8×8
+    for (std::size_t i = 0; i < images.size(); ++i) {
+      const std::size_t image = i / 64;
+      images[i] = static_cast<float>(image);
+    }
     std::vector<float> rows{1, 0, 0, 1, 1, 0, 0, 1};
     rows = {1, 0, 1, 0, 0, 1, 0, 1};
     bool mixed = false;

@@ -62,7 +62,7 @@ inline std::string counting(std::int64_t count) {
   return bytes;
 }
 
-inline std::string idx(std::vector<std::uint32_t> extents, std::string_view payload, int type = 0x08) {
+inline std::string idx(const std::vector<std::uint32_t>& extents, std::string_view payload, int type = 0x08) {
   std::string bytes{'\0', '\0', static_cast<char>(type), static_cast<char>(extents.size())};
   for (const std::uint32_t extent : extents) bytes += stored(extent, true);
   return bytes + std::string(payload);

@@ -25,13 +25,15 @@ std::string deflated(std::string_view bytes) {
   return packed;
 }
 
-template <class T>
-std::string le(std::uint64_t value) {
-  return stored(static_cast<T>(value));
+std::string u16(std::uint64_t value) { return stored(static_cast<std::uint16_t>(value)); }
+std::string u32(std::uint64_t value) { return stored(static_cast<std::uint32_t>(value)); }
+std::string u64(std::uint64_t value) { return stored(value); }
+
+std::string joined(std::initializer_list<std::string> parts) {
+  std::string all;
+  for (const std::string& part : parts) all += part;
+  return all;
 }
-const auto u16 = le<std::uint16_t>;
-const auto u32 = le<std::uint32_t>;
-const auto u64 = le<std::uint64_t>;
 
 std::string zip(const std::vector<Entry>& entries, bool zip64_end = false) {
   std::string body, directory;
@@ -41,11 +43,12 @@ std::string zip(const std::vector<Entry>& entries, bool zip64_end = false) {
         crc32(0, reinterpret_cast<const Bytef*>(e.bytes.data()), static_cast<uInt>(e.bytes.size())));
     const std::string extra =
         e.large ? u16(1) + u16(24) + u64(e.bytes.size()) + u64(data.size()) + u64(body.size()) : "";
-    const std::string middle = u16(e.deflated ? 8 : 0) + u32(0) + u32(crc) + u32(e.large ? 0xFFFFFFFF : data.size()) +
-                               u32(e.large ? 0xFFFFFFFF : e.bytes.size()) + u16(e.name.size());
-    directory += u32(0x02014B50) + u16(45) + u16(45) + u16(0) + middle + u16(extra.size()) + u16(0) + u16(0) + u16(0) +
-                 u32(0) + u32(e.large ? 0xFFFFFFFF : body.size()) + e.name + extra;
-    body += u32(0x04034B50) + u16(45) + u16(0) + middle + u16(0) + e.name + data;
+    const std::string middle =
+        joined({u16(e.deflated ? 8 : 0), u32(0), u32(crc), u32(e.large ? 0xFFFFFFFF : data.size()),
+                u32(e.large ? 0xFFFFFFFF : e.bytes.size()), u16(e.name.size())});
+    directory += joined({u32(0x02014B50), u16(45), u16(45), u16(0), middle, u16(extra.size()), u16(0), u16(0), u16(0),
+                         u32(0), u32(e.large ? 0xFFFFFFFF : body.size()), e.name, extra});
+    body += joined({u32(0x04034B50), u16(45), u16(0), middle, u16(0), e.name, data});
   }
   std::string end;
   if (zip64_end) {
@@ -127,7 +130,7 @@ TEST(Npz, NoFlippedByteGoesThroughAsOtherData) {
 
 TEST(Npz, RefusesWhatLies) {
   const TempFolder folder;
-  const auto refused = [&](std::string bytes, const std::string& word) {
+  const auto refused = [&](const std::string& bytes, const std::string& word) {
     const std::string file = folder.write("a.npz", bytes);
     const auto findings = open(file + ":x", file + ":x");
     ASSERT_FALSE(findings.empty()) << word;

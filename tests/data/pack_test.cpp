@@ -50,7 +50,7 @@ std::vector<Diagnostic> read_all(const std::string& folder, std::vector<std::vec
 TEST(Pack, HoldsPixelsAndLabels) {
   const TempFolder folder;
   const auto data = shapes();
-  const PackResult result = write_pack(*data, {.out = folder.path() / "p", .shard_bytes = 3 * 256});
+  const PackResult result = write_pack(*data, {.out = folder.path() / "p", .shard_bytes = 768});
   EXPECT_EQ(result.samples, 7);
   EXPECT_EQ(result.shards, 3);
   const auto packed = open_source(pack_source(folder / "p"), {}, {16, 16, 1}, 1);
@@ -67,7 +67,7 @@ TEST(Pack, HoldsPixelsAndLabels) {
 
 TEST(Pack, HoldsRowsAndFloats) {
   const TempFolder folder;
-  const std::string x = folder.write("x.npy", npy("<f4", "(2, 16, 16)", std::string(2 * 256 * 4, '\x3f')));
+  const std::string x = folder.write("x.npy", npy("<f4", "(2, 16, 16)", std::string(2048, '\x3f')));
   const std::string y = folder.write("y.npy", npy("<f4", "(2, 3)", stored_all<float>({0, 1, 0, 0.5F, 0, 0.5F})));
   const auto data = open_source(array_source(x, y, DataFormat::numpy), {}, {16, 16, 1}, 1);
   write_pack(*data, {.out = folder.path() / "p"});
@@ -82,7 +82,7 @@ TEST(Pack, HoldsRowsAndFloats) {
 TEST(Pack, GoesOnWithWholeShardsOfTheSameData) {
   const TempFolder folder;
   const fs::path out = folder.path() / "p";
-  write_pack(*shapes(), {.out = out, .shard_bytes = 3 * 256});
+  write_pack(*shapes(), {.out = out, .shard_bytes = 768});
   const std::string first = content(out / "shard-00000.pack");
   const std::string index = content(out / "pack.index");
   fs::remove(out / "pack.index");
@@ -90,19 +90,19 @@ TEST(Pack, GoesOnWithWholeShardsOfTheSameData) {
   std::string damaged = content(out / "shard-00001.pack");
   damaged.back() = static_cast<char>(damaged.back() ^ 1);
   overwrite(out / "shard-00001.pack", damaged);
-  EXPECT_EQ(write_pack(*shapes(), {.out = out, .shard_bytes = 3 * 256}).kept_shards, 2);
+  EXPECT_EQ(write_pack(*shapes(), {.out = out, .shard_bytes = 768}).kept_shards, 2);
   EXPECT_EQ(content(out / "pack.index"), index);
   // Of other data none is kept.
   fs::remove(out / "pack.index");
   const auto other = open_source(shapes_source(7), {}, {16, 16, 3}, 4);
-  EXPECT_EQ(write_pack(*other, {.out = out, .shard_bytes = 3 * 768}).kept_shards, 0);
+  EXPECT_EQ(write_pack(*other, {.out = out, .shard_bytes = 2304}).kept_shards, 0);
   EXPECT_NE(content(out / "shard-00000.pack"), first);
 }
 
 TEST(Pack, EveryCutAndEveryFlippedByteIsRefusedByShardAndRecord) {
   const TempFolder folder;
   const fs::path out = folder.path() / "p";
-  write_pack(*shapes(3), {.out = out, .shard_bytes = 2 * 256});
+  write_pack(*shapes(3), {.out = out, .shard_bytes = 512});
   std::vector<std::vector<float>> good;
   ASSERT_TRUE(read_all(out.string(), &good).empty());
   const auto refused = [&](const char* what, std::size_t place) {

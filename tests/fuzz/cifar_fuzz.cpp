@@ -1,6 +1,7 @@
 // Any bytes are CIFAR records that can be trained on, or are refused with findings.
 #include "array_input.h"
 
+// NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 3) return 0;
   const unsigned flags = data[0];

@@ -27,6 +27,7 @@ void check_config(const snug::Config& config, bool model_only) {
 }  // namespace
 
 /// The first byte chooses: a whole config, a bare model, or (behind a line end) an option --set.
+// NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   std::string_view text(reinterpret_cast<const char*>(data), size);

@@ -2,6 +2,7 @@
 #include "array_input.h"
 #include "data/picture_source.h"
 
+// NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace snug;
   for (const bool known : {false, true}) {

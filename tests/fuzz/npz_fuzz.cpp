@@ -1,6 +1,7 @@
 // Any bytes are an archive of NumPy arrays, or are refused with findings.
 #include "array_input.h"
 
+// NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace snug;
   const FileBytes file = fuzz::file_of("f.npz", data, size);

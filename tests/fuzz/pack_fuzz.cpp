@@ -2,6 +2,7 @@
 #include "array_input.h"
 #include "data/pack_format.h"
 
+// NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace snug;
   if (size < 2) return 0;
