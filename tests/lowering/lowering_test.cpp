@@ -77,7 +77,8 @@ TEST(Lower, TrainingStepHasAllThreePhases) {
 }
 
 /// A chain of joins is one tensor: its first part and every new one are copied into it once, and the gradient of the
-/// first part out of it for the pool; slopes of the new ones are taken in place. Each norm's gradient is added in place.
+/// first part out of it for the pool; slopes of the new ones are taken in place. Each norm's gradient is added in
+/// place.
 TEST(Lower, JoinsKeepEveryChannelOnce) {
   const Program joined = lower(dense_net(), {.batch = 4});
   const Program copied = lower(dense_net(), {.batch = 4, .join_in_place = false});
