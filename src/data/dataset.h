@@ -84,6 +84,9 @@ struct Splits {
 /// Notes of all splits, each once.
 [[nodiscard]] std::vector<Diagnostic> notes_of(const Splits& splits);
 
+/// The class of every sample: its number, or of rows the largest column.
+[[nodiscard]] std::vector<std::int64_t> class_numbers(const Dataset& data);
+
 /// Mean and standard deviation per channel of the raw values, minimum and maximum, in one streaming pass.
 struct PixelStatistics {
   std::vector<double> mean, std;

@@ -72,20 +72,12 @@ struct ClassLists {
 };
 
 ClassLists list_classes(const Dataset& data) {
-  const DatasetInfo& info = data.info();
   ClassLists lists;
-  lists.samples.resize(std::max<std::size_t>(1, info.classes.size()));
-  std::vector<float> row(static_cast<std::size_t>(info.label_width));
-  for (std::int64_t sample = 0; sample < info.samples; ++sample) {
-    std::int64_t label = 0;
-    if (info.labels == LabelKind::numbers) {
-      label = data.label(sample);
-    } else {
-      data.read_row(sample, row.data());
-      label = std::ranges::max_element(row) - row.begin();
-    }
+  lists.samples.resize(std::max<std::size_t>(1, data.info().classes.size()));
+  std::int64_t sample = 0;
+  for (const std::int64_t label : class_numbers(data)) {
     if (std::cmp_greater_equal(label, lists.samples.size())) lists.samples.resize(static_cast<std::size_t>(label) + 1);
-    lists.samples[static_cast<std::size_t>(label)].push_back(sample);
+    lists.samples[static_cast<std::size_t>(label)].push_back(sample++);
   }
   std::erase_if(lists.samples, [](const auto& list) { return list.empty(); });
   return lists;

@@ -16,6 +16,22 @@
 
 namespace snug {
 
+std::vector<std::int64_t> class_numbers(const Dataset& data) {
+  const DatasetInfo& info = data.info();
+  std::vector<std::int64_t> numbers(static_cast<std::size_t>(info.samples));
+  std::vector<float> row(static_cast<std::size_t>(info.label_width));
+  for (std::int64_t sample = 0; sample < info.samples; ++sample) {
+    std::int64_t& number = numbers[static_cast<std::size_t>(sample)];
+    if (info.labels == LabelKind::numbers) {
+      number = data.label(sample);
+    } else {
+      data.read_row(sample, row.data());
+      number = std::ranges::max_element(row) - row.begin();
+    }
+  }
+  return numbers;
+}
+
 namespace {
 
 /// Mean and sum of squared distances from it, merged by Chan's formula, which loses no digits to large means.

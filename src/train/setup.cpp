@@ -137,20 +137,11 @@ void require_indexable(const Config& config, std::int64_t limit, const PlanRepor
 /// Weights that make classes count alike: the mean number of samples of a class over its own number.
 std::vector<double> even_weights(const Dataset& data, std::int64_t outputs) {
   std::vector<std::int64_t> counts(static_cast<std::size_t>(std::max<std::int64_t>(outputs, 1)));
-  const DatasetInfo& info = data.info();
-  std::vector<float> row(static_cast<std::size_t>(info.label_width));
-  for (std::int64_t sample = 0; sample < info.samples; ++sample) {
-    std::int64_t label = 0;
-    if (info.labels == LabelKind::numbers) {
-      label = data.label(sample);
-    } else {
-      data.read_row(sample, row.data());
-      label = std::ranges::max_element(row) - row.begin();
-    }
+  for (const std::int64_t label : class_numbers(data)) {
     if (label >= 0 && std::cmp_less(label, counts.size())) ++counts[static_cast<std::size_t>(label)];
   }
   const auto used = std::ranges::count_if(counts, [](std::int64_t count) { return count > 0; });
-  const double mean = static_cast<double>(info.samples) / static_cast<double>(std::max<std::int64_t>(used, 1));
+  const double mean = static_cast<double>(data.info().samples) / static_cast<double>(std::max<std::int64_t>(used, 1));
   std::vector<double> weights;
   weights.reserve(counts.size());
   for (const std::int64_t count : counts) weights.push_back(count > 0 ? mean / static_cast<double>(count) : 1.0);

@@ -85,9 +85,10 @@ inline std::string npy(std::string_view descr, std::string_view shape, std::stri
   return npy_raw(header, payload, version);
 }
 
-inline std::string gzip(std::string_view bytes) {
+/// `window_bits`: −15 for a raw stream, 15 + 16 for gzip (zlib's manual).
+inline std::string deflated(std::string_view bytes, int window_bits) {
   z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+  EXPECT_EQ(deflateInit2(&stream, 6, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY), Z_OK);
   std::string packed(deflateBound(&stream, bytes.size()) + 32, '\0');
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
   stream.avail_in = static_cast<uInt>(bytes.size());
@@ -98,6 +99,8 @@ inline std::string gzip(std::string_view bytes) {
   deflateEnd(&stream);
   return packed;
 }
+
+inline std::string gzip(std::string_view bytes) { return deflated(bytes, 15 + 16); }
 
 inline DataSource array_source(std::string images, std::string labels, DataFormat format) {
   DataSource source;

@@ -11,20 +11,6 @@ struct Entry {
   bool large = false;  ///< sizes in a zip64 field
 };
 
-std::string deflated(std::string_view bytes) {
-  z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
-  std::string packed(deflateBound(&stream, bytes.size()) + 32, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  stream.avail_in = static_cast<uInt>(bytes.size());
-  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
-  stream.avail_out = static_cast<uInt>(packed.size());
-  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-  packed.resize(stream.total_out);
-  deflateEnd(&stream);
-  return packed;
-}
-
 std::string u16(std::uint64_t value) { return stored(static_cast<std::uint16_t>(value)); }
 std::string u32(std::uint64_t value) { return stored(static_cast<std::uint32_t>(value)); }
 std::string u64(std::uint64_t value) { return stored(value); }
@@ -38,7 +24,7 @@ std::string joined(std::initializer_list<std::string> parts) {
 std::string zip(const std::vector<Entry>& entries, bool zip64_end = false) {
   std::string body, directory;
   for (const Entry& e : entries) {
-    const std::string data = e.deflated ? deflated(e.bytes) : e.bytes;
+    const std::string data = e.deflated ? deflated(e.bytes, -15) : e.bytes;
     const auto crc = static_cast<std::uint32_t>(
         crc32(0, reinterpret_cast<const Bytef*>(e.bytes.data()), static_cast<uInt>(e.bytes.size())));
     const std::string extra =
