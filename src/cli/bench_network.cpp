@@ -54,8 +54,10 @@ std::vector<double> step_medians(BenchNetwork& network, std::int64_t rounds) {
   runs.reserve(static_cast<std::size_t>(rounds));
   for (std::int64_t round = 0; round < rounds; ++round) runs.push_back(network.step_timed());
   std::vector<double> medians;
+  medians.reserve(runs.front().size());
   for (std::size_t step = 0; step < runs.front().size(); ++step) {
     std::vector<double> times;
+    times.reserve(runs.size());
     for (const auto& run : runs) times.push_back(run[step]);
     std::ranges::sort(times);
     medians.push_back(quantile(times, 0.5));
