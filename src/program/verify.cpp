@@ -104,7 +104,6 @@ class Verifier {
     }
     for (std::size_t i = 0; i < program_.steps.size(); ++i) {
       check_step(i, program_.steps[i]);
-      check_updates(i, program_.steps[i]);
     }
     return problems_;
   }
@@ -170,6 +169,7 @@ class Verifier {
     for (const Operand& operand : step.operands) {
       if (operand.access != Access::in) written_[program_[operand.tensor].view.storage.index()] = true;
     }
+    check_updates(index, step);
   }
 
   /// What an update has written is for the next step of the training: nothing but updates may read it in this one.
