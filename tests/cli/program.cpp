@@ -54,7 +54,7 @@ TemporaryFolder::~TemporaryFolder() {
 }
 
 std::string TemporaryFolder::file(const std::string& name, const std::string& text) const {
-  const std::string path = *this / name;
+  std::string path = *this / name;
   std::ofstream(path) << text;
   return path;
 }
