@@ -17,7 +17,6 @@ namespace {
 using test::FakeBackend;
 using test::Sketch;
 using ::testing::Each;
-using ::testing::ElementsAre;
 
 constexpr std::int64_t kElements = 1000;
 
