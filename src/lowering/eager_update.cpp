@@ -127,14 +127,8 @@ class EagerUpdates {
 
   /// The elements of a run in a flat tensor.
   TensorId part_of(TensorId flat, const Range& range, const std::string& suffix) {
-    TensorInfo part = program_[flat];
-    part.name += suffix;
-    part.shape = {range.end - range.begin};
-    part.view.offset_bytes += range.begin * size_bytes(part.dtype);
-    part.view.strides = packed_strides(part.shape);
-    part.view.physical_channels = part.shape.back();
-    program_.tensors.push_back(std::move(part));
-    return TensorId{static_cast<std::int64_t>(program_.tensors.size()) - 1};
+    return ProgramBuilder(program_).add_batch_slice(flat, range.begin, range.end - range.begin,
+                                                    program_[flat].name + suffix);
   }
 
   /// The gradients of the run move to a storage of their own; its norm and its update come behind their last use.

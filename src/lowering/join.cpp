@@ -260,7 +260,8 @@ class Joins {
       return;
     }
     Step& step = program_.steps[sum];
-    for (std::vector<Use>& uses : uses_) std::erase_if(uses, [&](const Use& use) { return use.step == sum; });
+    for (const Operand& used : step.operands)
+      std::erase_if(uses_[storage(used.tensor)], [&](const Use& use) { return use.step == sum; });
     step.op = Op::copy;
     step.attributes = NoAttributes{};
     step.operands = {{place, Access::in}, {s, Access::out}};

@@ -13,7 +13,7 @@
 #include <system_error>
 #include <thread>
 
-#include "backend/cuda/engine_cache.h"
+#include "base/cache_folder.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "snug/version.h"

@@ -25,6 +25,8 @@ struct Change {
   std::vector<std::string> lines, effects;
 };
 
+constexpr std::array<std::string_view, 4> kExact{"inplace", "recompute", "split", "eager_update"};
+
 /// Everything a plan may do that changes no result, and what the user has named besides.
 std::string every_strategy(MemoryConfig& memory) {
   const bool parts = !memory.strategy_auto && std::ranges::find(memory.strategy, "microbatch") != memory.strategy.end();
@@ -32,7 +34,8 @@ std::string every_strategy(MemoryConfig& memory) {
     memory.strategy_auto = true;
     return "memory.strategy = \"auto\"";
   }
-  memory.strategy = {"inplace", "recompute", "split", "eager_update", "microbatch"};
+  memory.strategy.assign(kExact.begin(), kExact.end());
+  memory.strategy.emplace_back("microbatch");
   return fmt::format("memory.strategy = [\"{}\"]", fmt::join(memory.strategy, "\", \""));
 }
 
@@ -85,7 +88,6 @@ class Settings {
            const PlanReport& refused)
       : config_(config) {
     const auto& used = config.memory.strategy;
-    constexpr std::array<std::string_view, 4> kExact{"inplace", "recompute", "split", "eager_update"};
     const bool all =
         std::ranges::all_of(kExact, [&](std::string_view name) { return std::ranges::count(used, name) > 0; });
     constexpr std::int64_t kMuchScratch = 32 << 20;

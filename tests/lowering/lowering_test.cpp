@@ -20,40 +20,35 @@ ConvLayer conv(std::int64_t filters, bool norm = true) {
   return conv;
 }
 
-Graph residual_net() {
-  ModelConfig model{.input = {8, 8, 3}};
-  model.layers.push_back(layer(conv(4)));
-  ResidualLayer residual;
-  residual.body.push_back(layer(conv(4)));
-  residual.activation = Activation::relu;
-  model.layers.push_back(layer(residual));
-  model.layers.push_back(layer(GlobalAveragePoolLayer{}));
-  model.layers.push_back(layer(DenseLayer{.units = 5}));
+/// The layers on images of 8×8×3, with a mean over pixels and five outputs behind them.
+Graph net_of(LayerList layers) {
+  layers.push_back(layer(GlobalAveragePoolLayer{}));
+  layers.push_back(layer(DenseLayer{.units = 5}));
   std::vector<Diagnostic> findings;
-  Graph graph = build_graph(model, findings);
+  Graph graph = build_graph({.input = {8, 8, 3}, .layers = std::move(layers)}, findings);
   EXPECT_TRUE(findings.empty());
   return graph;
 }
 
+Graph residual_net() {
+  ResidualLayer residual;
+  residual.body.push_back(layer(conv(4)));
+  residual.activation = Activation::relu;
+  return net_of({layer(conv(4)), layer(residual)});
+}
+
 /// A block of three joins behind a pool.
 Graph dense_net() {
-  ModelConfig model{.input = {8, 8, 3}};
-  model.layers.push_back(layer(conv(4)));
-  model.layers.push_back(layer(PoolLayer{}));
+  LayerList layers{layer(conv(4)), layer(PoolLayer{})};
   for (int i = 0; i < 3; ++i) {
     BranchesLayer join;
     join.branches.resize(2);
     join.branches[1].push_back(layer(BatchNormLayer{}));
     join.branches[1].push_back(layer(conv(2, false)));
-    model.layers.push_back(layer(join));
+    layers.push_back(layer(join));
   }
-  model.layers.push_back(layer(BatchNormLayer{}));
-  model.layers.push_back(layer(GlobalAveragePoolLayer{}));
-  model.layers.push_back(layer(DenseLayer{.units = 5}));
-  std::vector<Diagnostic> findings;
-  Graph graph = build_graph(model, findings);
-  EXPECT_TRUE(findings.empty());
-  return graph;
+  layers.push_back(layer(BatchNormLayer{}));
+  return net_of(std::move(layers));
 }
 
 std::int64_t count(const Program& program, Op op) { return std::ranges::count(program.steps, op, &Step::op); }

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "backend/cpu/prepare.h"
 
 namespace snug::cpu {
@@ -28,10 +26,8 @@ PreparedStep backward_of_slices(const CpuContext& context, const StepView& step,
   const auto run = [=, threads = context.threads](const StepArguments& a) {
     const T *dy = operand<T>(a, 0), *saved = operand<T>(a, 2);
     T* dx = operand<T>(a, 1);
-    const std::int64_t chunk = std::max<std::int64_t>(1, kChunkElements / channels);
-    parallel_for(threads, (rows + chunk - 1) / chunk, [&](std::int64_t i) {
-      for (std::int64_t row = i * chunk; row < std::min(rows, (i + 1) * chunk); ++row)
-        kernel(dx + row * channels, dy + row * pitch, saved + row * saved_pitch, channels);
+    parallel_rows(threads, rows, channels, [&](std::int64_t row) {
+      kernel(dx + row * channels, dy + row * pitch, saved + row * saved_pitch, channels);
     });
   };
   return {.algorithm = "activation:own", .run = run};

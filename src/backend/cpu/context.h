@@ -128,4 +128,18 @@ void parallel_elements(int threads, std::int64_t total, const Body& body) {
   });
 }
 
+/// Rows of `width` elements in a chunk that is worth a thread.
+inline std::int64_t rows_per_chunk(std::int64_t width) {
+  return std::max<std::int64_t>(1, kChunkElements / std::max<std::int64_t>(1, width));
+}
+
+/// body(row) for rows of `width` elements.
+template <class Body>
+void parallel_rows(int threads, std::int64_t rows, std::int64_t width, const Body& body) {
+  const std::int64_t chunk = rows_per_chunk(width);
+  parallel_for(threads, (rows + chunk - 1) / chunk, [&](std::int64_t i) {
+    for (std::int64_t row = i * chunk; row < std::min(rows, (i + 1) * chunk); ++row) body(row);
+  });
+}
+
 }  // namespace snug::cpu

@@ -60,14 +60,11 @@ PreparedStep prepare_copy(const CpuContext& context, const StepView& step) {
   const std::int64_t rows = step.elements(0) / width;
   const std::int64_t from_pitch = channel_pitch(step[0]) * element;
   const std::int64_t to_pitch = channel_pitch(step[1]) * element;
-  const std::int64_t chunk = std::max<std::int64_t>(1, kChunkElements / width);
   return {.algorithm = "copy:own", .run = [=, threads = context.threads](const StepArguments& arguments) {
             const auto* from = operand<std::byte>(arguments, 0);
             auto* to = operand<std::byte>(arguments, 1);
-            parallel_for(threads, (rows + chunk - 1) / chunk, [&](std::int64_t i) {
-              for (std::int64_t row = i * chunk; row < std::min(rows, (i + 1) * chunk); ++row) {
-                std::memcpy(to + row * to_pitch, from + row * from_pitch, static_cast<std::size_t>(width * element));
-              }
+            parallel_rows(threads, rows, width, [&](std::int64_t row) {
+              std::memcpy(to + row * to_pitch, from + row * from_pitch, static_cast<std::size_t>(width * element));
             });
           }};
 }

@@ -11,7 +11,7 @@ PreparedStep normalize_input(const CpuContext& context, const StepView& step) {
   step.expect({type, kF32, kF32, kStored<T>});
   const std::int64_t channels = step.shape(0).back();
   const std::int64_t rows = step.elements(0) / channels;
-  const std::int64_t chunk = std::max<std::int64_t>(1, kChunkElements / channels);
+  const std::int64_t chunk = rows_per_chunk(channels);
   const auto divisor = static_cast<float>(step.attributes<NormalizeAttributes>().divisor);
   return {.algorithm = "normalize_input:own",
           .run = [=, kernels = &context.kernels->channel.of<T>(), threads = context.threads](const StepArguments& a) {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <exception>
 #include <optional>
 #include <system_error>
@@ -101,14 +100,6 @@ void drop_oldest(const fs::path& folder) {
 }
 
 }  // namespace
-
-fs::path cache_folder() {
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache == '/') {
-    return fs::path(cache) / "snug";
-  }
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') return fs::path(home) / ".cache/snug";
-  return {};
-}
 
 EngineCache::EngineCache(const fs::path& folder, std::string_view subject) {
   if (folder.empty()) return;

@@ -11,9 +11,6 @@
 
 namespace snug {
 
-/// $XDG_CACHE_HOME/snug, else ~/.cache/snug; empty when neither is known.
-[[nodiscard]] std::filesystem::path cache_folder();
-
 /// A cache may be lost at any time and is never trusted: lines that are not whole are passed over, a file that cannot
 /// be read or written is no fault. Several processes may use one file; the last to save keeps what the others added.
 class EngineCache {

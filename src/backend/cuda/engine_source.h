@@ -9,6 +9,7 @@
 #include "backend/cuda/cudnn_engines.h"
 #include "backend/cuda/device_sheet.h"
 #include "backend/cuda/engine_cache.h"
+#include "base/cache_folder.h"
 
 namespace snug {
 
