@@ -3,6 +3,7 @@
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/prepare.h"
 #include "backend/cpu/weight_gradient.h"
+#include "backend/cpu/winograd.h"
 
 namespace snug::cpu {
 
@@ -101,6 +102,7 @@ PreparedStep prepare_conv_forward(const CpuContext& context, const StepView& ste
   const auto& conv = step.attributes<ConvAttributes>();
   const DType type = step[0].dtype;
   conv.bias ? step.expect({type, type, kF32, type}) : step.expect({type, type, type});
+  if (std::optional<PreparedStep> own = winograd_forward(context, step)) return *std::move(own);
   const int out = conv.bias ? 3 : 2;
   const Tensors t = tensors_of(conv, step[0], step.shape(1), step.shape(static_cast<std::size_t>(out)));
   PrimitiveSequence sequence(context.library);
@@ -145,6 +147,7 @@ PreparedStep prepare_conv_backward_data(const CpuContext& context, const StepVie
   const auto& conv = step.attributes<ConvAttributes>();
   const DType type = step[0].dtype;
   step.expect({type, type, type});
+  if (std::optional<PreparedStep> own = winograd_backward_data(context, step)) return *std::move(own);
   const Tensors t = tensors_of(conv, step[2], step.shape(1), step.shape(0));
   PrimitiveSequence sequence(context.library);
   const bool depthwise = conv.groups == step.shape(2)[3] && conv.groups == step.shape(0)[3];
