@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "backend/cpu/depthwise_gradient.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/prepare.h"
 #include "backend/cpu/weight_gradient.h"
@@ -165,6 +166,7 @@ PreparedStep prepare_conv_backward_weights(const CpuContext& context, const Step
   const DType type = step[0].dtype;
   conv.bias ? step.expect({type, type, kF32, kF32}) : step.expect({type, type, kF32});
   if (std::optional<PreparedStep> own = own_weight_gradient(context, step)) return *std::move(own);
+  if (std::optional<PreparedStep> own = own_depthwise_gradient(context, step)) return *std::move(own);
   const Tensors t = tensors_of(conv, step[0], step.shape(2), step.shape(1));
   const Layout bias = conv.bias ? t.bias : Layout();
   PrimitiveSequence sequence(context.library);

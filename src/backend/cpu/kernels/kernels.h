@@ -125,6 +125,18 @@ struct WeightGradientKernels {  ///< null where the instruction set is too narro
   void (*sums)(float* sum, const std::uint32_t* a, std::int64_t words);
 };
 
+/// Gradients of depthwise weights: a row of dy against a row of x, kDepthwiseChannels channels of both at a time, as
+/// floats and with the padding in front. Pixels of both are kDepthwiseChannels apart.
+inline constexpr std::int64_t kDepthwiseChannels = 32;
+template <class T>
+struct DepthwiseGradientKernels {
+  /// Channels from `count` on are 0.
+  void (*widen)(float* to, const T* from, std::int64_t pixel_stride, std::int64_t pixels, std::int64_t count);
+  /// sum[tap][channel] += Σ over pixels of dy[pixel][channel] · x[pixel · stride + tap · dilation][channel].
+  void (*add_row)(float* sum, const float* dy, const float* x, std::int64_t pixels, std::int64_t taps,
+                  std::int64_t stride, std::int64_t dilation);
+};
+
 /// 3×3 convolutions by Winograd's F(2×2, 3×3): a patch of 4×4 pixels gives 2×2 outputs with 16 products for each pair
 /// of channels, where 36 are usual. Pixels and filters are carried over to the 16 places of a patch (Bᵀ d B, G g Gᵀ),
 /// each place is a product of matrices, and outputs are Aᵀ m A. Transforms compute in float; what is multiplied is
@@ -210,6 +222,7 @@ struct Kernels {
   ByStorage<ChannelKernels> channel;
   ByStorage<PoolKernels> pool;
   ByStorage<WeightGradientKernels> weight_gradient;
+  ByStorage<DepthwiseGradientKernels> depthwise_gradient;
   WinogradKernels winograd;
   ByStorage<ElementwiseKernels> elementwise;
   CastKernels cast;
