@@ -214,13 +214,14 @@ void split_train(Splits& splits, const DataConfig& config, std::uint64_t seed, F
   splits.val = make_view(whole, std::move(indices.val), 0, whole->info().classes, false);
 }
 
-/// One fault is one finding: what is wrong with every split in the same words, and mended by the same line, is told
-/// once.
+/// One fault is one finding: what is wrong with every split in the same words (of extents: with the same numbers), and
+/// mended by the same line, is told once.
 void drop_repeated(Findings& findings) {
   Findings kept;
   for (Diagnostic& finding : findings) {
     const bool told = std::ranges::any_of(kept, [&](const Diagnostic& other) {
-      return other.code == finding.code && other.what == finding.what && other.fix == finding.fix;
+      const bool extents = finding.code == "D110" || finding.code == "D111";
+      return other.code == finding.code && (extents || other.what == finding.what) && other.fix == finding.fix;
     });
     if (!told) kept.push_back(std::move(finding));
   }
