@@ -11,7 +11,7 @@ namespace snug {
 
 namespace {
 
-constexpr std::int64_t kMostBytes = std::int64_t{512} << 20;  // of pixels: about a second
+constexpr std::int64_t kMostBytes = std::int64_t{256} << 20;  // of pixels: about a second
 constexpr std::int64_t kMostDecoded = 1'000;                  // pictures whose pixels cost decoding: likewise
 constexpr std::int64_t kMostFileBytes = std::int64_t{256} << 20;
 
