@@ -298,7 +298,7 @@ constexpr auto kEntries = std::to_array<CatalogueEntry>({
     {"T120", kError, "freeze names a layer that is not there", "freeze = [\"layer9\"]", "the nearest path"},
     {"T201", kWarning, "measured: a first loss far above that of guessing", "logits in the hundreds",
      "normalize = \"per-channel\""},
-    {"T202", kError, "measured: rectifiers that give 0 alone; a warning where a way around them is left",
+    {"T202", kError, "measured: rectifiers that give 0 alone, so that no gradient reaches the first layer",
      "narrow layers of relu", "norm = \"batch\""},
     {"T203", kWarning, "measured: gradients or signals that vanish", "12 layers of sigmoid", "activation = \"relu\""},
     {"T204", kError, "measured: values that are not finite, or steps many times their weights (a warning)", "std = 100",

@@ -143,6 +143,8 @@ class Judge {
   /// One finding: what lies deepest explains the rest.
   [[nodiscard]] Findings judge() const {
     Findings findings;
+    // Layers are frozen, and norms left as they came, where weights come with --init.
+    if (!config_.train.freeze.empty() || config_.train.freeze_stats) return findings;
     const auto add = [&](std::optional<Diagnostic> found) {
       if (found && findings.empty()) findings.push_back(*std::move(found));
     };
@@ -189,13 +191,13 @@ class Judge {
         odd_initializer() ? remedy() : "normalize = \"per-channel\"   # in [data]");
   }
   [[nodiscard]] std::optional<Diagnostic> dead() const {
-    if (seen_.dead.empty()) return {};
-    const bool nothing_passes = std::ranges::any_of(seen_.gradients, [](const auto& g) { return g.gradient == 0; });
+    // A gate or a branch that is dead leaves a way around it: then the first layer has a gradient.
+    if (seen_.dead.empty() || seen_.gradients.empty() || seen_.gradients.back().gradient != 0) return {};
     return finding_at("T202", place(seen_.dead),
                       layer_text(seen_.dead, fmt::format("all {} values behind its relu are 0 on {} images: it is dead "
                                                          "before the first step",
                                                          format_count(seen_.dead_values), batch_)),
-                      remedy(), nothing_passes ? Severity::error : Severity::warning);
+                      remedy());
   }
   [[nodiscard]] std::optional<Diagnostic> same_outputs() const {
     constexpr double kSame = 1e-5;

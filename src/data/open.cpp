@@ -127,13 +127,15 @@ bool check_size(const Dataset& data, const DataSource& source, const InputSize& 
   const Shape& image = data.info().image;
   if (any_size(input) || (image[0] == input[0] && image[1] == input[1] && image[2] == input[2])) return true;
   const bool gray = image[2] == 1 && input[2] == 3;
-  findings.push_back(data_finding(
-      FileUse::images, DataFault::image_size, data.where(0),
-      fmt::format("images are {}{}, model.input is {}", to_string(image),
-                  source.format == DataFormat::idx || image[2] != 1 || !gray ? "" : " (gray)", format_extents(input)),
-      gray && image[0] == input[0] && image[1] == input[1]
-          ? "gray_to_rgb = true   # in [data]"
-          : fmt::format("input = [{}, {}, {}]", image[0], image[1], image[2])));
+  const bool counted = input[0] == data.info().samples && input[1] == image[0] && input[2] == image[1];
+  findings.push_back(
+      data_finding(FileUse::images, DataFault::image_size, data.where(0),
+                   fmt::format("images are {}{}, model.input is {}{}", to_string(image),
+                               source.format == DataFormat::idx || image[2] != 1 || !gray ? "" : " (gray)",
+                               format_extents(input), counted ? ": the number of images is no part of it" : ""),
+                   gray && image[0] == input[0] && image[1] == input[1]
+                       ? "gray_to_rgb = true   # in [data]"
+                       : fmt::format("input = [{}, {}, {}]", image[0], image[1], image[2])));
   return false;
 }
 
