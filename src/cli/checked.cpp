@@ -1,10 +1,12 @@
 #include "cli/checked.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/ensure.h"
 #include "check/check.h"
 #include "cli/common.h"
+#include "data/findings.h"
 
 namespace snug {
 
@@ -33,6 +35,13 @@ CheckedRun check_run(const Config& config, const Arguments& arguments, const Pro
 RunSetup take_setup(const Config& config, CheckedRun& checked) {
   if (!checked.splits) fail("a run without errors has its data open", __FILE__, __LINE__);
   return make_setup(config, std::move(checked.graph), *std::move(checked.splits), checked.processor);
+}
+
+bool only_data_missing(const CheckedRun& checked) {
+  if (checked.splits) return false;
+  return std::ranges::all_of(checked.findings, [](const Diagnostic& finding) {
+    return finding.severity != Severity::error || is_missing_file(finding);
+  });
 }
 
 RunSetup setup_without_data(const Config& config, Graph graph, std::vector<Diagnostic>& findings) {
