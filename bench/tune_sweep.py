@@ -106,8 +106,11 @@ def parse():
     parser.add_argument("--snug", default=os.environ.get("SNUG", "build/release/bin/snug"))
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--sweep-of", type=pathlib.Path, help="take the sweep of an earlier result")
-    parser.add_argument("more", nargs="*", help="further options of snug, behind --")
-    return parser.parse_args()
+    parser.epilog = "Further options of snug stand behind --."
+    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    options = parser.parse_args(sys.argv[1:split])
+    options.more = sys.argv[split + 1:]
+    return options
 
 
 def main():

@@ -140,7 +140,7 @@ class Curve {
     const double limit = bytes_.at(static_cast<double>(report_.budget_bytes));
     line({{kLeft, limit}, {kRight, limit}}, Ink::mark, 1.5, true);
     text({kRight, limit - 6},
-         fmt::format("limit {}; largest batch {}", format_bytes(report_.budget_bytes),
+         fmt::format("limit {}, largest batch {}", format_bytes(report_.budget_bytes),
                      format_count(report_.largest.batch)),
          Ink::mark, Anchor::end);
   }
