@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "planner/planner.h"
 
@@ -11,6 +12,9 @@ namespace snug {
 struct CpuRates {
   DeviceRates fp32, bf16;  ///< bf16: zero where it cannot be computed
 };
+
+/// "AMD EPYC 9454" with family, model and stepping, so that processors that call themselves alike differ.
+[[nodiscard]] std::string processor_name();
 
 /// The file of this processor with so many threads (0: all cores) and this version of the program; what the environment
 /// variable SNUG_CPU_RATES names goes before it. Empty where there is no cache folder.

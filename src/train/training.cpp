@@ -42,7 +42,10 @@ void Training::make_plan() {
     return Planning{.memory = cpu_device(options_.threads, config.train.precision), .make_backend = trial};
   };
   plan_ = plan_run(config_, setup_, planning(config_).memory, *backend_,
-                   {.batch = saved_ ? state_.batch : 0, .trial_backend = trial, .planning = planning});
+                   {.batch = saved_ ? state_.batch : 0,
+                    .trial_backend = trial,
+                    .planning = planning,
+                    .tuned_threads = options_.threads});
   const PlanReport& report = plan_.report;
   if (report.fits) return;
   reporter_.on_event(PlanEvent{report});
@@ -127,6 +130,13 @@ void Training::open_files() {
                                   : fmt::format("{} holds no last.state: training begins anew in it",
                                                 short_name(files_->folder().string())),
                       .fix = "--out RUN --resume   # to go on with a run that lies elsewhere"});
+  if (!plan_.report.tuned.empty())
+    notes_.push_back(
+        {.code = "T631",
+         .severity = Severity::note,
+         .where = to_string(config_.where("train.batch")),
+         .what = fmt::format("batch = \"auto\" is {}, {}", plan_.report.batch, plan_.report.tuned),
+         .fix = fmt::format("batch = {}   # in [train]; or measure again: snug tune", plan_.report.batch)});
   for (Diagnostic& note : notes_of(setup_.splits)) notes_.push_back(std::move(note));
   if (saved_step_ >= 0) files_->repair(state_, weights(), checkpoint_info());
   emit(PlanEvent{plan_.report});
