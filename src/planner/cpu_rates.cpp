@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <exception>
 #include <fstream>
+#include <initializer_list>
 #include <map>
 #include <string>
 #include <string_view>
@@ -37,16 +38,22 @@ constexpr std::array<Field, 6> kFields{{{"flops", &DeviceRates::flops_per_second
                                         {"norm", &DeviceRates::norm_bytes_per_second},
                                         {"product", &DeviceRates::product_seconds}}};
 
-/// "AMD EPYC 9454" and its family, so that processors that call themselves alike differ.
-std::string processor_name() {
+/// What the system says of the first core under the keys that begin so, one after another.
+std::string processor_facts(std::initializer_list<std::string_view> keys) {
   std::ifstream file("/proc/cpuinfo");
-  std::string line, name;
-  while (std::getline(file, line) && !line.empty()) {  // of the first core
-    for (const std::string_view key : {"model name", "cpu family", "model\t", "stepping"}) {
-      if (line.starts_with(key)) name += line.substr(std::min(line.find(':'), line.size() - 1) + 1);
+  std::string line, facts;
+  while (std::getline(file, line) && !line.empty()) {
+    for (const std::string_view key : keys) {
+      if (line.starts_with(key)) facts += line.substr(std::min(line.find(':'), line.size() - 1) + 1);
     }
   }
-  return name.empty() ? "processor" : name;
+  return facts;
+}
+
+/// "AMD EPYC 9454" and its family, so that processors that call themselves alike differ.
+std::string processor_kind() {
+  const std::string facts = processor_facts({"model name", "cpu family", "model\t", "stepping"});
+  return facts.empty() ? "processor" : facts;
 }
 
 std::string file_name(const std::string& text) {
@@ -76,12 +83,18 @@ std::optional<DeviceRates> rates_from(const std::map<std::string, double>& value
 
 }  // namespace
 
+std::string processor_name() {
+  const std::string name = processor_facts({"model name"});
+  const std::size_t begin = name.find_first_not_of(" \t");
+  return begin == std::string::npos ? "CPU" : name.substr(begin);
+}
+
 fs::path cpu_rates_file(int threads) {
   if (const char* file = std::getenv("SNUG_CPU_RATES"); file != nullptr && *file != 0) return file;
   const fs::path folder = cache_folder();
   if (folder.empty()) return {};
   const int used = threads > 0 ? threads : static_cast<int>(std::thread::hardware_concurrency());
-  return folder / file_name(fmt::format("rates {} {} threads {}.txt", processor_name(), used, kVersion));
+  return folder / file_name(fmt::format("rates {} {} threads {}.txt", processor_kind(), used, kVersion));
 }
 
 std::optional<CpuRates> load_cpu_rates(const fs::path& file) {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "planner/planner.h"
 
@@ -15,6 +16,9 @@ struct CpuRates {
 /// The file of this processor with so many threads (0: all cores) and this version of the program; what the environment
 /// variable SNUG_CPU_RATES names goes before it. Empty where there is no cache folder.
 [[nodiscard]] std::filesystem::path cpu_rates_file(int threads);
+
+/// What the system calls this processor, or "CPU".
+[[nodiscard]] std::string processor_name();
 
 /// What the file says; nothing where it is absent, or not whole.
 [[nodiscard]] std::optional<CpuRates> load_cpu_rates(const std::filesystem::path& file);
