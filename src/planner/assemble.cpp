@@ -48,9 +48,10 @@ std::vector<Buffer> buffers_of(const Program& program, Arena arena) {
 }
 
 /// Places the storages of one program in an arena that is shared over the step; returns the arena's size.
-std::int64_t place_shared(PlannedProgram& planned, Arena arena) {
+std::int64_t place_shared(PlannedProgram& planned, Arena arena,
+                          std::optional<std::int64_t> enough_bytes = std::nullopt) {
   const std::vector<Buffer> buffers = buffers_of(planned.program, arena);
-  const Placement placement = place(buffers, {.alignment_bytes = kArenaAlignmentBytes});
+  const Placement placement = place(buffers, {.alignment_bytes = kArenaAlignmentBytes, .enough_bytes = enough_bytes});
   ensure_sound(buffers, placement.offsets, placement.height_bytes);
   for (std::size_t i = 0; i < buffers.size(); ++i) {
     if (planned.program.storages[i].arena == arena) planned.offsets[i] = placement.offsets[i];
@@ -159,7 +160,7 @@ Plan assemble(std::vector<Program> programs, Backend& backend) {
   return assemble(std::move(prepared));
 }
 
-Plan assemble(std::vector<PlannedProgram> prepared) {
+Plan assemble(std::vector<PlannedProgram> prepared, std::optional<std::int64_t> enough_bytes) {
   Plan plan;
   plan.programs = std::move(prepared);
   const std::vector<const Program*> all = pointers(plan.programs);
@@ -171,7 +172,7 @@ Plan assemble(std::vector<PlannedProgram> prepared) {
     planned.offsets.assign(planned.program.storages.size(), 0);
     take_offsets(planned, persistent, Arena::persistent);
     take_offsets(planned, input, Arena::input);
-    plan.transient_bytes = std::max(plan.transient_bytes, place_shared(planned, Arena::transient));
+    plan.transient_bytes = std::max(plan.transient_bytes, place_shared(planned, Arena::transient, enough_bytes));
     if (uses_host(planned.program)) plan.host_bytes = std::max(plan.host_bytes, place_shared(planned, Arena::host));
   }
   return plan;

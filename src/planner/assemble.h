@@ -39,8 +39,9 @@ struct SharedArena {
 /// Places everything; every placement has passed the independent validator. The report is left empty.
 [[nodiscard]] Plan assemble(std::vector<Program> programs, Backend& backend);
 
-/// The same of programs whose steps are prepared.
-[[nodiscard]] Plan assemble(std::vector<PlannedProgram> prepared);
+/// The same of programs whose steps are prepared. `enough_bytes`: no lower transient arena is searched for.
+[[nodiscard]] Plan assemble(std::vector<PlannedProgram> prepared,
+                            std::optional<std::int64_t> enough_bytes = std::nullopt);
 
 /// Gives steps what is free under the peak while they run as scratch, where the backend has a better way with it. No
 /// arena grows, nothing else moves, and the peak stays where it is.

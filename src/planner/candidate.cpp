@@ -177,7 +177,7 @@ std::int64_t Candidates::trial_short_by(const Candidate& candidate, const Rewrit
   // What steps have been given a bound keep to the room with it: no placement helps where more than that is alive.
   if (live > room) return live - room;
   used_bounds_ = used_bounds_ || bounded;
-  const std::int64_t missing = short_by(assemble(std::move(prepared)), allowed);
+  const std::int64_t missing = short_by(assemble(std::move(prepared), room), allowed);
   return missing == 0 || !bounded ? missing : short_by(assemble_all(candidate, rewrites, backend), allowed);
 }
 

@@ -1,10 +1,12 @@
 #include "planner/ladders.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "planner/cost_model.h"
+#include "planner/ladder_cache.h"
 #include "planner/recompute_search.h"
 
 namespace snug {
@@ -106,7 +108,13 @@ Ladders build_ladders(const Graph& graph, const PlanRequest& request, const Devi
     const Program open = lower_open(graph, request, kLadderCandidate, split);
     DropEvaluator evaluator(open, std::vector<std::int64_t>(open.steps.size(), 0), rates, request.lowering.in_place);
     if (request.strategies.recompute) {
-      for (const std::vector<char>& rung : recompute_ladder(evaluator)) ladder.rungs.push_back(evaluator.names(rung));
+      const std::string subject = ladder_subject(open, rates, request.lowering.in_place);
+      std::optional<Rungs> rungs = load_ladder(request.cache, subject, open.storages.size());
+      if (!rungs) {
+        rungs = recompute_ladder(evaluator);
+        save_ladder(request.cache, subject, *rungs);
+      }
+      for (const std::vector<char>& rung : *rungs) ladder.rungs.push_back(evaluator.names(rung));
     } else {
       ladder.rungs.emplace_back();
     }

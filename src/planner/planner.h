@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -83,6 +84,7 @@ struct PlanRequest {
   std::function<std::unique_ptr<Backend>()> trial_backend;
   /// Where what was worked out for one run is kept for others of the same search; may be null.
   std::shared_ptr<LadderShelf> shelf{};
+  std::filesystem::path cache{};  ///< the folder in which it is kept for other searches; empty: none
   std::int64_t checkpoint_bytes = 0;
   std::int64_t most_elements = 0;  ///< of a map that the library reads or writes; 0: not bounded
   bool alone = false;              ///< the batch as asked and nothing else: neither max_batch nor remedies

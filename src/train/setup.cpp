@@ -10,6 +10,7 @@
 
 #include <malloc.h>
 
+#include "base/cache_folder.h"
 #include "base/ensure.h"
 #include "base/shell.h"
 #include "base/text.h"
@@ -345,6 +346,7 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
   // A machine has at least as much memory as one of its GPUs; how much more nobody knows before it is there.
   if (on_gpu) request.offload_limit_bytes = memory.total_bytes;
   request.shelf = std::make_shared<LadderShelf>();
+  request.cache = cache_folder();
   request.changed_runs = [&](const PlanReport& refused) {
     return changed_runs(config, setup, request, memory, options, refused);
   };
