@@ -98,6 +98,7 @@ struct PlanReport {
   std::vector<PlanStep> steps;
   std::int64_t free_bytes = 0;         ///< of the device
   std::vector<PlanProcess> processes;  ///< when it does not fit for what others hold; the largest first
+  std::string tuned;                   ///< of batch = "auto": where its number was measured; empty: it was estimated
   std::vector<std::string> fits_on;    ///< when it does not fit a GPU: profiles of larger ones that were planned too
 };
 

@@ -15,8 +15,9 @@ namespace {
 int run(const Arguments& arguments) {
   DevicesReport report;
   const DeviceMemory memory = cpu_memory();
+  const std::string name = processor_fact("model name");
   report.devices.push_back({.id = "cpu",
-                            .name = processor_name(),
+                            .name = name.empty() ? "CPU" : name,
                             .total_bytes = memory.total_bytes,
                             .free_bytes = memory.free_bytes,
                             .processes = {}});

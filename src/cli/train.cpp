@@ -61,6 +61,8 @@ int run(const Arguments& arguments) {
   collect(checked.findings, [&] {
     config = read_config(arguments.positional()[0], arguments);
     checked = check_run(*config, arguments);
+    // Of weights that come from elsewhere the first batch says nothing.
+    if (!options.resume && !options.init && device.empty()) measure_run(*config, arguments, checked);
     collect(checked.findings, [&] { (void)choose_run_folder(options.out, options.resume, config->name); });
   });
   checked.findings.insert(checked.findings.end(), device.begin(), device.end());

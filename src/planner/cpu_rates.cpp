@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <exception>
 #include <fstream>
-#include <initializer_list>
 #include <map>
 #include <string>
 #include <string_view>
@@ -38,24 +37,6 @@ constexpr std::array<Field, 6> kFields{{{"flops", &DeviceRates::flops_per_second
                                         {"norm", &DeviceRates::norm_bytes_per_second},
                                         {"product", &DeviceRates::product_seconds}}};
 
-/// What the system says of the first core under the keys that begin so, one after another.
-std::string processor_facts(std::initializer_list<std::string_view> keys) {
-  std::ifstream file("/proc/cpuinfo");
-  std::string line, facts;
-  while (std::getline(file, line) && !line.empty()) {
-    for (const std::string_view key : keys) {
-      if (line.starts_with(key)) facts += line.substr(std::min(line.find(':'), line.size() - 1) + 1);
-    }
-  }
-  return facts;
-}
-
-/// "AMD EPYC 9454" and its family, so that processors that call themselves alike differ.
-std::string processor_kind() {
-  const std::string facts = processor_facts({"model name", "cpu family", "model\t", "stepping"});
-  return facts.empty() ? "processor" : facts;
-}
-
 std::string file_name(const std::string& text) {
   std::string name;
   for (const char c : text) {
@@ -83,10 +64,24 @@ std::optional<DeviceRates> rates_from(const std::map<std::string, double>& value
 
 }  // namespace
 
+std::string processor_fact(std::string_view key) {
+  std::ifstream file("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(file, line)) {
+    if (!line.starts_with(key)) continue;
+    const std::size_t begin = line.find_first_not_of(" \t", std::min(line.find(':'), line.size() - 1) + 1);
+    return begin == std::string::npos ? "" : line.substr(begin);
+  }
+  return {};
+}
+
 std::string processor_name() {
-  const std::string name = processor_facts({"model name"});
-  const std::size_t begin = name.find_first_not_of(" \t");
-  return begin == std::string::npos ? "CPU" : name.substr(begin);
+  std::string name;
+  for (const std::string_view key : {"cpu family", "model\t", "model name", "stepping"}) {
+    const std::string fact = processor_fact(key);
+    if (!fact.empty()) name += " " + fact;
+  }
+  return name.empty() ? "processor" : name;
 }
 
 fs::path cpu_rates_file(int threads) {
@@ -94,7 +89,7 @@ fs::path cpu_rates_file(int threads) {
   const fs::path folder = cache_folder();
   if (folder.empty()) return {};
   const int used = threads > 0 ? threads : static_cast<int>(std::thread::hardware_concurrency());
-  return folder / file_name(fmt::format("rates {} {} threads {}.txt", processor_kind(), used, kVersion));
+  return folder / file_name(fmt::format("rates {} {} threads {}.txt", processor_name(), used, kVersion));
 }
 
 std::optional<CpuRates> load_cpu_rates(const fs::path& file) {

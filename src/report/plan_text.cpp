@@ -49,7 +49,8 @@ std::string headline(const PlanReport& plan, std::string_view name) {
                                   : fmt::format("{} on {}: batch {}", name, plan.device, format_count(plan.batch));
   if (plan.accumulation > 1)
     text += fmt::format(" in {} parts of {}", plan.accumulation, format_count(plan.micro_batch));
-  return text + (plan.fits ? " fits" : " does not fit");
+  text += plan.fits ? " fits" : " does not fit";
+  return plan.tuned.empty() ? text : text + fmt::format(" ({})", plan.tuned);
 }
 
 /// Needed, available and the difference, under each other.

@@ -94,6 +94,7 @@ void add_plan(Json& object, const PlanReport& plan) {
   object["estimated_slowdown"] = plan.estimated_slowdown;
   object["seconds"] = plan.seconds;
   object["layers"] = layers_array(plan.layers);
+  if (!plan.tuned.empty()) object["tuned"] = plan.tuned;
   if (!plan.engines.empty()) object["engines"] = plan.engines;
   if (!plan.engines.empty()) object["estimated"] = plan.estimated;
   if (plan.fits) return;

@@ -9,23 +9,6 @@
 
 namespace snug {
 
-namespace {
-
-/// Throws Error unless the file has every tensor of its own model, in shape, and no other.
-void require_whole(const Checkpoint& checkpoint, const Graph& graph) {
-  std::vector<float> scratch(static_cast<std::size_t>(largest_parameter(graph)));
-  std::size_t next = 0;
-  const std::vector<const Parameter*> parameters = all_parameters(graph);
-  const TensorLookup lookup = [&](std::string_view name) {
-    while (parameters[next]->name != name) ++next;  // asked for in order
-    return std::span(scratch).first(static_cast<std::size_t>(parameters[next]->shape.elements()));
-  };
-  std::vector<Diagnostic> findings = load_weights(checkpoint.file, checkpoint.path, graph, lookup, false);
-  if (has_errors(findings)) throw Error(std::move(findings));
-}
-
-}  // namespace
-
 ExportResult export_safetensors(const std::filesystem::path& path, const std::filesystem::path& out) {
   const Checkpoint checkpoint = open_checkpoint(path);
   const Graph graph = checked_graph(checkpoint_config(checkpoint.info, checkpoint.path));

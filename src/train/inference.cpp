@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
+#include <string_view>
+#include <utility>
 
 #include "config/precision.h"
 #include "lowering/lowering.h"
@@ -22,6 +25,18 @@ Graph checked_graph(const Config& config) {
   Graph graph = build_graph(config.model, findings);
   if (has_errors(findings)) throw Error(std::move(findings));
   return graph;
+}
+
+void require_whole(const Checkpoint& checkpoint, const Graph& graph) {
+  std::vector<float> scratch(static_cast<std::size_t>(largest_parameter(graph)));
+  std::size_t next = 0;
+  const std::vector<const Parameter*> parameters = all_parameters(graph);
+  const TensorLookup lookup = [&](std::string_view name) {
+    while (parameters[next]->name != name) ++next;  // asked for in order
+    return std::span(scratch).first(static_cast<std::size_t>(parameters[next]->shape.elements()));
+  };
+  std::vector<Diagnostic> findings = load_weights(checkpoint.file, checkpoint.path, graph, lookup, false);
+  if (has_errors(findings)) throw Error(std::move(findings));
 }
 
 std::int64_t output_count(const Graph& graph, Loss loss) {

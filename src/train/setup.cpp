@@ -7,6 +7,7 @@
 #include <fstream>
 #include <limits>
 #include <system_error>
+#include <utility>
 
 #include <malloc.h>
 
@@ -21,6 +22,7 @@
 #include "train/metrics.h"
 #include "train/safetensors.h"
 #include "train/safetensors_header.h"
+#include "tune/tuned.h"
 
 namespace snug {
 
@@ -170,6 +172,21 @@ void require_cached(const Config& config, const RunSetup& setup, std::int64_t fr
                       fmt::format("cache = \"ram\" keeps {} of images, {} of memory are free: {} too much",
                                   format_bytes(bytes), format_bytes(free_bytes), format_bytes(bytes - free_bytes)),
                       "cache = \"stream\""));
+}
+
+/// The plan of the batch that was measured to be the best; nothing where none was, or where it does not fit now.
+std::optional<Plan> plan_tuned(const Config& config, const RunSetup& setup, PlanRequest request,
+                               const DeviceMemory& memory, Backend& backend, int threads) {
+  if (request.batch.kind != BatchChoice::Kind::automatic) return std::nullopt;
+  const auto tuned = load_tuned(tuned_key(config, threads));
+  if (!tuned || (request.train_samples > 0 && tuned->batch > request.train_samples)) return std::nullopt;
+  request.batch = {.kind = BatchChoice::Kind::number, .number = tuned->batch};
+  const bool alone = std::exchange(request.alone, true);
+  if (!plan_training(setup.graph, request, memory, backend).report.fits) return std::nullopt;
+  request.alone = alone;
+  Plan plan = plan_training(setup.graph, request, memory, backend);
+  plan.report.tuned = fmt::format("measured by snug tune on {}: {:.4g} img/s", tuned->date, tuned->images_per_second);
+  return plan;
 }
 
 bool may(const MemoryConfig& memory, std::string_view strategy) {
@@ -350,7 +367,10 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
   request.changed_runs = [&](const PlanReport& refused) {
     return changed_runs(config, setup, request, memory, options, refused);
   };
-  Plan plan = plan_training(setup.graph, request, memory, backend);
+  std::optional<Plan> tuned;
+  if (options.tuned_threads && options.batch == 0)
+    tuned = plan_tuned(config, setup, request, memory, backend, *options.tuned_threads);
+  Plan plan = tuned ? *std::move(tuned) : plan_training(setup.graph, request, memory, backend);
   ::malloc_trim(0);  // what the search took: pages that the run would only hold
   require_indexable(config, most_samples, plan.report);
   return plan;

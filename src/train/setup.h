@@ -67,6 +67,7 @@ struct PlanRunOptions {
   bool alone = false;                                       ///< see PlanRequest
   std::function<Planning(const Config&)> planning;          ///< of the same device, for remedies with other settings
   Processor processor = this_processor();                   ///< what is to compute
+  std::optional<int> tuned_threads{};  ///< batch = "auto" is what `tune` found with so many threads, where it fits
 };
 /// Plans the batch of a run. Host memory is that of the batch that comes out. `device`: asked for once the data was
 /// open.

@@ -23,6 +23,7 @@ Training::Training(const Config& config, const TrainOptions& options, Reporter& 
   make_plan();
   make_loaders();
   fill_parameters();
+  begin_watch();
 }
 
 // ---- before the first step ------------------------------------------------------------------------------------
@@ -41,7 +42,10 @@ void Training::make_plan() {
     return Planning{.memory = cpu_device(options_.threads, config.train.precision), .make_backend = trial};
   };
   plan_ = plan_run(config_, setup_, planning(config_).memory, *backend_,
-                   {.batch = saved_ ? state_.batch : 0, .trial_backend = trial, .planning = planning});
+                   {.batch = saved_ ? state_.batch : 0,
+                    .trial_backend = trial,
+                    .planning = planning,
+                    .tuned_threads = options_.threads});
   const PlanReport& report = plan_.report;
   if (report.fits) return;
   reporter_.on_event(PlanEvent{report});
@@ -132,6 +136,13 @@ void Training::open_files() {
                                   : fmt::format("{} holds no last.state: training begins anew in it",
                                                 short_name(files_->folder().string())),
                       .fix = "--out RUN --resume   # to go on with a run that lies elsewhere"});
+  if (!plan_.report.tuned.empty())
+    notes_.push_back(
+        {.code = "T631",
+         .severity = Severity::note,
+         .where = to_string(config_.where("train.batch")),
+         .what = fmt::format("batch = \"auto\" is {}, {}", plan_.report.batch, plan_.report.tuned),
+         .fix = fmt::format("batch = {}   # in [train]; or measure again: snug tune", plan_.report.batch)});
   for (Diagnostic& note : notes_of(setup_.splits)) notes_.push_back(std::move(note));
   if (saved_step_ >= 0) files_->repair(state_, weights(), checkpoint_info());
   emit(PlanEvent{plan_.report});
@@ -150,6 +161,7 @@ DoneEvent Training::run() {
     }
     end_epoch();
   }
+  if (steps_here_ > 0 && state_.step % passes_batches_ == 0) tell(watch_->begin_pass(false));
   DoneEvent done = done_event(stop_asked() && !state_.finished);
   emit(done);
   return done;
@@ -178,14 +190,16 @@ void Training::train_step() {
   if (place == 0 || steps_here_ == 0) {
     waited_before_ += steps_here_ == 0 ? 0 : train_loader_->waited_seconds();
     train_loader_->start_epoch(step / passes_batches_, place);
+    tell(watch_->begin_pass(place == 0));
   }
   const double rate = learning_rate(config_.train, step, steps_per_epoch_, total_steps(), state_.batch);
   const auto begin = Clock::now();
   std::int64_t allocations = 0;
   std::int64_t samples = 0;
+  const Batch* batch = nullptr;
   {
     const AllocationCounter counter;
-    const Batch* batch = train_loader_->next();
+    batch = train_loader_->next();
     ensure(batch != nullptr, "a pass has the batches that it was said to have");
     samples = batch->count;
     network_->load(*batch);
@@ -200,15 +214,16 @@ void Training::train_step() {
   samples_here_ += samples;
   seconds_here_ += seconds;
   state_.epoch_seconds += seconds;
-  look_at_loss(rate);
+  look_at_loss(*batch, rate);
 }
 
-void Training::look_at_loss(double learning_rate) {
+void Training::look_at_loss(const Batch& batch, double learning_rate) {
   const std::span<const double> stats = network_->stats();
   const double loss = stats[TrainStats::loss_sum] / stats[TrainStats::weight_sum];
   if (stats[TrainStats::not_finite] != 0 || !std::isfinite(loss)) fail_diverged(divergence(loss));
   state_.last_lr = learning_rate;
   report_step(loss, learning_rate);
+  if (auto found = watch_->step(batch, state_.step, loss)) tell({*std::move(found)});
   ++state_.step;
   report_progress(loss);
 }
@@ -261,7 +276,26 @@ void Training::end_epoch() {
   follow(epoch);
   state_.finished = state_.epoch >= config_.train.epochs || stopped_early();
   emit(epoch);
+  tell(watch_->end_epoch(epoch, state_.step));
   save();
+}
+
+void Training::begin_watch() {
+  const bool drop_last = config_.data.drop_last;
+  watch_ = std::make_unique<TrainingWatch>(
+      TrainingWatch::Run{.config = config_,
+                         .graph = setup_.graph,
+                         .frozen = setup_.lowering.frozen,
+                         .tensor = tensor_,
+                         .samples = state_.samples,
+                         .outputs = setup_.outputs,
+                         .steps_per_epoch = steps_per_epoch_,
+                         .pass_samples = drop_last ? passes_batches_ * state_.batch : state_.samples,
+                         .drawn_evenly = config_.data.balance == Balance::sampler});
+}
+
+void Training::tell(std::vector<Diagnostic> findings) {
+  for (Diagnostic& finding : findings) emit(FindingEvent{std::move(finding)});
 }
 
 /// Says once when steps wait for data, and what helps.

@@ -11,6 +11,7 @@
 #include "train/network.h"
 #include "train/run_files.h"
 #include "train/setup.h"
+#include "train/watch.h"
 
 namespace snug {
 
@@ -37,11 +38,13 @@ class Training {
   [[nodiscard]] bool run_steps();
   void train_step();
   void end_epoch();
-  void look_at_loss(double learning_rate);
+  void look_at_loss(const Batch& batch, double learning_rate);
   void report_step(double loss, double learning_rate);
   void report_progress(double loss);
   void follow(const EpochEvent& epoch);
   void tell_waiting();
+  void begin_watch();
+  void tell(std::vector<Diagnostic> findings);
 
   [[nodiscard]] std::string lower_rate() const;
   [[nodiscard]] std::int64_t total_steps() const { return steps_per_epoch_ * config_.train.epochs; }
@@ -69,6 +72,7 @@ class Training {
   std::unique_ptr<Network> network_;
   TensorLookup tensor_;
   std::unique_ptr<Loader> train_loader_, val_loader_;
+  std::unique_ptr<TrainingWatch> watch_;
   std::vector<Diagnostic> notes_;  ///< of --init
   std::unique_ptr<RunFiles> files_;
   std::vector<float> buffer_;
