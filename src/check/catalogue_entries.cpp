@@ -333,6 +333,8 @@ constexpr auto kEntries = std::to_array<CatalogueEntry>({
     {"T621", kError, "a saved state of another model", "--resume with other layers", "the run's own config"},
     {"T622", kError, "a saved state of another batch, seed or data", "--resume with batch = 64",
      "the run's own config"},
+    {"T623", kWarning, "other engines than when the run was saved: other roundings", "--resume on another processor",
+     "the machine and libraries of the start"},
     {"T631", kNote, "which batch \"auto\" has become, and by which measurement", "batch = \"auto\" after snug tune",
      "batch = 256"},
     {"M101", kError, "a file that inflates to more than can be had", "a .gz of zeros", "gunzip FILE"},

@@ -9,28 +9,16 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "base/text.h"
 #include "cli/plan_files.h"
+#include "planner/cpu_rates.h"
 #include "snug_commit.h"
 
 namespace snug {
 
 namespace {
-
-/// What stands behind the colon of the first line of /proc/cpuinfo that begins with `key`.
-std::string cpu_line(std::string_view key) {
-  std::ifstream file("/proc/cpuinfo");
-  std::string line;
-  while (std::getline(file, line)) {
-    if (!line.starts_with(key)) continue;
-    const std::size_t begin = line.find_first_not_of(" \t", std::min(line.find(':'), line.size() - 1) + 1);
-    return begin == std::string::npos ? "" : line.substr(begin);
-  }
-  return {};
-}
 
 std::string system_text() {
   utsname name{};
@@ -45,13 +33,13 @@ Conditions conditions_here(std::string_view command, const Arguments& arguments,
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   std::array<double, 1> load{};
   if (::getloadavg(load.data(), 1) != 1) load[0] = 0;
-  const std::string name = cpu_line("model name");
+  const std::string name = processor_fact("model name");
   const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   return {.device = "cpu",
           .processor = name.empty() ? "processor" : name,
           .cores = cores,
           .threads = threads > 0 ? threads : cores,
-          .clock_mhz = parse_number(cpu_line("cpu MHz")).value_or(0),
+          .clock_mhz = parse_number(processor_fact("cpu MHz")).value_or(0),
           .load = load[0],
           .system = system_text(),
           .version = version.version,

@@ -64,13 +64,22 @@ std::optional<DeviceRates> rates_from(const std::map<std::string, double>& value
 
 }  // namespace
 
-std::string processor_name() {
+std::string processor_fact(std::string_view key) {
   std::ifstream file("/proc/cpuinfo");
-  std::string line, name;
-  while (std::getline(file, line) && !line.empty()) {  // of the first core
-    for (const std::string_view key : {"model name", "cpu family", "model\t", "stepping"}) {
-      if (line.starts_with(key)) name += line.substr(std::min(line.find(':'), line.size() - 1) + 1);
-    }
+  std::string line;
+  while (std::getline(file, line)) {
+    if (!line.starts_with(key)) continue;
+    const std::size_t begin = line.find_first_not_of(" \t", std::min(line.find(':'), line.size() - 1) + 1);
+    return begin == std::string::npos ? "" : line.substr(begin);
+  }
+  return {};
+}
+
+std::string processor_name() {
+  std::string name;
+  for (const std::string_view key : {"cpu family", "model\t", "model name", "stepping"}) {
+    const std::string fact = processor_fact(key);
+    if (!fact.empty()) name += " " + fact;
   }
   return name.empty() ? "processor" : name;
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "planner/planner.h"
 
@@ -19,6 +20,9 @@ struct CpuRates {
 /// The file of this processor with so many threads (0: all cores) and this version of the program; what the environment
 /// variable SNUG_CPU_RATES names goes before it. Empty where there is no cache folder.
 [[nodiscard]] std::filesystem::path cpu_rates_file(int threads);
+
+/// What /proc/cpuinfo says under the first key that begins so: "model name", "cpu MHz"; empty where it says nothing.
+[[nodiscard]] std::string processor_fact(std::string_view key);
 
 /// What the file says; nothing where it is absent, or not whole.
 [[nodiscard]] std::optional<CpuRates> load_cpu_rates(const std::filesystem::path& file);

@@ -205,6 +205,8 @@ std::int64_t total_bytes(const Plan& plan, const DeviceMemory& device) {
          pages(plan.transient_bytes) + pages(plan.input_bytes);
 }
 
+std::int64_t host_arena_bytes(const Plan& plan) { return pages(plan.host_bytes); }
+
 void describe(Plan& plan, const DeviceMemory& device) {
   PlanReport& report = plan.report;
   const std::vector<const Program*> programs = pointers(plan);

@@ -169,8 +169,10 @@ std::string remedies_text(const PlanReport& plan) {
 }
 
 std::string closing_line(const PlanReport& plan) {
-  std::string text = fmt::format("besides: {} of host memory for data, {} of disk for checkpoints",
-                                 format_bytes(plan.host_bytes), format_bytes(plan.checkpoint_bytes));
+  const std::string moved =
+      plan.offload_bytes == 0 ? "" : fmt::format(" and activations ({})", format_bytes(plan.offload_bytes));
+  std::string text = fmt::format("besides: {} of host memory for data{}, {} of disk for checkpoints",
+                                 format_bytes(plan.host_bytes), moved, format_bytes(plan.checkpoint_bytes));
   if (!plan.strategy.empty()) text += fmt::format("; used: {}", fmt::join(plan.strategy, ", "));
   if (plan.estimated_images_per_second > 0)
     text += fmt::format("; about {} img/s", format_count(static_cast<std::int64_t>(plan.estimated_images_per_second)));

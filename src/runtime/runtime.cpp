@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <unordered_map>
@@ -22,6 +23,8 @@ namespace {
 struct Call {
   const PreparedStep* step = nullptr;
   StepArguments arguments;
+  std::vector<std::size_t> late;  ///< calls of other queues that are done before this one
+  bool skip = false;              ///< done before a later call
 };
 
 /// A program with its addresses.
@@ -41,27 +44,27 @@ struct Bound {
 };
 
 struct Arenas {
-  Mapping persistent, transient, input;
+  Mapping persistent, transient, input, host;
 };
 
-/// Gives every transient storage of `bound` memory that it shares with none.
+/// Gives every storage of `bound` that lives for a part of a step memory that it shares with none.
 void bind_apart(Bound& bound) {
   const Program& program = bound.planned.program;
   std::int64_t bytes = 0;
   for (const Storage& storage : program.storages) {
-    if (storage.arena == Arena::transient) bytes += round_up(storage.size_bytes, kArenaAlignmentBytes);
+    if (is_shared_over_step(storage.arena)) bytes += round_up(storage.size_bytes, kArenaAlignmentBytes);
   }
   bound.own = Mapping(bytes, "memory without reuse");
   std::byte* next = bound.own.data();
   for (std::size_t i = 0; i < program.storages.size(); ++i) {
-    if (program.storages[i].arena != Arena::transient) continue;
+    if (!is_shared_over_step(program.storages[i].arena)) continue;
     bound.storages[i] = next;
     next += round_up(program.storages[i].size_bytes, kArenaAlignmentBytes);
   }
   bound.deaths.resize(program.steps.size());
   const std::vector<Lifetime> lives = lifetimes(program);
   for (std::size_t i = 0; i < lives.size(); ++i) {
-    if (program.storages[i].arena != Arena::transient || lives[i].last == 0) continue;
+    if (!is_shared_over_step(program.storages[i].arena) || lives[i].last == 0) continue;
     bound.deaths[static_cast<std::size_t>(lives[i].last) - 1].emplace_back(static_cast<std::int64_t>(i));
   }
 }
@@ -75,6 +78,7 @@ void bind_storages(Bound& bound, const Arenas& arenas, bool reuse_memory) {
       case Arena::persistent: bound.storages[i] = arenas.persistent.data() + offset; break;
       case Arena::input: bound.storages[i] = arenas.input.data() + offset; break;
       case Arena::transient: bound.storages[i] = arenas.transient.data() + (reuse_memory ? offset : 0); break;
+      case Arena::host: bound.storages[i] = arenas.host.data() + (reuse_memory ? offset : 0); break;
     }
   }
   if (!reuse_memory) bind_apart(bound);
@@ -93,6 +97,38 @@ void bind_calls(Bound& bound) {
     if (steps[i].has_workspace) call.arguments.workspace = bound.operands.back();
     bound.calls.push_back(call);
   }
+}
+
+/// Puts steps of other queues off until somebody waits for what they use, or until the end.
+void put_off(Bound& bound) {
+  const std::vector<Step>& steps = bound.planned.program.steps;
+  std::vector<std::size_t> waiting;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const bool last = i + 1 == steps.size();
+    if (steps[i].queue != kMainQueue && !last) {
+      bound.calls[i].skip = true;
+      waiting.push_back(i);
+      continue;
+    }
+    if (steps[i].op != Op::wait && !last) continue;
+    // A queue goes in order: with the last that is named all before it are done.
+    std::size_t done = last ? waiting.size() : 0;
+    for (std::size_t w = 0; w < waiting.size(); ++w) {
+      const bool named = std::ranges::any_of(steps[waiting[w]].operands, [&](const Operand& used) {
+        return std::ranges::any_of(steps[i].operands,
+                                   [&](const Operand& operand) { return operand.tensor == used.tensor; });
+      });
+      if (named) done = std::max(done, w + 1);
+    }
+    bound.calls[i].late.assign(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(done));
+    waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(done));
+  }
+}
+
+void run_call(const Bound& bound, std::size_t index) {
+  const Call& call = bound.calls[index];
+  for (const std::size_t late : call.late) bound.calls[late].step->run(bound.calls[late].arguments);
+  if (!call.skip) call.step->run(call.arguments);
 }
 
 /// All bits set: a NaN in every floating type.
@@ -157,7 +193,8 @@ Runtime::Runtime(const Plan& plan, const RuntimeOptions& options) : state_(std::
   ensure(!plan.programs.empty(), "only a plan that fits is run");
   State& state = *state_;
   const std::int64_t transient = options.reuse_memory ? plan.transient_bytes : 0;
-  const std::int64_t arenas = plan.persistent_bytes + transient + plan.input_bytes;
+  const std::int64_t host = options.reuse_memory ? plan.host_bytes : 0;
+  const std::int64_t arenas = plan.persistent_bytes + transient + plan.input_bytes + host;
   const DeviceMemory memory = cpu_memory();
   if (arenas > memory.free_bytes) {
     throw Error({.code = "M301",
@@ -168,14 +205,16 @@ Runtime::Runtime(const Plan& plan, const RuntimeOptions& options) : state_(std::
   }
   state.arenas = {.persistent = Mapping(plan.persistent_bytes, "persistent arena"),
                   .transient = Mapping(transient, "transient arena"),
-                  .input = Mapping(plan.input_bytes, "input arena")};
+                  .input = Mapping(plan.input_bytes, "input arena"),
+                  .host = Mapping(host, "host arena")};
   state.arena_bytes = state.arenas.persistent.mapped_bytes() + state.arenas.transient.mapped_bytes() +
-                      state.arenas.input.mapped_bytes();
+                      state.arenas.input.mapped_bytes() + state.arenas.host.mapped_bytes();
   for (const PlannedProgram& planned : plan.programs) {
     auto bound = std::make_unique<Bound>();
     bound->planned = planned;
     bind_storages(*bound, state.arenas, options.reuse_memory);
     bind_calls(*bound);
+    if (options.late_queues) put_off(*bound);
     state.arena_bytes += bound->own.mapped_bytes();
     state.index_names(*bound);
     state.programs.push_back(std::move(bound));
@@ -189,7 +228,7 @@ void Runtime::run(int program) {
   StepPool pool(std::exchange(bound.ran, true) ? StepMemory::pool : StepMemory::heap);
   poison_transient(bound);
   for (std::size_t i = 0; i < bound.calls.size(); ++i) {
-    bound.calls[i].step->run(bound.calls[i].arguments);
+    run_call(bound, i);
     pool.end_step();
     poison_dead(bound, i);
   }
@@ -201,7 +240,7 @@ std::optional<NotFinite> Runtime::run_watched(int program) {
   poison_transient(bound);
   std::optional<NotFinite> first;
   for (std::size_t i = 0; i < bound.calls.size(); ++i) {
-    bound.calls[i].step->run(bound.calls[i].arguments);
+    run_call(bound, i);
     if (!first) first = first_not_finite(bound, bound.planned.program.steps[i]);
     poison_dead(bound, i);
   }
@@ -216,7 +255,7 @@ std::vector<double> Runtime::run_timed(int program) {
   poison_transient(bound);
   for (std::size_t i = 0; i < bound.calls.size(); ++i) {
     const Clock::time_point begin = Clock::now();
-    bound.calls[i].step->run(bound.calls[i].arguments);
+    run_call(bound, i);
     seconds[i] = std::chrono::duration<double>(Clock::now() - begin).count();
     poison_dead(bound, i);
   }
@@ -235,7 +274,7 @@ std::span<std::byte> Runtime::bytes(std::string_view tensor) {
   if (at == state_->names.end()) return {};
   const auto& [bound, id] = at->second;
   const Program& program = bound->planned.program;
-  if (program.storage_of(id).arena == Arena::transient || !is_packed(program[id])) return {};
+  if (is_shared_over_step(program.storage_of(id).arena) || !is_packed(program[id])) return {};
   return {static_cast<std::byte*>(bound->address(id)), static_cast<std::size_t>(extent_bytes(program[id]))};
 }
 

@@ -18,6 +18,9 @@ struct RuntimeOptions {
   /// false: every storage of every program has memory of its own, and after each step the storages that died, like all
   /// transient ones before the first step, are filled with NaN. Slow; proves the plan's lifetimes.
   bool reuse_memory = true;
+  /// Steps of other queues are done where they are launched, or at the last moment: where somebody waits for them. Both
+  /// must make the same bits: on a device they are done some time in between.
+  bool late_queues = false;
 };
 
 /// The first tensor of a step that is not finite.
@@ -29,8 +32,8 @@ struct NotFinite {
 
 class Runtime {
  public:
-  /// Allocates the arenas (aligned to 4 KiB, touched, zeroed). Throws Error M… when the memory cannot be had. Keeps
-  /// what it needs of the plan.
+  /// Allocates the arenas, that of the host too (aligned to 4 KiB, touched, zeroed). Throws Error M… when the memory
+  /// cannot be had. Keeps what it needs of the plan.
   explicit Runtime(const Plan& plan, const RuntimeOptions& options = {});
   ~Runtime();
   Runtime(const Runtime&) = delete;

@@ -69,7 +69,13 @@ void Training::make_loaders() {
   if (setup_.splits.val != nullptr)
     val_loader_ = std::make_unique<Loader>(setup_.splits.val,
                                            eval_loader_options(config_, network_->eval_batch(), setup_.row_width));
-  if (saved_) check_state();
+  const std::map<std::string, std::string> engines = engines_of(plan_.report);
+  if (saved_) {
+    check_state();
+    if (auto changed = changed_engines(state_.engines, engines, choice_.folder / "last.state"))
+      notes_.push_back(*std::move(changed));
+  }
+  state_.engines = engines;
   state_.batch = batch;
   state_.samples = samples;
   state_.steps_per_epoch = steps_per_epoch_;

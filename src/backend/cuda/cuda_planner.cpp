@@ -45,12 +45,28 @@ class CudaPlanner final : public Backend {
   [[nodiscard]] std::string_view name() const override { return source_->sheet().name; }
 
   [[nodiscard]] PreparedStep prepare(const Program& program, const Step& step) override {
-    if (is_product(step.op)) return prepare_convolution(program, step);
+    if (is_product(step.op)) return prepare_convolution(program, step, limit_);
     return {.algorithm = "own", .workspace_bytes = scratch_bytes(program, step), .run = {}};
   }
 
+  [[nodiscard]] std::optional<PreparedStep> prepare_within(const Program& program, const Step& step,
+                                                           std::int64_t workspace_bytes) override {
+    if (!is_product(step.op) || workspace_bytes <= limit_) return std::nullopt;
+    PreparedStep better = prepare_convolution(program, step, workspace_bytes);
+    const bool is_better = better.algorithm != prepare_convolution(program, step, limit_).algorithm;
+    return is_better && better.workspace_bytes <= workspace_bytes ? std::optional(std::move(better)) : std::nullopt;
+  }
+
+  [[nodiscard]] std::optional<std::int64_t> scratch_bound(const Program& program, const Step& step) override {
+    if (!is_product(step.op)) return scratch_bytes(program, step);
+    // Where what stands beside an engine's own takes much of the limit, maybe no engine keeps to it.
+    const Beside more = beside(program, step, convolution_of(program, step, tf32_));
+    return 2 * (more.kept + more.after) <= limit_ ? std::optional(limit_) : std::nullopt;
+  }
+
  private:
-  [[nodiscard]] PreparedStep prepare_convolution(const Program& program, const Step& step) {
+  /// With the best engine within the limit; where none is, the one with the least scratch.
+  [[nodiscard]] PreparedStep prepare_convolution(const Program& program, const Step& step, std::int64_t limit) {
     const Convolution c = convolution_of(program, step, tf32_);
     const std::vector<Engine>& engines = source_->engines(c);
     if (engines.empty()) throw_no_engine(program, step, c);
@@ -60,7 +76,7 @@ class CudaPlanner final : public Backend {
           more.kept > 0 ? round_up(engine.workspace_bytes, kPartAlignmentBytes) : engine.workspace_bytes;
       return more.kept + std::max(with, more.after);
     };
-    const auto fits = std::ranges::find_if(engines, [&](const Engine& engine) { return total(engine) <= limit_; });
+    const auto fits = std::ranges::find_if(engines, [&](const Engine& engine) { return total(engine) <= limit; });
     const Engine& chosen = fits != engines.end() ? *fits : engines.back();
     return {.algorithm = chosen.name, .workspace_bytes = total(chosen), .run = {}};
   }
