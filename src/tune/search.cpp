@@ -317,10 +317,12 @@ class Search {
     const auto rate = [](const TunePoint& p) { return p.images_per_second; };
     result.fastest = place(std::ranges::max_element(result.curve, {}, rate));
     result.knee = result.fastest;
+    // Within 3 % also where the median is an error lower: the smaller batch must not be had by luck.
     const double mark = kNearFastest * rate(result.curve[result.fastest]);
     for (std::size_t i = 0; i < result.curve.size(); ++i) {
       const TunePoint &point = result.curve[i], &knee = result.curve[result.knee];
-      if (rate(point) < mark) continue;
+      const double error = point.rates.size() < 3 ? 0 : median_error(point.rates);
+      if (rate(point) * (1 - error) < mark) continue;
       const bool better = point.batch == knee.batch && rate(point) > rate(knee);
       if (point.batch < knee.batch || better) result.knee = i;
     }

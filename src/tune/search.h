@@ -46,7 +46,7 @@ enum class TuneEnd : std::uint8_t {
 
 struct TuneResult {
   std::vector<TunePoint> curve{};  ///< by setting and batch
-  std::size_t knee = 0;            ///< in `curve`: the smallest batch within 3 % of the fastest
+  std::size_t knee = 0;            ///< in `curve`: the smallest batch surely within 3 % of the fastest
   std::size_t fastest = 0, largest = 0;
   TuneEnd end = TuneEnd::known;
   double seconds = 0;
