@@ -84,7 +84,7 @@ BenchNetwork::BenchNetwork(const Config& config, const RunSetup& setup, int thre
   plan_ = plan_run(config, setup, cpu_device(threads, config.train.precision), *backend_);
   if (!plan_.report.fits) throw Error(does_not_fit(config, plan_.report));
   network_ = std::make_unique<Network>(plan_, setup.scaling, config.train);
-  initialize_parameters(setup.graph, config.train, network_->tensors());
+  initialize_parameters(setup.graph, config.train, *network_);
   load_random_batch(*network_, config, setup, plan_.report.batch);
 }
 

@@ -72,7 +72,7 @@ Inference::Inference(const Checkpoint& checkpoint, const Config& config, const G
   plan_.eval = 0;
   plan_.eval_last = batches.size() > 1 ? 1 : -1;
   network_ = std::make_unique<Network>(plan_, checkpoint.info.scaling, config.train);
-  std::vector<Diagnostic> findings = load_weights(checkpoint.file, checkpoint.path, graph, network_->tensors(), false);
+  std::vector<Diagnostic> findings = load_weights(checkpoint.file, checkpoint.path, graph, *network_, false);
   if (has_errors(findings)) throw Error(std::move(findings));
 }
 

@@ -187,6 +187,15 @@ LoweringOptions lowering_options(const Config& config, const RunSetup& setup, st
   return options;
 }
 
+Computer this_computer(int threads) {
+  return {.planning =
+              [=](const Config& config) {
+                return Planning{.memory = cpu_device(threads, config.train.precision),
+                                .make_backend = [=] { return make_cpu_backend({.threads = threads}); }};
+              },
+          .make_backend = [=](const Config&) { return make_cpu_backend({.threads = threads}); }};
+}
+
 RunSetup make_setup(const Config& config) {
   std::vector<Diagnostic> findings;
   Graph graph = build_graph(config.model, findings);

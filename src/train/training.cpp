@@ -15,8 +15,12 @@
 
 namespace snug {
 
-Training::Training(const Config& config, const TrainOptions& options, Reporter& reporter, std::optional<RunSetup> setup)
-    : config_(config), options_(options), reporter_(reporter) {
+Training::Training(const Config& config, const TrainOptions& options, Reporter& reporter, std::optional<RunSetup> setup,
+                   std::optional<Computer> computer)
+    : config_(config),
+      options_(options),
+      reporter_(reporter),
+      computer_(computer ? std::move(*computer) : this_computer(options.threads)) {
   choice_ = choose_run_folder(options.out, options.resume, config.name);
   setup_ = setup ? std::move(*setup) : make_setup(config);
   read_state();
@@ -35,13 +39,13 @@ void Training::read_state() {
 }
 
 void Training::make_plan() {
-  backend_ = make_cpu_backend({.threads = options_.threads});
-  const auto trial = [this] { return make_cpu_backend({.threads = options_.threads}); };
-  const auto planning = [&](const Config& config) {
-    return Planning{.memory = cpu_device(options_.threads, config.train.precision), .make_backend = trial};
-  };
-  plan_ = plan_run(config_, setup_, planning(config_).memory, *backend_,
-                   {.batch = saved_ ? state_.batch : 0, .trial_backend = trial, .planning = planning});
+  backend_ = computer_.make_backend(config_);
+  const Planning planning = computer_.planning(config_);
+  plan_ = plan_run(config_, setup_, planning.memory, *backend_,
+                   {.batch = saved_ ? state_.batch : 0,
+                    .trial_backend = planning.make_backend,
+                    .planning = computer_.planning,
+                    .processor = computer_.processor});
   const PlanReport& report = plan_.report;
   if (report.fits) return;
   reporter_.on_event(PlanEvent{report});
@@ -49,8 +53,8 @@ void Training::make_plan() {
 }
 
 void Training::make_loaders() {
-  network_ = std::make_unique<Network>(plan_, setup_.scaling, setup_.lowering.train);
-  tensor_ = network_->tensors();
+  network_ = std::make_unique<Network>(plan_, setup_.scaling, setup_.lowering.train,
+                                       RuntimeOptions{.device = computer_.device});
   buffer_.resize(static_cast<std::size_t>(largest_parameter(setup_.graph)));
   const std::int64_t batch = network_->train_batch();
   const std::int64_t samples = setup_.splits.train->info().samples;
@@ -97,21 +101,21 @@ void Training::check_state() const {
 
 void Training::fill_parameters() {
   if (saved_) {
-    saved_->restore(setup_.graph, tensor_);
-    std::ranges::copy(state_.totals, network_->totals().begin());
+    saved_->restore(setup_.graph, *network_);
+    network_->set_totals(state_.totals);
     saved_.reset();  // unmaps it
     saved_step_ = state_.step;
     saved_epoch_ = state_.epoch;
     return;
   }
-  initialize_parameters(setup_.graph, config_.train, tensor_);
+  initialize_parameters(setup_.graph, config_.train, *network_);
   if (options_.init) load_init(*options_.init);
 }
 
 void Training::load_init(const std::filesystem::path& path) {
-  notes_ = load_weights(SafetensorsFile(path), path, setup_.graph, tensor_, true);
+  notes_ = load_weights(SafetensorsFile(path), path, setup_.graph, *network_, true);
   if (has_errors(notes_)) throw Error(std::move(notes_));
-  reset_averages(setup_.graph, tensor_);
+  reset_averages(setup_.graph, *network_);
 }
 
 void Training::open_files() {
@@ -138,7 +142,7 @@ DoneEvent Training::run() {
   open_files();
   while (state_.epoch < config_.train.epochs && !stopped_early()) {
     if (!run_steps()) {
-      std::ranges::copy(network_->totals(), state_.totals.begin());
+      state_.totals = network_->totals();
       if (saved_step_ != state_.step || saved_epoch_ != state_.epoch) save();
       break;
     }
@@ -152,14 +156,14 @@ DoneEvent Training::run() {
 bool Training::run_steps() {
   const std::int64_t end = (state_.epoch + 1) * steps_per_epoch_;
   if (state_.step == state_.epoch * steps_per_epoch_) {
-    std::ranges::fill(network_->totals(), 0.0);
+    network_->set_totals({});
     state_.epoch_seconds = 0;
   }
   while (state_.step < end) {
     if (stop_asked() || at_max_steps()) return false;
     train_step();
     if (config_.train.checkpoint_every > 0 && state_.step % config_.train.checkpoint_every == 0 && state_.step < end) {
-      std::ranges::copy(network_->totals(), state_.totals.begin());
+      state_.totals = network_->totals();
       save();
     }
   }
@@ -198,7 +202,7 @@ void Training::train_step() {
 }
 
 void Training::look_at_loss(double learning_rate) {
-  const std::span<const double> stats = network_->stats();
+  const Network::Stats stats = network_->stats();
   const double loss = stats[TrainStats::loss_sum] / stats[TrainStats::weight_sum];
   if (stats[TrainStats::not_finite] != 0 || !std::isfinite(loss)) fail_diverged(divergence(loss));
   state_.last_lr = learning_rate;

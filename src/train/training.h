@@ -17,8 +17,9 @@ namespace snug {
 class Training {
  public:
   /// Opens, plans and takes the memory. Throws Error for what stands in the way; nothing is written yet.
-  /// `setup`: when it is known already.
-  Training(const Config& config, const TrainOptions& options, Reporter& reporter, std::optional<RunSetup> setup);
+  /// `setup`: when it is known already. `computer`: what runs it, instead of this processor.
+  Training(const Config& config, const TrainOptions& options, Reporter& reporter, std::optional<RunSetup> setup,
+           std::optional<Computer> computer = {});
   DoneEvent run();
 
  private:
@@ -52,7 +53,7 @@ class Training {
   // Results.
   void emit(const TrainEvent& event);
   void save();
-  [[nodiscard]] RunFiles::Weights weights() { return {setup_.graph, tensor_, buffer_}; }
+  [[nodiscard]] RunFiles::Weights weights() { return {setup_.graph, *network_, buffer_}; }
   [[nodiscard]] CheckpointInfo checkpoint_info() const;
   [[nodiscard]] DoneEvent done_event(bool interrupted) const;
   [[noreturn]] void fail_diverged(Diagnostic finding);
@@ -61,13 +62,13 @@ class Training {
   const Config& config_;
   const TrainOptions& options_;
   Reporter& reporter_;
+  Computer computer_;
   RunSetup setup_;
   RunChoice choice_;
   std::optional<StateFile> saved_;
   std::unique_ptr<Backend> backend_;
   Plan plan_;
   std::unique_ptr<Network> network_;
-  TensorLookup tensor_;
   std::unique_ptr<Loader> train_loader_, val_loader_;
   std::vector<Diagnostic> notes_;  ///< of --init
   std::unique_ptr<RunFiles> files_;
