@@ -184,6 +184,8 @@ struct Runtime::State {
     if (arena == Arena::transient || !is_packed(program[id])) return {};
     return {static_cast<std::byte*>(bound->address(id)), extent_bytes(program[id]), arena};
   }
+  Kept posted;  // in this process, where a run is over when it returns
+
   /// Runs a step, or enqueues it. Throws Error G… for what the device says against it.
   void launch(const Bound& bound, std::size_t step) const;
   /// Runs all steps; `look(i)` once step i is done.
@@ -335,6 +337,11 @@ void Runtime::run(int program) {
   }
 }
 
+bool Runtime::settled(int program) const {
+  const Bound& bound = state_->bound(program);
+  return state_->options.device == nullptr || bound.graph != nullptr || (bound.ran && !state_->options.graphs);
+}
+
 std::optional<NotFinite> Runtime::run_watched(int program) {
   State& state = *state_;
   Bound& bound = state.bound(program);
@@ -404,6 +411,27 @@ void Runtime::read(std::string_view tensor, std::span<std::byte> to) {
   } else {
     state_->guarded([&] { state_->staging->read(to, kept.data); });
   }
+}
+
+void Runtime::post(std::string_view tensor) {
+  const State::Kept kept = state_->kept(tensor);
+  if (state_->staging == nullptr) {
+    state_->posted = kept;
+  } else {
+    state_->guarded([&] { state_->staging->post_result(kept.data, kept.bytes); });
+  }
+}
+
+void Runtime::take(std::span<std::byte> to) {
+  if (state_->staging == nullptr) {
+    std::memcpy(to.data(), state_->posted.data, to.size());
+  } else {
+    state_->guarded([&] { std::memcpy(to.data(), state_->staging->take_result().data(), to.size()); });
+  }
+}
+
+void Runtime::rewrite_previous_inputs() {
+  if (state_->staging != nullptr) state_->guarded([&] { state_->staging->rewrite_previous(); });
 }
 
 std::int64_t Runtime::arena_bytes() const { return state_->arena_bytes; }

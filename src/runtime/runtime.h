@@ -44,7 +44,9 @@ class Runtime {
   /// Runs all steps of programs[program]; on a device enqueues them. What a device's step says against it is an Error
   /// G… with the step, its layer and what was asked.
   void run(int program);
-  /// The same, looking at every floating output after its step: the first that is not finite, by program order.
+  /// Whether its next run only enqueues: on a device the first loads what libraries need, and the second records.
+  [[nodiscard]] bool settled(int program) const;
+  /// The same as `run`, looking at every floating output after its step: the first that is not finite, by program order.
   [[nodiscard]] std::optional<NotFinite> run_watched(int program);
   /// Bytes of a tensor (persistent or input arena; packed) of any program by name; empty when there is none, and on a
   /// device. Where programs differ in its size (images of a full and of a partial batch), all of the largest.
@@ -55,6 +57,12 @@ class Runtime {
   /// Reading waits for them; so does writing, but to the input arena.
   void write(std::string_view tensor, std::span<const std::byte> from);
   void read(std::string_view tensor, std::span<std::byte> to);
+  /// Of a small tensor, what the runs before make of it, without waiting for them: `take` does, in the order of `post`.
+  /// Two may be on their way.
+  void post(std::string_view tensor);
+  void take(std::span<std::byte> to);
+  /// On a device: inputs are again those of the run before the last, or of the last where there was one only.
+  void rewrite_previous_inputs();
   template <class T>
   [[nodiscard]] std::span<T> values(std::string_view tensor) {
     const std::span<std::byte> raw = bytes(tensor);

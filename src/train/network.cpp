@@ -80,9 +80,9 @@ void Network::run(int program) {
   runtime_.run(program);
 }
 
-Network::Stats Network::stats() {
+Network::Stats Network::take_stats() {
   Stats stats{};
-  runtime_.read(exchange::kStats, std::as_writable_bytes(std::span(stats)));
+  runtime_.take(std::as_writable_bytes(std::span(stats)));
   return stats;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/loader.h"
+#include "lowering/lowering.h"
 #include "planner/planner.h"
 #include "runtime/runtime.h"
 #include "train/metrics.h"
@@ -37,14 +38,20 @@ class Network final : public TensorStore {
   void load(const Batch& batch);
   void set_control(double learning_rate, std::int64_t step);
   void run(int program);
+  [[nodiscard]] bool settled(int program) const { return runtime_.settled(program); }
   /// The same; seconds of each step, by StepId.
   [[nodiscard]] std::vector<double> run_timed(int program) { return runtime_.run_timed(program); }
   [[nodiscard]] std::optional<NotFinite> run_watched(int program) { return runtime_.run_watched(program); }
 
   [[nodiscard]] std::int64_t arena_bytes() const { return runtime_.arena_bytes(); }
   using Stats = std::array<double, TrainStats::count>;
-  /// Of the last run.
-  [[nodiscard]] Stats stats();
+  /// Runs that may be on their way before the first of them is looked at.
+  [[nodiscard]] int lag() const { return on_device_ ? 1 : 0; }
+  /// Asks for the statistics of the last run, without waiting for it; `take_stats` does, in the order of the runs.
+  void post_stats() { runtime_.post(exchange::kStats); }
+  [[nodiscard]] Stats take_stats();
+  /// The batch of the run before the last goes in again.
+  void load_previous() { runtime_.rewrite_previous_inputs(); }
   /// Since they were last set.
   [[nodiscard]] Stats totals();
   void set_totals(const Stats& totals);

@@ -159,10 +159,14 @@ bool Training::run_steps() {
     network_->set_totals({});
     state_.epoch_seconds = 0;
   }
+  issued_ = state_.step;
   while (state_.step < end) {
-    if (stop_asked() || at_max_steps()) return false;
-    train_step();
-    if (config_.train.checkpoint_every > 0 && state_.step % config_.train.checkpoint_every == 0 && state_.step < end) {
+    if (may_issue(end)) issue_step();
+    if (issued_ == state_.step) return false;
+    if (issued_ - state_.step <= network_->lag() && may_issue(end)) continue;
+    look_at_loss();
+    const std::int64_t every = config_.train.checkpoint_every;
+    if (every > 0 && state_.step % every == 0 && state_.step < end) {
       state_.totals = network_->totals();
       save();
     }
@@ -170,17 +174,36 @@ bool Training::run_steps() {
   return !stop_asked();
 }
 
-void Training::train_step() {
-  const std::int64_t step = state_.step;
+bool Training::may_issue(std::int64_t end) const {
+  if (issued_ >= end || issued_ - state_.step > network_->lag() || stop_asked()) return false;
+  if (options_.max_steps > 0 && issued_ >= options_.max_steps) return false;
+  // What is saved is the state behind the last step that was issued.
+  const std::int64_t every = config_.train.checkpoint_every;
+  return every == 0 || issued_ == state_.step || issued_ % every != 0;
+}
+
+double Training::rate_of(std::int64_t step) const {
+  return learning_rate(config_.train, step, steps_per_epoch_, total_steps(), state_.batch);
+}
+
+void Training::add_seconds(Clock::time_point since) {
+  const double seconds = std::chrono::duration<double>(Clock::now() - since).count();
+  seconds_here_ += seconds;
+  state_.epoch_seconds += seconds;
+}
+
+void Training::issue_step() {
+  const std::int64_t step = issued_;
   const std::int64_t place = step % passes_batches_;
   if (place == 0 || steps_here_ == 0) {
     waited_before_ += steps_here_ == 0 ? 0 : train_loader_->waited_seconds();
     train_loader_->start_epoch(step / passes_batches_, place);
   }
-  const double rate = learning_rate(config_.train, step, steps_per_epoch_, total_steps(), state_.batch);
+  const double rate = rate_of(step);
   const auto begin = Clock::now();
   std::int64_t allocations = 0;
   std::int64_t samples = 0;
+  bool settled = false;
   {
     const AllocationCounter counter;
     const Batch* batch = train_loader_->next();
@@ -188,25 +211,30 @@ void Training::train_step() {
     samples = batch->count;
     network_->load(*batch);
     network_->set_control(rate, step);
-    program_ = network_->train_program(samples);
-    network_->run(program_);
+    const int program = network_->train_program(samples);
+    programs_[static_cast<std::size_t>(step % 2)] = program;
+    settled = network_->settled(program);
+    network_->run(program);
+    network_->post_stats();
     allocations = counter.count();
   }
-  const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-  if (steps_here_ > 0) step_allocations_ += allocations;  // the first step warms libraries up
+  add_seconds(begin);
+  if (steps_here_ > 0 && settled) step_allocations_ += allocations;  // the first step warms libraries up
   ++steps_here_;
+  ++issued_;
   samples_here_ += samples;
-  seconds_here_ += seconds;
-  state_.epoch_seconds += seconds;
-  look_at_loss(rate);
 }
 
-void Training::look_at_loss(double learning_rate) {
-  const Network::Stats stats = network_->stats();
+/// Of the oldest step on its way.
+void Training::look_at_loss() {
+  const auto begin = Clock::now();
+  const Network::Stats stats = network_->take_stats();
+  add_seconds(begin);
   const double loss = stats[TrainStats::loss_sum] / stats[TrainStats::weight_sum];
   if (stats[TrainStats::not_finite] != 0 || !std::isfinite(loss)) fail_diverged(divergence(loss));
-  state_.last_lr = learning_rate;
-  report_step(loss, learning_rate);
+  const double rate = rate_of(state_.step);
+  state_.last_lr = rate;
+  report_step(loss, rate);
   ++state_.step;
   report_progress(loss);
 }
@@ -359,10 +387,11 @@ std::string Training::lower_rate() const {
 }
 
 /// Runs the batch again, step by step, to name the first tensor that is not finite. The weights are those of before
-/// the step, because the update was skipped.
+/// the step, because the update was skipped; or of one step later, where another was on its way.
 Diagnostic Training::divergence(double loss) {
   Diagnostic finding{.code = "N601", .where = fmt::format("step {}", state_.step), .fix = lower_rate()};
-  const std::optional<NotFinite> bad = network_->run_watched(program_);
+  if (issued_ - state_.step > 1) network_->load_previous();
+  const std::optional<NotFinite> bad = network_->run_watched(programs_[static_cast<std::size_t>(state_.step % 2)]);
   if (!bad) {
     finding.what = fmt::format("the loss of step {} is {}, though every tensor of it was finite", state_.step, loss);
     return finding;
