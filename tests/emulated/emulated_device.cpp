@@ -95,6 +95,7 @@ void EmulatedDevice::set_mark(int mark) { ensure(mark >= 0 && mark < kMarks, "a 
 void EmulatedDevice::wait_for(int mark) { set_mark(mark); }
 
 void EmulatedDevice::wait() {
+  ++waits_;
   if (const auto failure = std::exchange(wait_failure, {})) throw *failure;
 }
 

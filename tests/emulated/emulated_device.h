@@ -50,6 +50,8 @@ class EmulatedDevice final : public Device {
   [[nodiscard]] std::int64_t most_allocated() const { return most_allocated_; }
   [[nodiscard]] int allocation_count() const { return allocation_count_; }
   [[nodiscard]] int graph_launches() const { return graph_launches_; }
+  /// How often the host waited for everything.
+  [[nodiscard]] int waits() const { return waits_; }
 
  private:
   void require_memory(const std::byte* at, std::int64_t bytes) const;
@@ -57,7 +59,7 @@ class EmulatedDevice final : public Device {
   EmulatedOptions options_;
   std::map<std::byte*, std::int64_t> allocations_;
   std::int64_t allocated_ = 0, most_allocated_ = 0;
-  int allocation_count_ = 0, graph_launches_ = 0;
+  int allocation_count_ = 0, graph_launches_ = 0, waits_ = 0;
 
  public:
   std::int64_t total_bytes;                     ///< another process may take some of it

@@ -7,6 +7,7 @@
 
 #include "config/precision.h"
 #include "emulated/runs.h"
+#include "snug/diagnostic.h"
 
 namespace snug::test {
 namespace {
@@ -78,6 +79,35 @@ TEST_P(Emulated, resumes_exactly) {
   (void)runs_.emulated(GetParam(), {.max_steps = 4});
   const RunResult rest = runs_.emulated(GetParam(), {.resume = true});
   EXPECT_TRUE(whole.weights == rest.weights);
+}
+
+TEST(EmulatedSteps, are_never_waited_for) {
+  const Runs runs;
+  const auto waits_of = [&](std::int64_t steps) {
+    const auto device = std::make_shared<EmulatedDevice>();
+    (void)runs.emulated(nets()[0], {.device = device, .max_steps = steps});
+    return device->waits();
+  };
+  EXPECT_EQ(waits_of(2), waits_of(5)) << "what is waited for is the start and the saved state";
+}
+
+/// The step is found though another was on its way, and the tensor in it by running its batch again.
+TEST(EmulatedSteps, that_diverge_are_named_as_on_the_processor) {
+  const Runs runs;
+  const RunOptions options{.set = {{"train.optimizer.lr", "1e12"}, {"train.clip_norm", "0"}}};
+  const auto finding = [&](bool emulated) {
+    try {
+      (void)(emulated ? runs.emulated(nets()[1], options) : runs.on_cpu(nets()[1], options));
+    } catch (const Error& error) {
+      return error.findings().front();
+    }
+    return Diagnostic{};
+  };
+  const Diagnostic cpu = finding(false), device = finding(true);
+  ASSERT_EQ(cpu.code, "N601");
+  EXPECT_EQ(device.code, "N601");
+  EXPECT_EQ(cpu.what.substr(0, cpu.what.find(':')), device.what.substr(0, device.what.find(':')));
+  EXPECT_EQ(cpu.where, device.where);
 }
 
 INSTANTIATE_TEST_SUITE_P(Nets, Emulated, testing::ValuesIn(nets()),
