@@ -55,8 +55,9 @@ std::string to_text(const SummaryReport& report) {
   }
   return fmt::format("{}: input {}×{}×{}\n", report.name, report.input[0], report.input[1], report.input[2]) +
          table.text() +
-         fmt::format("{} parameters ({}), {} forward for one image\n", format_count(report.parameters),
-                     format_bytes(report.parameters * 4), flops(static_cast<double>(report.flops_forward)));
+         fmt::format("{} parameters ({}), {} ({:.2f} GMAC) forward for one image\n", format_count(report.parameters),
+                     format_bytes(report.parameters * 4), flops(static_cast<double>(report.flops_forward)),
+                     static_cast<double>(report.flops_forward) / 2e9);
 }
 
 std::string to_text(const DevicesReport& report) {

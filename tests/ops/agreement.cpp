@@ -2,6 +2,7 @@
 #include "ops/agreement.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 
@@ -69,6 +70,13 @@ double tolerance(const StepCase& step) {
   }
 }
 
+/// 3×3 convolutions may round transformed pixels and filters, too, before they multiply them (Winograd).
+bool may_transform(const StepCase& step) {
+  const auto* conv = std::get_if<ConvAttributes>(&step.attributes);
+  return conv != nullptr && step.op != Op::conv_backward_weights && conv->window.kernel == std::array{3L, 3L} &&
+         conv->window.stride == std::array{1L, 1L} && conv->groups == 1;
+}
+
 /// The same for an operand of a step on 16-bit numbers. They are multiplied and added up as floats, so an fp32 operand
 /// is as exact as ever; a narrow one is rounded once more, by half of its last place: 2^-8 of a bf16's value, 2^-11 of
 /// an fp16's.
@@ -77,7 +85,7 @@ double narrow_tolerance(const StepCase& step, std::size_t operand, double half_p
   const auto* norm = std::get_if<BatchNormAttributes>(&step.attributes);
   // The gradient that a fused norm hands on is rounded before dx is made of it.
   const bool rounded_twice = step.op == Op::batchnorm_backward && norm != nullptr && norm->residual;
-  return tolerance(step) + (rounded_once ? (rounded_twice ? 2 * half_place : half_place) : 0);
+  return tolerance(step) + (rounded_once ? (rounded_twice || may_transform(step) ? 2 * half_place : half_place) : 0);
 }
 
 /// Values that a step may not touch are NaN before it (gaps between parameters): they must be NaN behind it too.

@@ -33,6 +33,7 @@ void expect_all(const std::vector<GradientCase>& cases, int threads = kThreads) 
 
 TEST(Agreement, conv) { expect_all(conv_cases()); }
 TEST(Agreement, large_weight_gradients) { expect_all(large_weight_gradient_cases()); }
+TEST(Agreement, winograd) { expect_all(winograd_cases()); }
 TEST(Agreement, fused_conv) { expect_all(fused_conv_cases()); }
 TEST(Agreement, dense) { expect_all(dense_cases()); }
 TEST(Agreement, batchnorm) { expect_all(batchnorm_cases()); }

@@ -128,6 +128,41 @@ TEST(CpuBackend, own_weight_gradients_give_the_same_bits_with_any_number_of_thre
   EXPECT_GE(own, this_processor().avx512 ? 4 * 2 : 0) << "the cases miss what they are for";
 }
 
+/// Image `i` of each operand that has one image or more for each of `images`; the others whole.
+StepCase image_of(const StepCase& step, std::int64_t i, std::int64_t images, std::int64_t count) {
+  StepCase part = step;
+  for (Arg& arg : part.args) {
+    if (arg.shape.rank() != 4 || arg.shape[0] != images) continue;
+    const auto size = static_cast<std::ptrdiff_t>(arg.shape.elements() / images);
+    arg.shape = {count, arg.shape[1], arg.shape[2], arg.shape[3]};
+    if (!arg.values.empty())
+      arg.values = Values(arg.values.begin() + i * size, arg.values.begin() + (i + count) * size);
+  }
+  return part;
+}
+
+TEST(CpuBackend, winograd_gives_the_same_bits_with_any_number_of_threads_and_images) {
+  int own = 0;
+  const auto one = make_cpu_backend({.threads = 1});
+  for (const StepCase& exact : winograd_cases()) {
+    if (cannot_compute(Precision::bf16, this_processor())) break;
+    const StepCase step = rounded(exact, DType::bf16);
+    SCOPED_TRACE(step.name);
+    if (algorithm_of(*one, step, DType::bf16) != "conv:winograd") continue;
+    ++own;
+    const std::vector<Values> expected = run_step(*one, DType::bf16, step);
+    for (const int threads : {2, 3})
+      expect_same(run_step(*make_cpu_backend({.threads = threads}), DType::bf16, step), expected);
+    const std::int64_t images = step.args[0].shape[0], half = images / 2 + 1;
+    const StepCase part = image_of(step, images - half, images, half);
+    if (algorithm_of(*one, part, DType::bf16) != "conv:winograd") continue;
+    const Values last = run_step(*one, DType::bf16, part).back(), &all = expected.back();
+    ASSERT_TRUE(std::equal(last.rbegin(), last.rend(), all.rbegin()));
+  }
+  if (own == 0) GTEST_SKIP() << "this processor has no AVX512_BF16, or AMX, which is faster still";
+  EXPECT_GE(own, 10) << "the cases miss what they are for";
+}
+
 TEST(CpuBackend, a_step_may_run_on_another_thread_than_it_was_prepared_on) {
   const auto cpu = make_cpu_backend({.threads = 2});
   const Shape x{4, 20, 20, 16}, w{16, 3, 3, 16};

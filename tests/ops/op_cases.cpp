@@ -96,6 +96,33 @@ std::vector<StepCase> fused_conv_cases() {
   return cases;
 }
 
+std::vector<StepCase> winograd_cases() {
+  const std::vector<ConvCase> table{
+      {.input = {4, 9, 7, 32}, .filters = 64, .kernel = {3, 3}, .pad_begin = {1, 1}, .pad_end = {1, 1}},
+      {.input = {2, 13, 15, 48}, .filters = 64, .kernel = {3, 3}, .bias = true},
+      {.input = {3, 10, 8, 96}, .filters = 96, .kernel = {3, 3}, .pad_begin = {2, 2}, .pad_end = {2, 2}, .bias = true},
+      {.input = {9, 6, 7, 64}, .filters = 32, .kernel = {3, 3}, .pad_begin = {0, 1}, .pad_end = {2, 0}},
+      {.input = {70, 4, 4, 160}, .filters = 128, .kernel = {3, 3}, .pad_begin = {1, 1}, .pad_end = {1, 1}},
+  };
+  std::vector<StepCase> steps;
+  for (const ConvCase& c : table) {
+    const GradientCase made = conv_case(c);
+    steps.push_back(made.forward);
+    StepCase data = made.backward[0].step;
+    data.args[1] = made.forward.args[1];
+    data.name = made.forward.name + ": " + data.name;
+    steps.push_back(std::move(data));
+  }
+  for (const ActivationFunction function :
+       {ActivationFunction::relu, ActivationFunction::relu6, ActivationFunction::leaky_relu}) {
+    StepCase step = conv_case(table[2]).forward;
+    std::get<ConvAttributes>(step.attributes).activation = function;
+    for (double& weight : step.args[1].values) weight *= 0.2;  // to about 6
+    steps.push_back(std::move(step));
+  }
+  return steps;
+}
+
 std::vector<GradientCase> conv_cases() {
   const std::vector<ConvCase> table{
       {.input = {1, 1, 1, 1}},
@@ -155,6 +182,22 @@ std::vector<GradientCase> conv_cases() {
        .groups = 13,
        .bias = true,
        .accumulate = true},
+      {.input = {2, 9, 8, 40},
+       .filters = 40,
+       .kernel = {5, 5},
+       .stride = {2, 1},
+       .pad_begin = {2, 2},
+       .pad_end = {2, 2},
+       .groups = 40},
+      {.input = {1, 12, 9, 3},
+       .filters = 3,
+       .kernel = {3, 7},
+       .stride = {4, 2},
+       .dilation = {2, 2},
+       .pad_begin = {0, 5},
+       .pad_end = {3, 4},
+       .groups = 3,
+       .bias = true},
       {.input = {2, 5, 6, 5},
        .filters = 15,
        .kernel = {3, 3},

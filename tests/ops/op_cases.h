@@ -13,6 +13,9 @@ namespace snug::ops_test {
 /// Weight gradients large enough for our own kernels (bf16, and all but the first three also f32); too large for
 /// finite differences.
 [[nodiscard]] std::vector<StepCase> large_weight_gradient_cases();
+/// Convolutions and their data gradients that are computed by Winograd's transforms in bf16; too large for finite
+/// differences.
+[[nodiscard]] std::vector<StepCase> winograd_cases();
 [[nodiscard]] std::vector<GradientCase> dense_cases();
 [[nodiscard]] std::vector<GradientCase> batchnorm_cases();
 [[nodiscard]] std::vector<GradientCase> fused_batchnorm_cases();

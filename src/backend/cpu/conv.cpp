@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
+#include "backend/cpu/depthwise_gradient.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/prepare.h"
 #include "backend/cpu/weight_gradient.h"
+#include "backend/cpu/winograd.h"
 
 namespace snug::cpu {
 
@@ -101,6 +103,7 @@ PreparedStep prepare_conv_forward(const CpuContext& context, const StepView& ste
   const auto& conv = step.attributes<ConvAttributes>();
   const DType type = step[0].dtype;
   conv.bias ? step.expect({type, type, kF32, type}) : step.expect({type, type, type});
+  if (std::optional<PreparedStep> own = winograd_forward(context, step)) return *std::move(own);
   const int out = conv.bias ? 3 : 2;
   const Tensors t = tensors_of(conv, step[0], step.shape(1), step.shape(static_cast<std::size_t>(out)));
   PrimitiveSequence sequence(context.library);
@@ -145,6 +148,7 @@ PreparedStep prepare_conv_backward_data(const CpuContext& context, const StepVie
   const auto& conv = step.attributes<ConvAttributes>();
   const DType type = step[0].dtype;
   step.expect({type, type, type});
+  if (std::optional<PreparedStep> own = winograd_backward_data(context, step)) return *std::move(own);
   const Tensors t = tensors_of(conv, step[2], step.shape(1), step.shape(0));
   PrimitiveSequence sequence(context.library);
   const bool depthwise = conv.groups == step.shape(2)[3] && conv.groups == step.shape(0)[3];
@@ -162,6 +166,7 @@ PreparedStep prepare_conv_backward_weights(const CpuContext& context, const Step
   const DType type = step[0].dtype;
   conv.bias ? step.expect({type, type, kF32, kF32}) : step.expect({type, type, kF32});
   if (std::optional<PreparedStep> own = own_weight_gradient(context, step)) return *std::move(own);
+  if (std::optional<PreparedStep> own = own_depthwise_gradient(context, step)) return *std::move(own);
   const Tensors t = tensors_of(conv, step[0], step.shape(2), step.shape(1));
   const Layout bias = conv.bias ? t.bias : Layout();
   PrimitiveSequence sequence(context.library);

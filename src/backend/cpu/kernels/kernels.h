@@ -125,6 +125,50 @@ struct WeightGradientKernels {  ///< null where the instruction set is too narro
   void (*sums)(float* sum, const std::uint32_t* a, std::int64_t words);
 };
 
+/// Gradients of depthwise weights: a row of dy against a row of x, kDepthwiseChannels channels of both at a time, as
+/// floats and with the padding in front. Pixels of both are kDepthwiseChannels apart.
+inline constexpr std::int64_t kDepthwiseChannels = 32;
+template <class T>
+struct DepthwiseGradientKernels {
+  /// Channels from `count` on are 0.
+  void (*widen)(float* to, const T* from, std::int64_t pixel_stride, std::int64_t pixels, std::int64_t count);
+  /// sum[tap][channel] += Σ over pixels of dy[pixel][channel] · x[pixel · stride + tap · dilation][channel].
+  void (*add_row)(float* sum, const float* dy, const float* x, std::int64_t pixels, std::int64_t taps,
+                  std::int64_t stride, std::int64_t dilation);
+};
+
+/// 3×3 convolutions by Winograd's F(2×2, 3×3): a patch of 4×4 pixels gives 2×2 outputs with 16 products for each pair
+/// of channels, where 36 are usual. Pixels and filters are carried over to the 16 places of a patch (Bᵀ d B, G g Gᵀ),
+/// each place is a product of matrices, and outputs are Aᵀ m A. Transforms compute in float; what is multiplied is
+/// rounded to bf16, two channels to a word.
+inline constexpr std::int64_t kPatchPlaces = 16, kProductRows = 8, kProductColumns = 32;
+/// Where a patch's pixels are. Bit 4 · row + column (of 2×2 outputs: 2 · row + column) of `inside`: in the image.
+struct Patch {
+  std::int64_t row_stride = 0, pixel_stride = 0;  ///< elements
+  unsigned inside = 0;
+};
+/// Filters of O(kh)(kw)I: elements from filter to filter and from tap to tap.
+struct FilterStrides {
+  std::int64_t filter = 0, tap = 0;
+};
+struct WinogradKernels {  ///< null without AVX512_BF16
+  /// Words of 16 filters for `channels` (a multiple of 16), to [place][channels ÷ 2][kProductColumns].
+  void (*forward_filters)(std::uint32_t* to, std::int64_t place_stride, const Bf16* w, FilterStrides strides,
+                          std::int64_t channels);
+  /// The same of 16 channels for `filters`, turned by half a turn: a gradient's filters.
+  void (*backward_filters)(std::uint32_t* to, std::int64_t place_stride, const Bf16* w, FilterStrides strides,
+                           std::int64_t filters);
+  /// v[place · place_stride + channel], channels a multiple of 16. `x` is the patch's first pixel, inside or not.
+  void (*pixels)(Bf16* v, std::int64_t place_stride, const Bf16* x, const Patch& patch, std::int64_t channels);
+  /// m[row][column] = Σ over words of v[row] · u[word][column], kProductRows × kProductColumns; strides in elements.
+  void (*product)(float* m, std::int64_t m_stride, const std::uint32_t* v, std::int64_t v_stride,
+                  const std::uint32_t* u, std::int64_t words);
+  /// Outputs of `channels` (a multiple of 16) from m[place · place_stride + channel]; bias may be null.
+  using Outputs = void (*)(Bf16* y, const Patch& patch, const float* m, std::int64_t place_stride, const float* bias,
+                           std::int64_t channels);
+  Outputs outputs[kFunctions];  ///< by activation; null for those that oneDNN does not fuse either
+};
+
 template <class T>
 struct ElementwiseKernels {
   void (*add)(T* y, const T* a, const T* b, std::int64_t count);         ///< y may be a or b
@@ -178,6 +222,8 @@ struct Kernels {
   ByStorage<ChannelKernels> channel;
   ByStorage<PoolKernels> pool;
   ByStorage<WeightGradientKernels> weight_gradient;
+  ByStorage<DepthwiseGradientKernels> depthwise_gradient;
+  WinogradKernels winograd;
   ByStorage<ElementwiseKernels> elementwise;
   CastKernels cast;
   SoftmaxKernels softmax;

@@ -11,6 +11,8 @@ Kernels kernels() {
           .channel = channel_kernels(),
           .pool = pool_kernels(),
           .weight_gradient = weight_gradient_kernels(),
+          .depthwise_gradient = depthwise_gradient_kernels(),
+          .winograd = winograd_kernels(),
           .elementwise = elementwise_kernels(),
           .cast = cast_kernels(),
           .softmax = softmax_kernels(),

@@ -9,6 +9,8 @@ ByStorage<ActivationKernels> activation_kernels();
 ByStorage<ChannelKernels> channel_kernels();
 ByStorage<PoolKernels> pool_kernels();
 ByStorage<WeightGradientKernels> weight_gradient_kernels();
+ByStorage<DepthwiseGradientKernels> depthwise_gradient_kernels();
+WinogradKernels winograd_kernels();
 ByStorage<ElementwiseKernels> elementwise_kernels();
 CastKernels cast_kernels();
 SoftmaxKernels softmax_kernels();
