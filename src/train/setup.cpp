@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "config/precision.h"
 #include "data/augment.h"
+#include "runtime/staging.h"
 #include "train/changed_runs.h"
 #include "train/metrics.h"
 #include "train/safetensors.h"
@@ -353,6 +354,8 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
     return changed_runs(config, setup, request, memory, options, refused);
   };
   Plan plan = plan_training(setup.graph, request, memory, backend);
+  if (on_gpu)  // inputs on their way to the device, and a copy of the parameter that is read or written
+    plan.report.host_bytes += staging_bytes(plan.input_bytes) + largest_parameter(setup.graph) * size_bytes(DType::f32);
   ::malloc_trim(0);  // what the search took: pages that the run would only hold
   require_indexable(config, most_samples, plan.report);
   return plan;

@@ -172,11 +172,9 @@ class CudaDevice final : public Device {
 
 std::string version_text(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
 
-[[noreturn]] void refuse(std::string code, int number, std::string what, std::string fix) {
-  throw Error({.code = std::move(code),
-               .where = fmt::format("--device cuda:{}", number),
-               .what = std::move(what).substr(0, 160),
-               .fix = std::move(fix)});
+[[noreturn]] void refuse(const char* code, int number, const std::string& what, const char* fix) {
+  throw Error(
+      {.code = code, .where = fmt::format("--device cuda:{}", number), .what = what.substr(0, 160), .fix = fix});
 }
 
 constexpr const char* kPlanInstead = "--device h100-80gb   # plans for a GPU that is not here; snug devices lists them";

@@ -67,13 +67,18 @@ class Session {
   void* stream_ = nullptr;  ///< the null stream is where a handle begins
 };
 
-/// A convolution ready to run: its plan, and for every set of addresses that it met the pack that names them.
+/// A convolution ready to run: its plan with what that was made of, and for every set of addresses that it met the pack
+/// that names them.
 class Execution {
  public:
-  Execution(std::shared_ptr<Session> session, std::unique_ptr<ExecutionPlan> plan)
-      : session_(std::move(session)), plan_(std::move(plan)) {}
+  Execution(std::shared_ptr<Session> session, std::shared_ptr<const Problem> problem, Object configuration)
+      : session_(std::move(session)),
+        problem_(std::move(problem)),
+        configuration_(std::move(configuration)),
+        plan_(*problem_, configuration_) {}
 
-  void run(const ProductArguments& a) { session_->execute(*plan_, pack_of(a), a.stream); }
+  [[nodiscard]] const ExecutionPlan& plan() const { return plan_; }
+  void run(const ProductArguments& a) { session_->execute(plan_, pack_of(a), a.stream); }
 
  private:
   using Addresses = std::array<void*, 4>;
@@ -94,7 +99,9 @@ class Execution {
   }
 
   std::shared_ptr<Session> session_;
-  std::unique_ptr<ExecutionPlan> plan_;
+  std::shared_ptr<const Problem> problem_;
+  Object configuration_;
+  ExecutionPlan plan_;
   std::vector<std::pair<Addresses, Object>> packs_;
 };
 
@@ -103,27 +110,30 @@ class CudnnProducts final : public ProductLibrary {
   explicit CudnnProducts(std::shared_ptr<Session> session) : session_(std::move(session)) {}
 
   [[nodiscard]] ProductCall prepare(const Convolution& convolution, const Engine& engine) override {
-    const Problem problem(session_->library(), convolution, {.handle = session_->handle()});
-    auto execution = std::make_shared<Execution>(session_, choose(problem, engine));
+    const auto problem =
+        std::make_shared<const Problem>(session_->library(), convolution, Target{.handle = session_->handle()});
+    std::shared_ptr<Execution> execution = choose(problem, engine);
     return [execution = std::move(execution)](const ProductArguments& arguments) { execution->run(arguments); };
   }
 
  private:
   /// The plan names the engine; what counts is that its scratch, which only the device knows, keeps to what was
   /// planned.
-  [[nodiscard]] std::unique_ptr<ExecutionPlan> choose(const Problem& problem, const Engine& engine) const {
+  [[nodiscard]] std::shared_ptr<Execution> choose(const std::shared_ptr<const Problem>& problem,
+                                                  const Engine& engine) const {
     std::string refused;
     for (const HeuristicMode mode : {HEUR_MODE_A, HEUR_MODE_FALLBACK}) {
       std::vector<RankedEngine> ranked =
-          problem.sound() ? rank_engines(problem, session_->sheet(), mode) : std::vector<RankedEngine>();
+          problem->sound() ? rank_engines(*problem, session_->sheet(), mode) : std::vector<RankedEngine>();
       for (const bool as_planned : {true, false}) {
-        for (const RankedEngine& candidate : ranked) {
+        for (RankedEngine& candidate : ranked) {
           if ((candidate.engine.name == engine.name) != as_planned) continue;
-          auto plan = std::make_unique<ExecutionPlan>(problem, candidate.configuration);
-          if (plan->ready() && plan->workspace_bytes() <= engine.workspace_bytes) return plan;
+          auto execution = std::make_shared<Execution>(session_, problem, std::move(candidate.configuration));
+          const ExecutionPlan& plan = execution->plan();
+          if (plan.ready() && plan.workspace_bytes() <= engine.workspace_bytes) return execution;
           if (refused.size() < kMostText)
             refused += fmt::format(" {} {}", candidate.engine.name,
-                                   plan->ready() ? format_bytes(plan->workspace_bytes()) : "refused");
+                                   plan.ready() ? format_bytes(plan.workspace_bytes()) : "refused");
         }
       }
     }
