@@ -16,7 +16,7 @@ snug_onednn_version=2023.2.0  # of the wheels: oneDNN 3.2
 snug_cudnn_version=9.19.1.2
 
 packages_build=(g++ cmake ninja-build libfmt-dev libtomlplusplus-dev libcxxopts-dev nlohmann-json3-dev zlib1g-dev
-                libjpeg-dev libpng-dev libarchive-dev)
+                libjpeg-dev libpng-dev libarchive-dev libonnx-dev libprotobuf-dev protobuf-compiler)
 packages_test=(libgtest-dev libgmock-dev libbenchmark-dev libboost-context-dev)
 packages_checks=(git ca-certificates clang-16 clang-format-16 clang-tidy-16 libomp-16-dev ccache)
 

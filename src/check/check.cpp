@@ -44,17 +44,26 @@ std::vector<Diagnostic> check_config(const Config& config, const Graph& graph, c
   Findings findings;
   check_support(config, findings);
   check_loss(config, graph, findings);
+  check_layers(graph, findings);
   check_training(config, graph, processor, findings);
   order_by_place(findings);
   return findings;
 }
 
-std::vector<Diagnostic> check_data(const Config& config, const Splits& splits, const Graph& graph) {
+std::vector<Diagnostic> check_data(const Config& config, const Splits& splits, const Graph& graph,
+                                   const CheckEffort& effort) {
   Findings findings;
   for (Diagnostic& note : notes_of(splits)) findings.push_back(std::move(note));
-  check_pixels(config, splits, findings);
+  const std::vector<Look> looks = look_at_splits(splits, effort.full);
+  check_pixels(config, looks, findings);
+  const std::size_t before = findings.size();
   check_labels_of(config, splits, graph, findings);
-  check_samples(config, splits, findings);
+  const bool sound_labels = findings.size() == before;
+  // What rests on labels is looked at once they are what the loss takes.
+  if (sound_labels) check_classes(config, splits, graph, findings);
+  const bool constant = std::ranges::any_of(looks, &Look::constant);
+  if (!constant) check_copies(config, looks, findings);
+  check_samples(config, splits, graph, findings);
   order_by_place(findings);
   return findings;
 }

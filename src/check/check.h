@@ -16,10 +16,16 @@ namespace snug {
 [[nodiscard]] std::vector<Diagnostic> check_config(const Config& config, const Graph& graph,
                                                    const Processor& processor = this_processor());
 
-/// Findings on opened data: images against model.input, values (D), labels against loss and outputs (L, F), the
-/// number of samples against the batch (T). Float images beyond the first gigabyte are not looked at, which a note
-/// says. Ordered by place.
-[[nodiscard]] std::vector<Diagnostic> check_data(const Config& config, const Splits& splits, const Graph& graph);
+/// How much time a check may take.
+struct CheckEffort {
+  bool full = false;  ///< every image is looked at, however long it takes
+};
+
+/// Findings on opened data: images against model.input, values, scales, copies (D), labels against loss and outputs,
+/// how classes are spread (L, F), the number of samples against the batch (T). Of large data a part is looked at, which
+/// a note says. Ordered by place.
+[[nodiscard]] std::vector<Diagnostic> check_data(const Config& config, const Splits& splits, const Graph& graph,
+                                                 const CheckEffort& effort = {});
 
 /// Sorts by file, then line and column, or the record's number; equal places keep their order.
 void order_by_place(std::vector<Diagnostic>& findings);

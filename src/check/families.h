@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "check/check.h"
+#include "check/look.h"
 #include "graph/findings.h"
 
 namespace snug {
@@ -38,12 +39,20 @@ struct Ending {
 }
 
 void check_loss(const Config& config, const Graph& graph, Findings& findings);  // F: loss.cpp
+void check_layers(const Graph& graph, Findings& findings);                      // A: layers.cpp
 void check_training(const Config& config, const Graph& graph, const Processor& processor,
-                    Findings& findings);                                            // T: training.cpp
-void check_support(const Config& config, Findings& findings);                       // C: support.cpp
-void check_pixels(const Config& config, const Splits& splits, Findings& findings);  // D: pixels.cpp
+                    Findings& findings);                       // T: training.cpp
+void check_support(const Config& config, Findings& findings);  // C: support.cpp
+
+/// The splits that are there, training first.
+[[nodiscard]] std::vector<Look> look_at_splits(const Splits& splits, bool full);              // pixels.cpp
+void check_pixels(const Config& config, const std::vector<Look>& looks, Findings& findings);  // D: pixels.cpp
+void check_copies(const Config& config, const std::vector<Look>& looks, Findings& findings);  // D: copies.cpp
 void check_labels_of(const Config& config, const Splits& splits, const Graph& graph,
-                     Findings& findings);                                            // L: labels.cpp
-void check_samples(const Config& config, const Splits& splits, Findings& findings);  // T: training.cpp
+                     Findings& findings);  // L: labels.cpp
+void check_classes(const Config& config, const Splits& splits, const Graph& graph,
+                   Findings& findings);  // L: classes.cpp
+void check_samples(const Config& config, const Splits& splits, const Graph& graph,
+                   Findings& findings);  // T: training.cpp
 
 }  // namespace snug

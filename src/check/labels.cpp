@@ -199,6 +199,23 @@ void check_row_values(const Config& config, const Dataset& data, Findings& findi
   }
 }
 
+/// One-hot rows are classes, and mse is not the loss for them.
+void mse_of_classes(const Config& config, const Dataset& data, const std::optional<Ending>& ending,
+                    Findings& findings) {
+  const std::int64_t width = data.info().label_width;
+  if (width < 2 || !ending) return;
+  std::vector<float> row(static_cast<std::size_t>(width));
+  for (std::int64_t sample = 0; sample < data.info().samples; ++sample) {
+    data.read_row(sample, row.data());
+    if (std::ranges::count(row, 1.0F) != 1 || std::ranges::count(row, 0.0F) != width - 1) return;
+  }
+  findings.push_back(finding("F109", config.where("train.loss"),
+                             fmt::format("mse on one-hot rows of {} classes: it learns them slowly, and counts no "
+                                         "accuracy",
+                                         width),
+                             "loss = \"categorical_crossentropy\"", Severity::warning));
+}
+
 void check_rows(const Config& config, const std::vector<const Dataset*>& splits, const std::optional<Ending>& ending,
                 Findings& findings) {
   const std::int64_t width = splits.front()->info().label_width;
@@ -219,8 +236,10 @@ void check_rows(const Config& config, const std::vector<const Dataset*>& splits,
                    outputs_line(config, *ending, width)));
     return;
   }
-  if (loss == Loss::mse) return;
+  if (loss == Loss::mse) return mse_of_classes(config, *splits.front(), ending, findings);
+  const std::size_t before = findings.size();
   for (const Dataset* data : splits) {
+    if (findings.size() > before) return;  // the others have it from the same hand
     if (data->info().labels == LabelKind::rows && data->info().label_width == width)
       check_row_values(config, *data, findings);
   }

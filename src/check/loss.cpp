@@ -90,6 +90,39 @@ void check_last_activation(const Config& config, const Graph& graph, Findings& f
                              "leave out the last layer's activation", Severity::warning));
 }
 
+/// Values of a rectifier that are pooled into logits: published networks do it (SqueezeNet), and it costs the negative
+/// half.
+void check_pooled_activation(const Config& config, const Graph& graph, const Ending& ending, Findings& findings) {
+  NodeId id = ending.logits;
+  bool pooled = false;
+  while (passes_on(graph[id].op) && graph[id].op != NodeOp::activation && graph[id].op != NodeOp::softmax) {
+    pooled = pooled || graph[id].op == NodeOp::adaptive_avgpool || graph[id].op == NodeOp::avgpool;
+    id = graph[id].inputs[0];
+  }
+  const bool rectifier =
+      is_function(graph[id], ActivationFunction::relu) || is_function(graph[id], ActivationFunction::relu6);
+  if (!pooled || !rectifier) return;
+  const Layer& layer = layer_of(graph, id);
+  findings.push_back(
+      finding("F108", layer.where,
+              layer_text(layer.path, fmt::format("the {} outputs for {} are pooled behind relu: none can "
+                                                 "be below 0",
+                                                 ending.outputs, to_string(config.train.loss))),
+              "leave out activation = \"relu\" of this layer", Severity::note));
+}
+
+void check_last_dropout(const Graph& graph, Findings& findings) {
+  const Node& last = graph[graph.output];
+  const auto* dropout = std::get_if<DropoutAttributes>(&last.attributes);
+  if (last.op != NodeOp::dropout || dropout == nullptr) return;
+  const Layer& layer = layer_of(graph, graph.output);
+  findings.push_back(finding("F110", layer.where,
+                             layer_text(layer.path, fmt::format("dropout = {} behind the last layer zeroes that share "
+                                                                "of the outputs in training",
+                                                                dropout->rate)),
+                             "leave out this layer, or put it before the last one", Severity::warning));
+}
+
 }  // namespace
 
 std::optional<Ending> ending_of(const Graph& graph, Loss loss) {
@@ -154,6 +187,7 @@ void check_loss(const Config& config, const Graph& graph, Findings& findings) {
                                "{ global_avgpool = true }, { dense = 10 }   # as the last layers"));
     return;
   }
+  check_last_dropout(graph, findings);
   if (loss == Loss::mse) return;
   if (is_crossentropy(loss) && ending->outputs == 1) {
     findings.push_back(finding("F105", ending->where,
@@ -163,6 +197,7 @@ void check_loss(const Config& config, const Graph& graph, Findings& findings) {
   }
   check_squashed(config, graph, *ending, findings);
   check_last_activation(config, graph, findings);
+  check_pooled_activation(config, graph, *ending, findings);
   if (!is_crossentropy(loss)) return;
   if (const auto classes = known_classes(config.data.train)) {
     if (auto found = outputs_finding(config, *ending, *classes)) findings.push_back(*std::move(found));

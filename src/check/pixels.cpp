@@ -1,6 +1,7 @@
 // D: images against the model's input and against each other.
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -10,8 +11,6 @@
 namespace snug {
 
 namespace {
-
-constexpr std::int64_t kMostBytes = std::int64_t{1} << 30;  // looked at: about a second
 
 struct Split {
   std::string_view name;
@@ -26,12 +25,12 @@ std::vector<Split> present(const Splits& splits) {
   return list;
 }
 
-Position split_place(const Config& config, const Split& split) {
+Position split_place(const Config& config, const Look& split) {
   return config.where(fmt::format("data.{}", split.name));
 }
 
 /// The finding for images that are not what the model reads; true when they are.
-bool check_size(const Config& config, const Split& split, Findings& findings) {
+bool check_size(const Config& config, const Look& split, Findings& findings) {
   const Shape& image = split.data->info().image;
   const auto& [height, width, channels] = config.model.input;
   const Shape input{height, width, channels};
@@ -51,72 +50,253 @@ bool check_size(const Config& config, const Split& split, Findings& findings) {
   return false;
 }
 
-void check_scale(const Split& train, const Split& other, Findings& findings) {
+/// True when both are of one type.
+bool check_type(const Look& train, const Look& other, Findings& findings) {
   const DatasetInfo& a = train.data->info();
   const DatasetInfo& b = other.data->info();
-  if (a.dtype == b.dtype && a.integer_max == b.integer_max) return;
+  if (a.dtype == b.dtype && a.integer_max == b.integer_max) return true;
   findings.push_back(
       finding_at("D203", other.data->where(0),
                  fmt::format("data.{} holds {}, data.train {}: the splits are on different scales", other.name,
                              b.source_dtype, a.source_dtype),
                  fmt::format("np.save(\"x.npy\", x.astype(np.{}))   # on the scale of data.train", a.source_dtype)));
+  return false;
 }
 
-/// Minimum and maximum of bytes, as far as it takes to see that they differ: pictures are costly to decode.
-PixelStatistics look_at_bytes(const Dataset& data, std::int64_t limit) {
-  std::vector<std::byte> pixels(static_cast<std::size_t>(data.info().image.elements()));
-  PixelStatistics seen{.min = 255, .max = 0};
-  for (std::int64_t sample = 0; sample < limit && !(seen.min < seen.max); ++sample) {
-    data.read_image(sample, pixels.data());
-    const auto [low, high] = std::ranges::minmax(pixels);
-    seen.min = std::min(seen.min, std::to_integer<int>(low) * 1.0);
-    seen.max = std::max(seen.max, std::to_integer<int>(high) * 1.0);
-  }
-  return seen;
-}
-
-/// Values: NaN, Inf, and data that says nothing. Bytes cannot be NaN.
-void check_values(const Split& split, Findings& findings) {
-  const DatasetInfo& info = split.data->info();
-  const std::int64_t image_bytes = std::max<std::int64_t>(1, info.image.elements() * size_bytes(info.dtype));
-  const std::int64_t limit = std::clamp<std::int64_t>(kMostBytes / image_bytes, 1, info.samples);
-  if (limit < info.samples && is_floating(info.dtype)) {
-    findings.push_back(finding_at("D206", split.data->where(0),
-                                  fmt::format("looked for NaN in the first {} of {} images of data.{}",
-                                              format_count(limit), format_count(info.samples), split.name),
-                                  "a NaN among the others ends the run with its place", Severity::note));
-  }
-  const PixelStatistics pixels =
-      info.dtype == DType::u8 ? look_at_bytes(*split.data, limit) : measure_pixels(*split.data, limit);
-  if (pixels.not_finite_sample >= 0) {
+/// Values: NaN, Inf, images that say nothing.
+void check_values(const Look& look, Findings& findings) {
+  const DatasetInfo& info = look.data->info();
+  if (look.not_finite >= 0) {
     findings.push_back(
-        finding_at("D204", split.data->where(pixels.not_finite_sample),
-                   fmt::format("image {} of data.{} has NaN or Inf among its {} values",
-                               format_count(pixels.not_finite_sample), split.name, format_count(info.image.elements())),
+        finding_at("D204", look.data->where(look.not_finite),
+                   fmt::format("image {} of data.{} has NaN or Inf among its {} values", format_count(look.not_finite),
+                               look.name, format_count(info.image.elements())),
                    "np.save(\"x.npy\", np.nan_to_num(x))"));
-  } else if (pixels.min == pixels.max) {
+  } else if (look.constant()) {
+    findings.push_back(finding_at("D205", look.data->where(0),
+                                  fmt::format("every pixel of {} images of data.{} is {}: there is nothing to learn",
+                                              format_count(look.looked), look.name, look.min),
+                                  "np.save(\"x.npy\", IMAGES)   # write the images again"));
+  } else if (look.blank_count > 0) {
+    const bool many = look.blank_count * 100 >= look.looked;
     findings.push_back(
-        finding_at("D205", split.data->where(0),
-                   fmt::format("every pixel of the first {} images of data.{} is {}: there is nothing to learn",
-                               format_count(limit), split.name, pixels.min),
-                   "np.save(\"x.npy\", IMAGES)   # write the images again"));
+        finding_at("D212", look.data->where(look.first_blank),
+                   fmt::format("{} of {} images of data.{} are blank (one value everywhere), first image {}",
+                               format_count(look.blank_count), format_count(look.looked), look.name,
+                               format_count(look.first_blank)),
+                   "keep = x.reshape(len(x), -1).std(1) > 0   # then x[keep], y[keep]",
+                   many ? Severity::warning : Severity::note));
   }
+}
+
+void tell_sampling(const Look& look, Findings& findings) {
+  if (look.all()) return;
+  findings.push_back(
+      finding_at("D206", look.data->where(0),
+                 fmt::format("looked at the values of {} of {} images of data.{}", format_count(look.looked),
+                             format_count(look.data->info().samples), look.name),
+                 "snug check CONFIG --full   # looks at every image", Severity::note));
+}
+
+/// Types of eight bytes a value, and axes that could be meant in two ways.
+void tell_storage(const Config& config, const Look& look, Findings& findings) {
+  const DatasetInfo& info = look.data->info();
+  if (info.source_dtype == "float64") {
+    findings.push_back(finding_at("D218", look.data->where(0),
+                                  fmt::format("{} images are read as float32: half of {} would do", info.source_dtype,
+                                              format_bytes(info.samples * info.image.elements() * 8)),
+                                  "np.save(\"x.npy\", x.astype(np.float32))", Severity::note));
+  }
+  const bool array = config.data.train && config.data.train->format == DataFormat::numpy;
+  const bool ambiguous = info.image[0] == info.image[1] && info.image[1] == info.image[2] && info.image[0] > 1;
+  if (array && ambiguous && !config.positions.contains("data.layout")) {
+    findings.push_back(
+        finding_at("D217", look.data->where(0),
+                   fmt::format("images of {} fit nhwc and nchw alike: they are taken as nhwc", to_string(info.image)),
+                   "layout = \"nhwc\"   # in [data]", Severity::note));
+  }
+}
+
+// ---- scale ----------------------------------------------------------------------------------------------------
+
+/// Mean and deviation of the values as the network reads them.
+struct Seen {
+  double mean = 0, std = 0, low = 0, high = 0;
+};
+
+double divisor_of(const Config& config, const DatasetInfo& info) {
+  const double type_max = info.integer_max > 0 ? info.integer_max : 1;
+  switch (config.data.normalize.kind) {
+    case Normalization::none: return 1;
+    case Normalization::unit: return info.integer_max > 0 ? info.integer_max : 255;
+    case Normalization::by_type:
+    case Normalization::per_channel:
+    case Normalization::mean_std: return type_max;
+  }
+  return type_max;
+}
+
+double mean_of(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return values.empty() ? 0 : sum / static_cast<double>(values.size());
+}
+
+Seen seen_with(const Look& look, double divisor, double mean, double std) {
+  const auto through = [&](double value) { return (value / divisor - mean) / std; };
+  return {through(look.mean), look.std / divisor / std, through(look.min), through(look.max)};
+}
+
+/// What networks are used to: a mean of a few deviations at most, and a deviation near 1.
+bool is_usual(const Seen& seen) { return std::abs(seen.mean) < 6 && seen.std > 0.05 && seen.std < 8; }
+
+/// mean and std that were measured on 0..255 data where 0..1 data come, or the other way round: with the other scale
+/// they give what networks are used to.
+void check_given_scale(const Config& config, const Look& look, Findings& findings) {
+  const double mean = mean_of(config.data.normalize.mean);
+  const double std = mean_of(config.data.normalize.std);
+  if (!(std > 0)) return;
+  const DatasetInfo& info = look.data->info();
+  const double divisor = divisor_of(config, info);
+  const Seen seen = seen_with(look, divisor, mean, std);
+  if (is_usual(seen)) return;
+  const std::string numbers = fmt::format("mean {:.3g}, std {:.3g} on values of {:.3g} to {:.3g}", mean, std,
+                                          look.min / divisor, look.max / divisor);
+  const Position where = config.where("data.normalize");
+  for (const double factor : {255.0, 1 / 255.0}) {
+    if (!is_usual(seen_with(look, divisor, mean * factor, std * factor))) continue;
+    const bool floats = info.integer_max == 0;
+    std::string fix = "normalize = \"per-channel\"   # measured";
+    if (!floats && config.data.normalize.mean.size() <= 4) {
+      const auto list = [&](const std::vector<double>& values) {
+        std::string text;
+        for (const double value : values) text += fmt::format("{}{:.4g}", text.empty() ? "" : ", ", value * factor);
+        return text;
+      };
+      fix = fmt::format("normalize = {{ mean = [{}], std = [{}] }}   # integers are divided first",
+                        list(config.data.normalize.mean), list(config.data.normalize.std));
+    }
+    findings.push_back(finding("D210", where,
+                               fmt::format("{} make inputs of mean {:.3g}, deviation {:.3g}: they are for data of {}",
+                                           numbers, seen.mean, seen.std, factor > 1 ? "0 to 1" : "0 to 255"),
+                               std::move(fix)));
+    return;
+  }
+  findings.push_back(finding(
+      "D211", where,
+      fmt::format("{} make inputs of mean {:.3g} and deviation {:.3g}, far from 0 and 1", numbers, seen.mean, seen.std),
+      "normalize = \"per-channel\"", Severity::warning));
+}
+
+/// Integers that use a small part of their type's range: 0 to 255 in an int64, 0 and 1 in a byte.
+void check_integer_scale(const Config& config, const Look& look, Findings& findings) {
+  const DatasetInfo& info = look.data->info();
+  const double divisor = divisor_of(config, info);
+  const double largest = std::max(std::abs(look.min), std::abs(look.max));
+  if (divisor == 1) {
+    if (info.integer_max <= 1 || largest < 16) return;  // booleans, class maps: small as they are
+    findings.push_back(finding("D207", config.where("data.normalize"),
+                               fmt::format("normalize = \"none\" hands {} of {:.4g} to {:.4g} on as they are: networks "
+                                           "expect about -1 to 1",
+                                           info.source_dtype, look.min, look.max),
+                               "normalize = \"0-1\"", Severity::warning));
+    return;
+  }
+  if (info.integer_max <= 1 || largest / divisor >= 0.075) return;
+  const bool wide = info.source_dtype != "uint8";
+  findings.push_back(finding_at(
+      "D216", look.data->where(0),
+      fmt::format("{} images hold {:.4g} to {:.4g} and are divided by {:.4g}: inputs of at most {:.2g}",
+                  info.source_dtype, look.min, look.max, divisor, largest / divisor),
+      wide && look.min >= 0 && look.max <= 255 && look.max >= 20 ? "np.save(\"x.npy\", x.astype(np.uint8))"
+                                                                 : "normalize = \"per-channel\"   # measured",
+      // Divided by 2^31 nothing is left to learn from.
+      largest / divisor < 1e-4 ? Severity::error : Severity::warning));
+}
+
+/// Floats: 0 to 255 that nobody divides, 0 to 1 that are divided once more.
+void check_float_scale(const Config& config, const Look& look, Findings& findings) {
+  const double largest = std::max(std::abs(look.min), std::abs(look.max));
+  if (config.data.normalize.kind == Normalization::unit) {
+    if (largest > 2 || look.std / 255 > 0.02) return;
+    findings.push_back(finding("D208", config.where("data.normalize"),
+                               fmt::format("data.{} is {:.4g} to {:.4g} already, and normalize = \"0-1\" divides it by "
+                                           "255: scaled twice",
+                                           look.name, look.min, look.max),
+                               "normalize = \"none\"", Severity::warning));
+    return;
+  }
+  if (largest <= 16 || look.std < 4) return;
+  findings.push_back(finding_at(
+      "D207", look.data->where(0),
+      fmt::format("{} images of data.{} are {:.4g} to {:.4g} and nothing scales them: networks expect about -1 to 1",
+                  look.data->info().source_dtype, look.name, look.min, look.max),
+      look.min >= 0 && look.max <= 256 ? "normalize = \"0-1\"" : "normalize = \"per-channel\"", Severity::warning));
+}
+
+void check_input_scale(const Config& config, const Look& look, Findings& findings) {
+  switch (config.data.normalize.kind) {
+    case Normalization::per_channel: return;  // measured: right by itself
+    case Normalization::mean_std: return check_given_scale(config, look, findings);
+    case Normalization::none:
+    case Normalization::by_type:
+    case Normalization::unit: break;
+  }
+  if (look.data->info().integer_max > 0) return check_integer_scale(config, look, findings);
+  check_float_scale(config, look, findings);
+}
+
+/// Two splits of one type that were not scaled alike.
+void check_same_scale(const Look& train, const Look& other, Findings& findings) {
+  constexpr double kApart = 8;  // times the deviation: what no choice of pictures makes
+  constexpr std::int64_t kFew = 2;
+  if (train.looked < kFew || other.looked < kFew || train.std == 0 || other.std == 0) return;
+  const double ratio = train.std / other.std;
+  const auto negative = [](const Look& look) { return look.min < -0.2 * std::abs(look.max); };
+  const auto positive = [](const Look& look) { return look.min >= 0; };
+  const bool centered = (negative(train) && positive(other)) || (negative(other) && positive(train));
+  if (ratio < kApart && ratio > 1 / kApart && !centered) return;
+  const bool floats = other.data->info().integer_max == 0;
+  const bool by_255 = !centered && std::abs(std::log(ratio > 1 ? ratio : 1 / ratio) - std::log(255.0)) < 1;
+  findings.push_back(finding_at(
+      "D209", other.data->where(0),
+      fmt::format("data.{} is {:.4g} to {:.4g} (deviation {:.3g}), data.train {:.4g} to {:.4g} ({:.3g}): scaled "
+                  "differently",
+                  other.name, other.min, other.max, other.std, train.min, train.max, train.std),
+      by_255 && floats ? fmt::format("np.save(\"x.npy\", (x {} 255).astype(np.float32))", ratio > 1 ? "*" : "/")
+                       : "np.save(\"x.npy\", SAME(x))   # the scaling that data.train has had"));
 }
 
 }  // namespace
 
-void check_pixels(const Config& config, const Splits& splits, Findings& findings) {
-  const std::vector<Split> list = present(splits);
-  for (const Split& split : list) {
-    if (split.data->info().samples == 0) {
+std::vector<Look> look_at_splits(const Splits& splits, bool full) {
+  std::vector<Look> looks;
+  for (const Split& split : present(splits)) looks.push_back(look_at(split.name, *split.data, full));
+  return looks;
+}
+
+void check_pixels(const Config& config, const std::vector<Look>& looks, Findings& findings) {
+  if (looks.empty()) return;
+  const Look& train = looks.front();
+  for (const Look& look : looks) {
+    if (look.data->info().samples == 0) {
       findings.push_back(
-          finding("D201", split_place(config, split), fmt::format("data.{} has 0 samples", split.name),
-                  fmt::format("{} = {{ images = \"x.npy\", labels = \"y.npy\" }}   # with samples", split.name)));
+          finding("D201", split_place(config, look), fmt::format("data.{} has 0 samples", look.name),
+                  fmt::format("{} = {{ images = \"x.npy\", labels = \"y.npy\" }}   # with samples", look.name)));
       continue;
     }
-    const bool sound = check_size(config, split, findings);
-    if (list.front().data != split.data) check_scale(list.front(), split, findings);
-    if (sound) check_values(split, findings);
+    const bool sound = check_size(config, look, findings);
+    const bool same_type = &look == &train || check_type(train, look, findings);
+    if (!sound) continue;
+    check_values(look, findings);
+    tell_sampling(look, findings);
+    if (look.constant() || look.looked == 0 || !same_type) continue;
+    if (&look == &train) {
+      tell_storage(config, look, findings);
+      check_input_scale(config, look, findings);
+    } else if (!train.constant()) {
+      check_same_scale(train, look, findings);
+    }
   }
 }
 

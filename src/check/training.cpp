@@ -1,5 +1,6 @@
 // T: settings of the training run that contradict each other, the data or the machine.
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -33,21 +34,77 @@ void check_precision(const Config& config, const Processor& processor, Findings&
   }
 }
 
-/// Rates that no network of ordinary scale bears: a slip of the keyboard rather than a choice.
+/// Rates outside of what any published recipe uses: a slip of the keyboard rather than a choice.
+struct RateRange {
+  double least = 0, most = 0;
+};
+RateRange rates_of(const TrainConfig& train) {
+  if (train.optimizer.kind != OptimizerKind::sgd) return {1e-7, 0.05};
+  // Large batches are trained with rates in proportion; momentum m makes a rate count 1 / (1 - m) times.
+  const double batch = train.batch.kind == BatchChoice::Kind::number ? static_cast<double>(train.batch.number) : 512;
+  const double most = 20 * std::max(1.0, batch / 512) * (1 - train.optimizer.momentum);
+  return {1e-5 * (1 - train.optimizer.momentum), std::min(most, 10.0)};
+}
+
 void check_rate(const Config& config, Findings& findings) {
-  const bool sgd = config.train.optimizer.kind == OptimizerKind::sgd;
-  const double most = sgd ? 10 : 0.1;
-  const auto look = [&](std::string_view key, double rate) {
-    if (rate <= most) return;
-    const std::string_view name = key.substr(key.rfind('.') + 1);
+  const TrainConfig& train = config.train;
+  const RateRange range = rates_of(train);
+  const std::string_view optimizer = train.optimizer.kind == OptimizerKind::sgd ? "sgd" : "adam";
+  const bool cycle = train.schedule.kind == ScheduleKind::onecycle && train.schedule.max_lr > 0;
+  const std::string_view key = cycle ? "train.schedule.max_lr" : "train.optimizer.lr";
+  const double rate = cycle ? train.schedule.max_lr : train.optimizer.lr;
+  const std::string_view name = key.substr(key.rfind('.') + 1);
+  if (rate > range.most * (1 + 1e-9)) {
     findings.push_back(finding("T111", config.where(key),
-                               fmt::format("{} = {:.4g} is far above what {} bears: rates are mostly below {}", name,
-                                           rate, sgd ? "sgd" : "adam", sgd ? 1.0 : 0.01),
-                               fmt::format("{} = {}", name, sane_rate(config.train.optimizer.kind, rate)),
-                               Severity::warning));
-  };
-  look("train.optimizer.lr", config.train.optimizer.lr);
-  if (config.train.schedule.kind == ScheduleKind::onecycle) look("train.schedule.max_lr", config.train.schedule.max_lr);
+                               fmt::format("{} = {:.4g} is far above what {} bears: rates are mostly below {:.2g} here",
+                                           name, rate, optimizer, range.most / 4),
+                               fmt::format("{} = {}", name, sane_rate(train.optimizer.kind, rate)), Severity::warning));
+  } else if (rate < range.least) {
+    findings.push_back(finding(
+        "T112", config.where(key),
+        fmt::format("{} = {:.4g} moves nothing: {} is used with 1,000 times that and more", name, rate, optimizer),
+        fmt::format("{} = {}", name, train.optimizer.kind == OptimizerKind::sgd ? 0.05 : 0.001), Severity::warning));
+  }
+}
+
+/// Decay that takes more than a hundredth of every weight in each step.
+void check_decay(const Config& config, Findings& findings) {
+  const OptimizerConfig& optimizer = config.train.optimizer;
+  constexpr double kMostAStep = 0.01;
+  // Adam divides what is added to the gradient by its size: only adamw and sgd shrink by lr * weight_decay.
+  const double shrink = optimizer.lr * optimizer.weight_decay / (1 - (optimizer.momentum < 1 ? optimizer.momentum : 0));
+  if (optimizer.kind == OptimizerKind::adam ? optimizer.weight_decay < 0.1 : shrink <= kMostAStep) return;
+  findings.push_back(finding(
+      "T115", config.where("train.optimizer.weight_decay"),
+      fmt::format("weight_decay = {} with lr = {} outweighs the gradients: {:.2g} of each weight "
+                  "goes every step",
+                  optimizer.weight_decay, optimizer.lr, shrink),
+      fmt::format("weight_decay = {}", optimizer.kind == OptimizerKind::adamw ? "0.05" : "5e-4"), Severity::warning));
+}
+
+void check_regularisers(const Config& config, Findings& findings) {
+  const TrainConfig& train = config.train;
+  if (train.label_smoothing >= 0.5) {
+    findings.push_back(finding(
+        "T117", config.where("train.label_smoothing"),
+        fmt::format("label_smoothing = {} leaves the right class less than half of its weight", train.label_smoothing),
+        "label_smoothing = 0.1", Severity::warning));
+  }
+  if (train.clip_norm > 0 && train.clip_norm < 1e-3) {
+    findings.push_back(
+        finding("T119", config.where("train.clip_norm"),
+                fmt::format("clip_norm = {} cuts every gradient down to almost nothing; norms are mostly "
+                            "0.1 to 10",
+                            train.clip_norm),
+                "clip_norm = 1.0", Severity::warning));
+  }
+  const ScheduleConfig& schedule = train.schedule;
+  if (schedule.kind == ScheduleKind::step && schedule.every_epochs >= static_cast<double>(train.epochs)) {
+    findings.push_back(finding(
+        "T113", config.where("train.schedule.every_epochs"),
+        fmt::format("every_epochs = {} in {} epochs: the rate never steps", schedule.every_epochs, train.epochs),
+        fmt::format("every_epochs = {}", std::max(1.0, static_cast<double>(train.epochs / 3))), Severity::note));
+  }
 }
 
 void check_accumulate(const Config& config, Findings& findings) {
@@ -144,6 +201,8 @@ void check_batch_norm(const Config& config, const Graph& graph, Findings& findin
 void check_training(const Config& config, const Graph& graph, const Processor& processor, Findings& findings) {
   check_schedule(config, findings);
   check_rate(config, findings);
+  check_decay(config, findings);
+  check_regularisers(config, findings);
   check_precision(config, processor, findings);
   check_accumulate(config, findings);
   check_early_stopping(config, findings);
@@ -157,11 +216,74 @@ void check_training(const Config& config, const Graph& graph, const Processor& p
   }
 }
 
-void check_samples(const Config& config, const Splits& splits, Findings& findings) {
-  const BatchChoice& batch = config.train.batch;
-  if (!splits.train || batch.kind != BatchChoice::Kind::number) return;
+namespace {
+
+std::int64_t steps_of_run(const Config& config, std::int64_t samples) {
+  const TrainConfig& train = config.train;
+  const std::int64_t batch = train.batch.kind == BatchChoice::Kind::number ? train.batch.number : 128;
+  const std::int64_t pass = config.data.drop_last ? samples / batch : (samples + batch - 1) / batch;
+  return (train.steps_per_epoch > 0 ? train.steps_per_epoch : pass) * train.epochs;
+}
+
+/// Evaluation goes by the average: what it still holds of the first, random weights.
+void check_average(const Config& config, std::int64_t samples, Findings& findings) {
+  constexpr double kMuch = 0.05;
+  constexpr std::int64_t kRealRun = 50;  // steps; a few are a trial
+  if (config.train.ema <= 0) return;
+  const std::int64_t steps = steps_of_run(config, samples);
+  const double left = std::pow(config.train.ema, static_cast<double>(steps));
+  if (left < kMuch) return;
+  findings.push_back(finding("T118", config.where("train.ema"),
+                             fmt::format("ema = {} over {} steps still holds {:.0f} % of the initial weights, and "
+                                         "evaluation uses it",
+                                         config.train.ema, format_count(steps), 100 * left),
+                             fmt::format("ema = {:.3g}", std::max(0.5, 1 - 10.0 / static_cast<double>(steps))),
+                             steps >= kRealRun ? Severity::warning : Severity::note));
+}
+
+/// The last batch may hold one sample, whose BatchNorm has no variance.
+void check_last_batch(const Config& config, const Graph& graph, std::int64_t samples, Findings& findings) {
+  const std::int64_t batch = config.train.batch.number;
+  if (batch < 2 || samples % batch != 1 || samples <= batch || config.data.drop_last || config.train.freeze_stats) {
+    return;
+  }
+  for (const Node& node : graph.nodes) {
+    if (node.op != NodeOp::batchnorm || node.output.elements() > node.output.back()) continue;
+    const Layer& layer = graph.layers[node.layer.index()];
+    findings.push_back(
+        finding("A201", layer.where,
+                layer_text(layer.path, fmt::format("{} samples in batches of {} leave one over: BatchNorm "
+                                                   "then has one value per channel",
+                                                   format_count(samples), batch)),
+                "drop_last = true   # in [data]"));
+    return;
+  }
+}
+
+void check_dropped(const Config& config, std::int64_t samples, Findings& findings) {
+  constexpr double kMuch = 0.2;
+  const std::int64_t batch = config.train.batch.number;
+  const double share = static_cast<double>(samples % batch) / static_cast<double>(samples);
+  if (!config.data.drop_last || share < kMuch) return;
+  findings.push_back(finding("T116", config.where("data.drop_last"),
+                             fmt::format("drop_last leaves out {} of {} samples every epoch: batch = {}",
+                                         format_count(samples % batch), format_count(samples), batch),
+                             "drop_last = false", Severity::warning));
+}
+
+}  // namespace
+
+void check_samples(const Config& config, const Splits& splits, const Graph& graph, Findings& findings) {
+  if (!splits.train || splits.train->info().samples == 0) return;
   const std::int64_t samples = splits.train->info().samples;
-  if (samples == 0 || batch.number <= samples) return;
+  check_average(config, samples, findings);
+  const BatchChoice& batch = config.train.batch;
+  if (batch.kind != BatchChoice::Kind::number) return;
+  if (batch.number <= samples) {
+    check_dropped(config, samples, findings);
+    check_last_batch(config, graph, samples, findings);
+    return;
+  }
   const bool no_step = config.data.drop_last;
   findings.push_back(
       finding("T108", config.where("train.batch"),

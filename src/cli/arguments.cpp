@@ -19,12 +19,6 @@ Diagnostic usage(std::string_view code, std::string where, std::string what, std
   return {.code = std::string(code), .where = std::move(where), .what = std::move(what), .fix = std::move(fix)};
 }
 
-/// Options that are promised by name, but not in this version.
-struct LaterOption {
-  std::string_view command, option;
-};
-constexpr std::array<LaterOption, 2> kLaterOptions{{{"check", "--full"}, {"check", "--deep"}}};
-
 std::string_view without_dashes(std::string_view word) {
   return word.substr(std::min(word.find_first_not_of('-'), word.size()));
 }
@@ -34,12 +28,6 @@ Diagnostic unknown_option(std::string_view command, std::span<const Option> opti
   std::vector<std::string> known;
   for (const Option& option : options) known.push_back("--" + std::string(option.name));
   const std::string name = name_of(word);
-  for (const LaterOption& later : kLaterOptions) {
-    if (later.command == command && later.option == name) {
-      return usage("C907", name, fmt::format("`snug {} {}` is not in this version", command, name),
-                   fmt::format("snug {} --help lists the options of this version", command));
-    }
-  }
   const bool takes_settings = std::ranges::find(options, "set", &Option::name) != options.end() &&
                               std::ranges::find(options, without_dashes(name), &Option::name) == options.end();
   if (const std::string key = config::dotted_key(without_dashes(name)); takes_settings && !key.empty()) {

@@ -1,9 +1,11 @@
 #include "cli/checked.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/ensure.h"
 #include "check/check.h"
+#include "check/measured.h"
 #include "cli/common.h"
 
 namespace snug {
@@ -16,18 +18,34 @@ void append(std::vector<Diagnostic>& findings, std::vector<Diagnostic> more) {
 
 }  // namespace
 
-CheckedRun check_run(const Config& config, const Arguments& arguments, const Processor& processor) {
+CheckedRun check_run(const Config& config, const Arguments& arguments, const Processor& processor,
+                     const CheckEffort& effort) {
   CheckedRun run;
   run.processor = processor;
   run.findings = config.warnings;
   run.graph = build_graph(config.model, run.findings);
   append(run.findings, check_config(config, run.graph, processor));
   collect(run.findings, [&] { run.splits = open_data(config.data, config.model.input, config.train.seed); });
-  if (run.splits) append(run.findings, check_data(config, *run.splits, run.graph));
+  if (run.splits) append(run.findings, check_data(config, *run.splits, run.graph, effort));
   order_by_place(run.findings);
   apply_strict(arguments, run.findings);
   fix_options(run.findings);
   return run;
+}
+
+void measure_run(const Config& config, const Arguments& arguments, CheckedRun& checked, bool deep) {
+  if (!checked.splits || checked.splits->train == nullptr || has_errors(checked.findings)) return;
+  const auto is_scale = [](const Diagnostic& finding) {
+    return finding.severity != Severity::note &&
+           (finding.code == "D207" || finding.code == "D208" || finding.code == "D211" || finding.code == "D216");
+  };
+  append(checked.findings, measure_apart(config, checked.graph, *checked.splits,
+                                         {.deep = deep,
+                                          .odd_scale = std::ranges::any_of(checked.findings, is_scale),
+                                          .threads = thread_count(arguments)}));
+  order_by_place(checked.findings);
+  apply_strict(arguments, checked.findings);
+  fix_options(checked.findings);
 }
 
 RunSetup take_setup(const Config& config, CheckedRun& checked) {

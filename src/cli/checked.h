@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "check/check.h"
 #include "cli/arguments.h"
 #include "graph/graph.h"
 #include "snug/config.h"
@@ -20,7 +21,11 @@ struct CheckedRun {
 
 /// Graph, config, data: each stage looks at what the stages before left whole, so that one run tells all.
 [[nodiscard]] CheckedRun check_run(const Config& config, const Arguments& arguments,
-                                   const Processor& processor = this_processor());
+                                   const Processor& processor = this_processor(), const CheckEffort& effort = {});
+
+/// One real batch through the training program, in a process of its own (T); with `deep` what takes steps. Of a run
+/// with errors nothing is measured. Call while this process has one thread.
+void measure_run(const Config& config, const Arguments& arguments, CheckedRun& checked, bool deep = false);
 
 /// The set-up of a run without errors; moves graph and data out of it.
 [[nodiscard]] RunSetup take_setup(const Config& config, CheckedRun& checked);

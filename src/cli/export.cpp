@@ -11,31 +11,41 @@
 #include "cli/common.h"
 #include "report/terminal.h"
 #include "train/export.h"
+#include "train/onnx.h"
 
 namespace snug {
 
 namespace {
 
-void require_safetensors(const Arguments& arguments) {
+enum class Format { safetensors, onnx };
+
+Format read_format(const Arguments& arguments) {
   static const std::vector<std::string> kFormats{"safetensors", "onnx"};
   const auto format = arguments.text("to");
-  if (format == "safetensors") return;
+  if (format == "safetensors") return Format::safetensors;
+  if (format == "onnx") return Format::onnx;
   if (!format) {
     throw Error({.code = "C931",
                  .where = "--to",
                  .what = "`snug export` needs the format to write",
-                 .fix = "--to safetensors"});
-  }
-  if (format == "onnx") {
-    throw Error({.code = "C932",
-                 .where = "--to onnx",
-                 .what = "ONNX is not in this version, which exports safetensors",
-                 .fix = "--to safetensors"});
+                 .fix = "--to onnx, or --to safetensors"});
   }
   throw Error({.code = "C931",
                .where = fmt::format("--to {}", *format),
                .what = fmt::format("--to is safetensors or onnx, not '{}'", *format),
                .fix = fmt::format("--to {}", nearest(*format, kFormats).value_or("safetensors"))});
+}
+
+/// What changes an ONNX model.
+OnnxOptions read_options(const Arguments& arguments, Format format) {
+  const OnnxOptions options{.fold_norms = arguments.has("fold-norms"), .raw_input = arguments.has("raw-input")};
+  if (format == Format::safetensors && (options.fold_norms || options.raw_input)) {
+    throw Error({.code = "C932",
+                 .where = options.fold_norms ? "--fold-norms" : "--raw-input",
+                 .what = "a state dict holds tensors alone: nothing is folded or normalised in it",
+                 .fix = "--to onnx, or leave the option out"});
+  }
+  return options;
 }
 
 /// Where to write: nothing that is there already is written over.
@@ -45,7 +55,7 @@ std::filesystem::path read_out(const Arguments& arguments) {
     throw Error({.code = "C933",
                  .where = "--out",
                  .what = "`snug export` needs a file to write to",
-                 .fix = "--out weights.safetensors"});
+                 .fix = "--out model.onnx"});
   }
   std::error_code ignored;
   std::filesystem::path path = *out;
@@ -59,11 +69,14 @@ std::filesystem::path read_out(const Arguments& arguments) {
 }
 
 int run(const Arguments& arguments) {
-  require_safetensors(arguments);
+  const Format format = read_format(arguments);
+  const OnnxOptions options = read_options(arguments, format);
   const std::filesystem::path out = read_out(arguments);
   require_cpu(arguments, DeviceUse::plan);
   (void)thread_count(arguments);  // taken as every command takes it; nothing here is slow
-  const ExportResult result = export_safetensors(arguments.positional()[0], out);
+  const std::filesystem::path checkpoint = arguments.positional()[0];
+  const ExportResult result =
+      format == Format::onnx ? export_onnx(checkpoint, out, options) : export_safetensors(checkpoint, out);
   const nlohmann::ordered_json json{{"file", out.string()}, {"tensors", result.tensors}, {"bytes", result.bytes}};
   print_result(
       arguments, json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace),
@@ -76,12 +89,15 @@ int run(const Arguments& arguments) {
 Command export_command() {
   return {.name = "export",
           .arguments = "CHECKPOINT",
-          .summary = "the weights that evaluation uses, as a file for other programs",
-          .example = "snug export runs/quickstart-1 --to safetensors --out weights.safetensors",
+          .summary = "the network with the weights that evaluation uses, as a file for other programs",
+          .example = "snug export runs/quickstart-1 --to onnx --out model.onnx",
           .least_arguments = 1,
           .most_arguments = 1,
-          .options = {{"to", "FORMAT", "safetensors: a state dict with PyTorch's names and shapes"},
+          .options = {{"to", "FORMAT",
+                       "onnx: the network (opset 13); safetensors: a state dict with PyTorch's names and shapes"},
                       {"out", "FILE", "the file to write; must not exist"},
+                      {"fold-norms", "", "onnx: norms become part of the convolutions before them"},
+                      {"raw-input", "", "onnx: pixels go in as they were stored; the model normalises them"},
                       kDeviceOption,
                       kThreadsOption},
           .run = run};

@@ -73,6 +73,10 @@ int run(const Arguments& arguments) {
     config = read_config(arguments.positional()[0], arguments);
     checked = check_run(*config, arguments, computer ? computer->processor : this_processor());
     if (computer) collect(checked.findings, [&] { require_computable(*config); });
+    // Of weights that come from elsewhere the first batch says nothing. It is tried on the processor in a process of
+    // its own, which a process with a GPU must not begin.
+    const bool on_cpu = !computer && device.empty();
+    if (!options.resume && !options.init && on_cpu) measure_run(*config, arguments, checked);
     collect(checked.findings, [&] { (void)choose_run_folder(options.out, options.resume, config->name); });
   });
   checked.findings.insert(checked.findings.end(), device.begin(), device.end());

@@ -171,7 +171,7 @@ void read_root(const Value& root, const DataFolders& data_folders, bool model_on
   }
   if (const Value* model = reader.find("model")) {
     read_model(*model, out.model, findings);
-  } else if (!reader.has("model")) {
+  } else if (!reader.has("model") && !reader.doubtful("model")) {
     findings.error("C008", root.where, "the config has no [model] with \"input\" and \"layers\"",
                    std::string(kSampleModel));
   }

@@ -293,6 +293,7 @@ bool TableReader::doubtful(std::string_view key) const {
 
 bool TableReader::require(std::string_view key) const {
   if (has(key)) return true;
+  if (doubtful(key)) return false;  // a slip of the pen, which has been told
   const Key* entry = find_key(scope_, key);
   ensure(entry != nullptr, "a key that the table of keys lacks is required");
   const std::string place = path_.empty() ? "the config" : short_path(path_);

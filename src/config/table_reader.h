@@ -41,7 +41,7 @@ class TableReader {
   [[nodiscard]] bool doubtful(std::string_view key) const;
   /// The sound value of a key.
   [[nodiscard]] const Value* find(std::string_view key) const;
-  /// Reports a key that is missing; true when it is written.
+  /// Reports a key that is missing, unless it is written with a slip; true when it is written.
   bool require(std::string_view key) const;
 
   void read(std::string_view key, bool& out) const;

@@ -127,13 +127,15 @@ bool check_size(const Dataset& data, const DataSource& source, const InputSize& 
   const Shape& image = data.info().image;
   if (any_size(input) || (image[0] == input[0] && image[1] == input[1] && image[2] == input[2])) return true;
   const bool gray = image[2] == 1 && input[2] == 3;
-  findings.push_back(data_finding(
-      FileUse::images, DataFault::image_size, data.where(0),
-      fmt::format("images are {}{}, model.input is {}", to_string(image),
-                  source.format == DataFormat::idx || image[2] != 1 || !gray ? "" : " (gray)", format_extents(input)),
-      gray && image[0] == input[0] && image[1] == input[1]
-          ? "gray_to_rgb = true   # in [data]"
-          : fmt::format("input = [{}, {}, {}]", image[0], image[1], image[2])));
+  const bool counted = input[0] == data.info().samples && input[1] == image[0] && input[2] == image[1];
+  findings.push_back(
+      data_finding(FileUse::images, DataFault::image_size, data.where(0),
+                   fmt::format("images are {}{}, model.input is {}{}", to_string(image),
+                               source.format == DataFormat::idx || image[2] != 1 || !gray ? "" : " (gray)",
+                               format_extents(input), counted ? ": the number of images is no part of it" : ""),
+                   gray && image[0] == input[0] && image[1] == input[1]
+                       ? "gray_to_rgb = true   # in [data]"
+                       : fmt::format("input = [{}, {}, {}]", image[0], image[1], image[2])));
   return false;
 }
 
@@ -214,13 +216,14 @@ void split_train(Splits& splits, const DataConfig& config, std::uint64_t seed, F
   splits.val = make_view(whole, std::move(indices.val), 0, whole->info().classes, false);
 }
 
-/// One fault is one finding: what is wrong with every split in the same words, and mended by the same line, is told
-/// once.
+/// One fault is one finding: what is wrong with every split in the same words (of extents: with the same numbers), and
+/// mended by the same line, is told once.
 void drop_repeated(Findings& findings) {
   Findings kept;
   for (Diagnostic& finding : findings) {
     const bool told = std::ranges::any_of(kept, [&](const Diagnostic& other) {
-      return other.code == finding.code && other.what == finding.what && other.fix == finding.fix;
+      const bool extents = finding.code == "D110" || finding.code == "D111";
+      return other.code == finding.code && (extents || other.what == finding.what) && other.fix == finding.fix;
     });
     if (!told) kept.push_back(std::move(finding));
   }

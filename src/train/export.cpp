@@ -9,25 +9,6 @@
 
 namespace snug {
 
-namespace {
-
-/// Takes whatever is loaded and keeps none of it.
-class Nowhere final : public TensorStore {
- public:
-  [[nodiscard]] std::int64_t elements(std::string_view /*name*/) const override { return 0; }
-  [[nodiscard]] std::span<const float> read(std::string_view /*name*/) override { return {}; }
-  void write(std::string_view /*name*/, std::span<const float> /*values*/) override {}
-};
-
-/// Throws Error unless the file has every tensor of its own model, in shape, and no other.
-void require_whole(const Checkpoint& checkpoint, const Graph& graph) {
-  Nowhere nowhere;
-  std::vector<Diagnostic> findings = load_weights(checkpoint.file, checkpoint.path, graph, nowhere, false);
-  if (has_errors(findings)) throw Error(std::move(findings));
-}
-
-}  // namespace
-
 ExportResult export_safetensors(const std::filesystem::path& path, const std::filesystem::path& out) {
   const Checkpoint checkpoint = open_checkpoint(path);
   const Graph graph = checked_graph(checkpoint_config(checkpoint.info, checkpoint.path));

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
+#include <string_view>
+#include <utility>
 
 #include "config/precision.h"
 #include "lowering/lowering.h"
@@ -22,6 +25,24 @@ Graph checked_graph(const Config& config) {
   Graph graph = build_graph(config.model, findings);
   if (has_errors(findings)) throw Error(std::move(findings));
   return graph;
+}
+
+namespace {
+
+/// Takes whatever is loaded and keeps none of it.
+class Nowhere final : public TensorStore {
+ public:
+  [[nodiscard]] std::int64_t elements(std::string_view /*name*/) const override { return 0; }
+  [[nodiscard]] std::span<const float> read(std::string_view /*name*/) override { return {}; }
+  void write(std::string_view /*name*/, std::span<const float> /*values*/) override {}
+};
+
+}  // namespace
+
+void require_whole(const Checkpoint& checkpoint, const Graph& graph) {
+  Nowhere nowhere;
+  std::vector<Diagnostic> findings = load_weights(checkpoint.file, checkpoint.path, graph, nowhere, false);
+  if (has_errors(findings)) throw Error(std::move(findings));
 }
 
 std::int64_t output_count(const Graph& graph, Loss loss) {

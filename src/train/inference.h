@@ -23,6 +23,8 @@ struct Checkpoint {
 
 /// The graph of a config. Throws Error with its findings.
 [[nodiscard]] Graph checked_graph(const Config& config);
+/// Throws Error unless the checkpoint has every tensor of its own model, in shape, and no other.
+void require_whole(const Checkpoint& checkpoint, const Graph& graph);
 [[nodiscard]] std::int64_t output_count(const Graph& graph, Loss loss);
 /// Names of `count` classes: the checkpoint's, or numbers where it has another number of them.
 [[nodiscard]] std::vector<std::string> class_names(const CheckpointInfo& info, std::int64_t count);

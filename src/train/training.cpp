@@ -27,6 +27,7 @@ Training::Training(const Config& config, const TrainOptions& options, Reporter& 
   make_plan();
   make_loaders();
   fill_parameters();
+  begin_watch();
 }
 
 // ---- before the first step ------------------------------------------------------------------------------------
@@ -148,6 +149,7 @@ DoneEvent Training::run() {
     }
     end_epoch();
   }
+  if (steps_here_ > 0 && state_.step % passes_batches_ == 0) tell(watch_->begin_pass(false));
   DoneEvent done = done_event(stop_asked() && !state_.finished);
   emit(done);
   return done;
@@ -198,15 +200,17 @@ void Training::issue_step() {
   if (place == 0 || steps_here_ == 0) {
     waited_before_ += steps_here_ == 0 ? 0 : train_loader_->waited_seconds();
     train_loader_->start_epoch(step / passes_batches_, place);
+    tell(watch_->begin_pass(place == 0));
   }
   const double rate = rate_of(step);
   const auto begin = Clock::now();
   std::int64_t allocations = 0;
   std::int64_t samples = 0;
   bool settled = false;
+  const Batch* batch = nullptr;
   {
     const AllocationCounter counter;
-    const Batch* batch = train_loader_->next();
+    batch = train_loader_->next();
     ensure(batch != nullptr, "a pass has the batches that it was said to have");
     samples = batch->count;
     network_->load(*batch);
@@ -223,6 +227,7 @@ void Training::issue_step() {
   ++steps_here_;
   ++issued_;
   samples_here_ += samples;
+  watch_->take(*batch);
 }
 
 /// Of the oldest step on its way.
@@ -235,6 +240,7 @@ void Training::look_at_loss() {
   const double rate = rate_of(state_.step);
   state_.last_lr = rate;
   report_step(loss, rate);
+  if (auto found = watch_->step(state_.step, loss)) tell({*std::move(found)});
   ++state_.step;
   report_progress(loss);
 }
@@ -287,7 +293,26 @@ void Training::end_epoch() {
   follow(epoch);
   state_.finished = state_.epoch >= config_.train.epochs || stopped_early();
   emit(epoch);
+  tell(watch_->end_epoch(epoch, state_.step));
   save();
+}
+
+void Training::begin_watch() {
+  const bool drop_last = config_.data.drop_last;
+  watch_ = std::make_unique<TrainingWatch>(
+      TrainingWatch::Run{.config = config_,
+                         .graph = setup_.graph,
+                         .frozen = setup_.lowering.frozen,
+                         .tensors = *network_,
+                         .samples = state_.samples,
+                         .outputs = setup_.outputs,
+                         .steps_per_epoch = steps_per_epoch_,
+                         .pass_samples = drop_last ? passes_batches_ * state_.batch : state_.samples,
+                         .drawn_evenly = config_.data.balance == Balance::sampler});
+}
+
+void Training::tell(std::vector<Diagnostic> findings) {
+  for (Diagnostic& finding : findings) emit(FindingEvent{std::move(finding)});
 }
 
 /// Says once when steps wait for data, and what helps.

@@ -12,6 +12,7 @@
 #include "train/network.h"
 #include "train/run_files.h"
 #include "train/setup.h"
+#include "train/watch.h"
 
 namespace snug {
 
@@ -44,6 +45,8 @@ class Training {
   void report_progress(double loss);
   void follow(const EpochEvent& epoch);
   void tell_waiting();
+  void begin_watch();
+  void tell(std::vector<Diagnostic> findings);
 
   [[nodiscard]] std::string lower_rate() const;
   [[nodiscard]] std::int64_t total_steps() const { return steps_per_epoch_ * config_.train.epochs; }
@@ -74,6 +77,7 @@ class Training {
   Plan plan_;
   std::unique_ptr<Network> network_;
   std::unique_ptr<Loader> train_loader_, val_loader_;
+  std::unique_ptr<TrainingWatch> watch_;
   std::vector<Diagnostic> notes_;  ///< of --init
   std::unique_ptr<RunFiles> files_;
   std::vector<float> buffer_;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/rng.h"
 #include "check/check.h"
 
 namespace snug::test {
@@ -48,11 +49,18 @@ class FakeData final : public Dataset {
     DType dtype = DType::u8;
     std::string source_dtype = "uint8";
     double integer_max = 255;
-    std::function<double(std::int64_t, std::int64_t)> pixel = [](std::int64_t sample, std::int64_t element) {
-      return static_cast<double>((sample * 7 + element * 3) % 256);
-    };
+    /// No two images are alike, in no two data sets.
+    std::function<double(std::int64_t, std::int64_t)> pixel{};
   };
   explicit FakeData(Content content) : content_(std::move(content)) {
+    static int made = 0;
+    if (!content_.pixel) {
+      content_.pixel = [set = ++made](std::int64_t sample, std::int64_t element) {
+        return static_cast<double>(philox(static_cast<std::uint64_t>(set), static_cast<std::uint64_t>(sample),
+                                          static_cast<std::uint64_t>(element))[0] %
+                                   256);
+      };
+    }
     const bool rows = !content_.rows.empty();
     info_.samples = static_cast<std::int64_t>(rows ? content_.rows.size() : content_.numbers.size());
     info_.image = content_.image;

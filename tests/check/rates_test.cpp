@@ -19,7 +19,15 @@ TEST(Rates, AreHeldAgainstTheOptimizer) {
       {"optimizer = { lr = 1e30 }", "run.toml:9:", "lr = 0.1"},
       {"optimizer = { lr = 10 }", "", ""},
       {"optimizer = { name = \"adam\", lr = 0.5 }", "run.toml:9:", "lr = 0.001"},
-      {"optimizer = { name = \"adamw\", lr = 0.1 }", "", ""},
+      {"optimizer = { name = \"adamw\", lr = 0.05 }", "", ""},
+      {"optimizer = { name = \"adamw\", lr = 0.06 }", "run.toml:9:", "lr = 0.001"},
+      {"optimizer = { lr = 2.0, momentum = 0.9 }", "", ""},
+      {"optimizer = { lr = 2.1, momentum = 0.9 }", "run.toml:9:", "lr = 0.1"},
+      {"batch = 4096\noptimizer = { lr = 8.0, momentum = 0.9 }", "", ""},
+      {"optimizer = { lr = 1e-5 }", "", ""},
+      {"optimizer = { lr = 9e-6 }", "run.toml:9:", "lr = 0.05"},
+      {"optimizer = { name = \"adam\", lr = 1e-7 }", "", ""},
+      {"optimizer = { name = \"adam\", lr = 1e-8 }", "run.toml:9:", "lr = 0.001"},
       {"optimizer = { lr = 0.1 }\nschedule = { name = \"onecycle\", max_lr = 20 }", "run.toml:10:", "max_lr = 0.1"},
   };
   for (const RateCase& row : cases) {

@@ -102,7 +102,7 @@ layers = [ { flatten = true }, { dense = 10 } ]
       {"plan @c.toml --batch many", 2, 'C'},
       {"plan --problem a.csv", 3, 'D'},
       {"plan @c.toml --report none/out.html", 2, 'C'},
-      {"check @c.toml --full", 2, 'C'},
+      {"check @c.toml --ful", 2, 'C'},
       {"summary @c.toml --device cuda", 5, 'G'},
       {"data info @c.toml --threads 0", 2, 'C'},
       {"plan @c.toml --budget 20GX", 2, 'C'},

@@ -1,10 +1,12 @@
 // Weights that go in and out as users do it: --init, freeze and export, on files that other programs read.
 #include <gtest/gtest.h>
+#include <onnx/onnx_pb.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <sstream>
 
 #include "cli/program.h"
@@ -95,6 +97,48 @@ TEST_F(Weights, ExportGivesWhatEvaluationUses) {
   EXPECT_FALSE(same_bytes(*best.find("3.weight"), *last.find("3.weight"))) << "the best checkpoint holds averages";
 }
 
+onnx::ModelProto read_model(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  onnx::ModelProto model;
+  EXPECT_TRUE(model.ParseFromIstream(&file)) << path;
+  return model;
+}
+
+std::string operations(const onnx::ModelProto& model) {
+  std::string text;
+  for (const onnx::NodeProto& node : model.graph().node()) text += node.op_type() + " ";
+  return text;
+}
+
+// That real readers compute our outputs is held by tests/clients/onnx_models.py.
+TEST_F(Weights, OnnxHoldsTheNetworkItsWeightsAndClassNames) {
+  folder_.file("c.toml", small_config());
+  run_well("train c.toml --out run --max-steps 1");
+  const Json result = run_json("export run --to onnx --out kept.onnx", 0);
+  EXPECT_EQ(result["tensors"], 7);
+  EXPECT_EQ(result["bytes"], 4 * (8 * 27 + 4 * 8 + 80 + 10));
+  run_well("export run --to onnx --out folded.onnx --fold-norms");
+  run_well("export run --to onnx --out raw.onnx --raw-input");
+  const onnx::ModelProto kept = read_model(folder_ / "kept.onnx");
+  const std::string behind = "Relu MaxPool GlobalAveragePool Flatten Gemm ";
+  EXPECT_EQ(operations(kept), "Conv BatchNormalization " + behind);
+  EXPECT_EQ(operations(read_model(folder_ / "folded.onnx")), "Conv " + behind);
+  EXPECT_EQ(operations(read_model(folder_ / "raw.onnx")), "Mul Add Conv BatchNormalization " + behind);
+  EXPECT_EQ(kept.opset_import(0).version(), 13);
+  const auto& input = kept.graph().input(0).type().tensor_type().shape();
+  EXPECT_EQ(input.dim(0).dim_param(), "N");
+  EXPECT_EQ(input.dim(1).dim_value(), 3) << "channels come first";
+  EXPECT_EQ(kept.graph().output(0).type().tensor_type().shape().dim(1).dim_value(), 10);
+  EXPECT_EQ(Json::parse(kept.metadata_props(0).value()).size(), 10U);
+  run_well("export run --to safetensors --out weights.safetensors");
+  const SafetensorsFile weights = open("weights.safetensors");
+  for (const onnx::TensorProto& tensor : kept.graph().initializer()) {
+    const SafeTensor& stored = *weights.find(tensor.name());
+    EXPECT_TRUE(std::ranges::equal(std::as_bytes(std::span(tensor.raw_data())), stored.bytes)) << tensor.name();
+    EXPECT_TRUE(std::ranges::equal(tensor.dims(), stored.shape)) << tensor.name();
+  }
+}
+
 TEST_F(Weights, ExportSaysWhatStandsInTheWay) {
   folder_.file("c.toml", small_config());
   run_well("train c.toml --out run --max-steps 1");
@@ -109,7 +153,9 @@ TEST_F(Weights, ExportSaysWhatStandsInTheWay) {
   const Case cases[] = {
       {"export run --out x", 2, 'C', "--to"},
       {"export run --to safetensors", 2, 'C', "--out"},
-      {"export run --to onnx --out x", 2, 'C', "--to onnx"},
+      {"export run --to onnx --out none/x", 2, 'C', "none/x"},
+      {"export run --to safetensors --out x --fold-norms", 2, 'C', "--fold-norms"},
+      {"export run --to safetensors --out x --raw-input", 2, 'C', "--raw-input"},
       {"export run --to safetensor --out x", 2, 'C', "--to safetensor"},
       {"export run --to safetensors --out there.safetensors", 2, 'C', "--out there.safetensors"},
       {"export run --to safetensors --out none/x", 2, 'C', "none/x"},
