@@ -50,10 +50,11 @@ struct PlanLayer {
 struct PlanStep {
   std::int64_t step = 0;
   std::string op, phase, layer, algorithm;
+  std::int64_t queue = 0;  ///< 1: a copy between device and host beside the others, until the wait that names it
   std::int64_t flops = 0, bytes = 0;  ///< arithmetic, and what moves to and from memory
-  double seconds = 0;                 ///< estimated; 0 where the device's rates are not known
-  std::int64_t live_bytes = 0;        ///< of the transient arena
-  std::int64_t arena_bytes = 0;       ///< up to the end of the highest of them
+  double seconds = 0;  ///< estimated; 0 where the device's rates are not known. Those of queue 0 add up to the step
+  std::int64_t live_bytes = 0;   ///< of the transient arena
+  std::int64_t arena_bytes = 0;  ///< up to the end of the highest of them
   std::int64_t workspace_bytes = 0;
 };
 
@@ -88,6 +89,7 @@ struct PlanReport {
   PlanArenas allocated;
   PlanPeak peak;
   std::int64_t host_bytes = 0, checkpoint_bytes = 0;
+  std::int64_t offload_bytes = 0;    ///< of host_bytes: activations that wait there for the backward pass
   std::int64_t workspace_bytes = 0;  ///< the most scratch that one step takes
   std::vector<std::string> strategy;
   double estimated_images_per_second = 0, estimated_slowdown = 1, seconds = 0;
@@ -96,6 +98,7 @@ struct PlanReport {
   std::vector<PlanStep> steps;
   std::int64_t free_bytes = 0;         ///< of the device
   std::vector<PlanProcess> processes;  ///< when it does not fit for what others hold; the largest first
+  std::string tuned;                   ///< of batch = "auto": where its number was measured; empty: it was estimated
   std::vector<std::string> fits_on;    ///< when it does not fit a GPU: profiles of larger ones that were planned too
 };
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,17 @@ class Backend {
   /// Chooses how to run one step (its operands' shapes, types and strides, its attributes and the chosen alternative;
   /// not the workspace operand). Answers may be cached by exactly these. Throws Error when it cannot run it.
   [[nodiscard]] virtual PreparedStep prepare(const Program& program, const Step& step) = 0;
+  /// A better way to run the step than `prepare` chose, where it may take so many bytes of scratch; nothing where there
+  /// is none. It takes no more than them.
+  [[nodiscard]] virtual std::optional<PreparedStep> prepare_within(const Program& /*program*/, const Step& /*step*/,
+                                                                   std::int64_t /*workspace_bytes*/) {
+    return std::nullopt;
+  }
+  /// The most scratch that `prepare` would give the step, where that is known without asking a library. A search goes
+  /// by it; a plan never does.
+  [[nodiscard]] virtual std::optional<std::int64_t> scratch_bound(const Program& /*program*/, const Step& /*step*/) {
+    return std::nullopt;
+  }
 };
 
 struct CpuOptions {

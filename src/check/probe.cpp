@@ -91,7 +91,8 @@ struct Standard {
 };
 Standard standard_of(const std::vector<double>& rows, std::size_t width) {
   Standard standard{std::vector<double>(width), std::vector<double>(width)};
-  const double count = static_cast<double>(rows.size() / width);
+  const std::size_t samples = rows.size() / width;
+  const auto count = static_cast<double>(samples);
   for (std::size_t i = 0; i < rows.size(); ++i) standard.mean[i % width] += rows[i] / count;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const double apart = rows[i] - standard.mean[i % width];

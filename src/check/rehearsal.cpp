@@ -86,6 +86,7 @@ std::byte* Rehearsal::address(TensorId tensor) const {
     case Arena::persistent: return persistent_.get() + offset;
     case Arena::transient: return transient_.get() + offset;
     case Arena::input: return input_.get() + offset;
+    case Arena::host: break;  // nothing is moved out here
   }
   return nullptr;
 }

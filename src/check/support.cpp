@@ -22,13 +22,6 @@ void check_support(const Config& config, Findings& findings) {
     unsupported(config, "data.cache", "\"device\"", "cache = \"ram\"", findings);
   }
   if (config.train.histograms) unsupported(config, "train.histograms", "true", "histograms = false", findings);
-  if (config.memory.strategy_auto) return;
-  for (const std::string& name : config.memory.strategy) {
-    if (name != "offload") continue;
-    unsupported(config, "memory.strategy", fmt::format("[\"{}\"]", name), "strategy = [\"inplace\"]   # or \"auto\"",
-                findings);
-    return;  // one line puts the whole list right
-  }
 }
 
 }  // namespace snug

@@ -1,3 +1,4 @@
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -7,7 +8,8 @@
 #include "cli/checked.h"
 #include "cli/command.h"
 #include "cli/common.h"
-#include "report/reports.h"
+#include "cli/conditions.h"
+#include "report/bench.h"
 
 namespace snug {
 
@@ -16,6 +18,7 @@ namespace {
 constexpr std::int64_t kDefaultSteps = 20;
 
 int run(const Arguments& arguments) {
+  const auto begin = std::chrono::steady_clock::now();
   require_cpu(arguments, DeviceUse::train);
   const bool turns = arguments.has("turns");
   const auto steps = arguments.integer("steps", 1);
@@ -35,13 +38,18 @@ int run(const Arguments& arguments) {
   if (has_errors(findings)) throw Error(findings);
   const RunSetup setup = setup_without_data(config, std::move(graph), findings);
   if (has_errors(findings)) throw Error(findings);
-  ensure_cpu_rates(thread_count(arguments));
-  BenchNetwork network(config, setup, thread_count(arguments));
+  const int threads = thread_count(arguments);
+  ensure_cpu_rates(threads);
+  const Conditions conditions = conditions_here("bench model", arguments, threads);
+  BenchNetwork network(config, setup, {.threads = threads});
   if (turns) {
     take_turns(network);
     return 0;
   }
-  const BenchReport report = measure_steps(network, steps.value_or(kDefaultSteps));
+  const std::chrono::duration<double> ready = std::chrono::steady_clock::now() - begin;
+  BenchReport report = measure_steps(network, steps.value_or(kDefaultSteps));
+  report.conditions = conditions;
+  report.start.seconds = ready.count() + report.start.first_step_seconds;
   print_result(arguments, to_json(report), to_text(report));
   return 0;
 }
@@ -51,8 +59,9 @@ int run(const Arguments& arguments) {
 Command bench_model_command() {
   return {.name = "bench model",
           .arguments = "CONFIG",
-          .summary = "the speed of a training step on random images: img/s, its spread, time by layer and kind of step",
-          .example = "snug bench model configs/quickstart.toml --batch 128 --json",
+          .summary =
+              "the speed of a training step on random images: img/s, its spread, shares of the limits, time by layer",
+          .example = "snug bench model configs/quickstart.toml --batch 128",
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"batch", "N", "instead of the config's train.batch"},

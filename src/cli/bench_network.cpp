@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <iostream>
+#include <numeric>
 #include <string>
 #include <thread>
 
@@ -13,16 +14,20 @@
 #include "base/text.h"
 #include "cli/bench_costs.h"
 #include "cli/calibrate.h"
+#include "cli/conditions.h"
 #include "lowering/lowering.h"
 #include "report/terminal.h"
 #include "train/network.h"
 #include "train/process.h"
+#include "tune/statistics.h"
 
 namespace snug {
 
 namespace {
 
-constexpr int kWarmUpSteps = 3;               // libraries build their kernels in the first
+constexpr double kSteady = 0.05;  // two steps in a row that differ by less: the machine is warm
+constexpr int kMostWarmUpSteps = 8;
+constexpr double kMostWarmUpSeconds = 4;
 constexpr std::int64_t kMostTimedSteps = 20;  // with every step of the program timed: its median is the layer's
 constexpr double kUpdateRate = 1e-6;          // weights hardly move: every step does the same work
 
@@ -42,50 +47,53 @@ void load_random_batch(Network& network, const Config& config, const RunSetup& s
   network.load({.images = images, .labels = labels, .rows = rows, .count = batch, .samples = {}});
 }
 
-/// The value below which `share` of the sorted values lie.
-double quantile(const std::vector<double>& sorted, double share) {
-  const double place = share * static_cast<double>(sorted.size() - 1);
-  return sorted[static_cast<std::size_t>(std::lround(place))];
-}
-
-/// Median seconds of every step of the program.
-std::vector<double> step_medians(BenchNetwork& network, std::int64_t rounds) {
-  std::vector<std::vector<double>> runs;
-  runs.reserve(static_cast<std::size_t>(rounds));
-  for (std::int64_t round = 0; round < rounds; ++round) runs.push_back(network.step_timed());
-  std::vector<double> medians;
-  medians.reserve(runs.front().size());
-  for (std::size_t step = 0; step < runs.front().size(); ++step) {
-    std::vector<double> times;
-    times.reserve(runs.size());
-    for (const auto& run : runs) times.push_back(run[step]);
-    std::ranges::sort(times);
-    medians.push_back(quantile(times, 0.5));
+/// Seconds of every step of the program: means over those rounds whose sum lies in the middle half, so that a round
+/// which something disturbed does not count, and that the steps still add up to a whole one.
+std::vector<double> step_means(const std::vector<std::vector<double>>& rounds) {
+  std::vector<double> sums;
+  sums.reserve(rounds.size());
+  for (const auto& round : rounds) sums.push_back(std::accumulate(round.begin(), round.end(), 0.0));
+  const double low = quantile(sums, 0.25), high = quantile(sums, 0.75);
+  std::vector<double> means(rounds.front().size(), 0.0);
+  double count = 0;
+  for (std::size_t i = 0; i < rounds.size(); ++i) {
+    if (sums[i] < low || sums[i] > high) continue;
+    for (std::size_t step = 0; step < means.size(); ++step) means[step] += rounds[i][step];
+    ++count;
   }
-  return medians;
+  if (count == 0) return rounds.front();  // two rounds: none lies between
+  for (double& mean : means) mean /= count;
+  return means;
 }
 
-void add_times(BenchReport& report, const std::vector<double>& sorted_seconds) {
-  const auto batch = static_cast<double>(report.batch);
-  const auto rate = [&](double share) { return batch / quantile(sorted_seconds, share); };
-  report.steps = std::ssize(sorted_seconds);
-  report.images_per_second = rate(0.5);
-  report.images_per_second_p5 = rate(0.95);  // a slow step is a low rate
-  report.images_per_second_p95 = rate(0.05);
-  report.ms_per_step = 1e3 * quantile(sorted_seconds, 0.5);
-  report.ms_per_step_p5 = 1e3 * quantile(sorted_seconds, 0.05);
-  report.ms_per_step_p95 = 1e3 * quantile(sorted_seconds, 0.95);
+void add_times(BenchReport& report, std::vector<double> seconds) {
+  for (double& time : seconds) time *= 1e3;
+  report.step = timing_of(std::move(seconds));
+  const double images = 1e3 * static_cast<double>(report.batch);
+  report.images_per_second = images / report.step.median;
+  report.images_per_second_p5 = images / report.step.p95;  // a slow step is a low rate
+  report.images_per_second_p95 = images / report.step.p5;
 }
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 }  // namespace
 
-BenchNetwork::BenchNetwork(const Config& config, const RunSetup& setup, int threads)
-    : config_(config), threads_(threads), backend_(make_cpu_backend({.threads = threads})) {
-  plan_ = plan_run(config, setup, cpu_device(threads, config.train.precision), *backend_);
+BenchNetwork::BenchNetwork(const Config& config, const RunSetup& setup, const BenchNetworkOptions& options)
+    : config_(config), threads_(options.threads), backend_(make_cpu_backend({.threads = options.threads})) {
+  const Clock::time_point begin = Clock::now();
+  const DeviceMemory memory = options.memory ? *options.memory : cpu_device(options.threads, config.train.precision);
+  const auto trial = [threads = options.threads] { return make_cpu_backend({.threads = threads}); };
+  plan_ = plan_run(config, setup, memory, *backend_,
+                   {.batch = options.batch, .trial_backend = trial, .alone = options.alone});
   if (!plan_.report.fits) throw Error(does_not_fit(config, plan_.report));
+  if (options.before_memory) options.before_memory(plan_.report.total_bytes + plan_.report.host_bytes);
+  start_.plan_seconds = seconds_since(begin);
   network_ = std::make_unique<Network>(plan_, setup.scaling, config.train);
   initialize_parameters(setup.graph, config.train, *network_);
   load_random_batch(*network_, config, setup, plan_.report.batch);
+  start_.memory_seconds = seconds_since(begin) - start_.plan_seconds;
 }
 
 BenchNetwork::~BenchNetwork() = default;
@@ -94,15 +102,36 @@ void BenchNetwork::set_rate() { network_->set_control(kUpdateRate, steps_++); }
 
 double BenchNetwork::step() {
   set_rate();
-  const auto begin = std::chrono::steady_clock::now();
+  const Clock::time_point begin = Clock::now();
   network_->run(plan_.train);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return seconds_since(begin);
+}
+
+void BenchNetwork::step_on(const Batch& batch) {
+  network_->load(batch);
+  set_rate();
+  network_->run(network_->train_program(batch.count));
 }
 
 std::vector<double> BenchNetwork::step_timed() {
   set_rate();
   return network_->run_timed(plan_.train);
 }
+
+double BenchNetwork::warm_up() {
+  const Clock::time_point begin = Clock::now();
+  const double first = step();
+  double before = first;
+  for (int i = 1; i < kMostWarmUpSteps && seconds_since(begin) + before < kMostWarmUpSeconds; ++i) {
+    const double now = step();
+    if (std::abs(now - before) < kSteady * now) break;
+    before = now;
+  }
+  start_.first_step_seconds = first;
+  return first;
+}
+
+std::int64_t BenchNetwork::arena_bytes() const { return network_->arena_bytes(); }
 
 DType BenchNetwork::dtype() const { return activation_dtype(config_.train.precision); }
 
@@ -118,14 +147,40 @@ BenchReport BenchNetwork::described() const {
 
 BenchReport measure_steps(BenchNetwork& network, std::int64_t steps) {
   BenchReport report = network.described();
+  static_cast<void>(network.warm_up());
+  report.start = network.start_up();
+  const auto joules = energy_joules();
   std::vector<double> seconds;
-  for (int step = 0; step < kWarmUpSteps; ++step) static_cast<void>(network.step());
-  for (std::int64_t step = 0; step < steps; ++step) seconds.push_back(network.step());
-  std::ranges::sort(seconds);
-  add_times(report, seconds);
+  std::vector<std::vector<double>> rounds;
+  for (std::int64_t step = 0; step < steps; ++step) {
+    seconds.push_back(network.step());
+    if (step < kMostTimedSteps) rounds.push_back(network.step_timed());
+  }
+  if (const auto now = energy_joules(); now && joules && *now > *joules)
+    report.joules_per_step = (*now - *joules) / static_cast<double>(seconds.size() + rounds.size());
+  add_times(report, std::move(seconds));
   report.measured_bytes = peak_resident_bytes();
-  const std::vector<double> medians = step_medians(network, std::min(steps, kMostTimedSteps));
-  add_costs(report, network.program(), medians, measure_ceiling(network.backend(), network.dtype()));
+  add_costs(report, network.program(), step_means(rounds), measure_limits(network.backend(), network.dtype()));
+  return report;
+}
+
+BenchReport measure_layer(BenchNetwork& network, std::string_view layer, std::int64_t rounds) {
+  BenchReport report = network.described();
+  const Program& program = network.program();
+  const std::vector<bool> counted = steps_of_layer(program, layer);
+  static_cast<void>(network.warm_up());
+  report.start = network.start_up();
+  std::vector<double> seconds;
+  std::vector<std::vector<double>> times;
+  for (std::int64_t round = 0; round < rounds; ++round) {
+    times.push_back(network.step_timed());
+    double sum = 0;
+    for (std::size_t i = 0; i < counted.size(); ++i) sum += counted[i] ? times.back()[i] : 0;
+    seconds.push_back(sum);
+  }
+  report.measured_bytes = peak_resident_bytes();
+  add_times(report, std::move(seconds));
+  add_costs(report, program, step_means(times), measure_limits(network.backend(), network.dtype()), counted);
   return report;
 }
 

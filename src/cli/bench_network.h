@@ -1,13 +1,16 @@
-// A planned network on random images, ready to be timed: what `bench model` runs.
+// A planned network, ready to be timed: what `bench model`, `bench op` and `tune` run.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "backend/backend.h"
 #include "base/dtype.h"
-#include "report/reports.h"
+#include "data/loader.h"
+#include "report/bench.h"
 #include "snug/config.h"
 #include "train/setup.h"
 
@@ -15,23 +18,38 @@ namespace snug {
 
 class Network;
 
+struct BenchNetworkOptions {
+  int threads = 0;
+  std::int64_t batch = 0;                                   ///< instead of the config's, when not 0
+  std::optional<DeviceMemory> memory{};                     ///< to plan for; absent: as it is now
+  bool alone = false;                                       ///< no remedies where it does not fit
+  std::function<void(std::int64_t bytes)> before_memory{};  ///< told what the plan takes before it is taken
+};
+
 class BenchNetwork {
  public:
   /// Plans and initialises; images and labels are random. Throws Error when it does not fit.
-  BenchNetwork(const Config& config, const RunSetup& setup, int threads);
+  BenchNetwork(const Config& config, const RunSetup& setup, const BenchNetworkOptions& options);
   ~BenchNetwork();
   BenchNetwork(const BenchNetwork&) = delete;
   BenchNetwork& operator=(const BenchNetwork&) = delete;
 
   /// One training step; its seconds.
   double step();
+  /// The same on a batch of the loader, with what it takes to bring it there.
+  void step_on(const Batch& batch);
   /// The same with every step of the program timed: seconds by StepId.
   std::vector<double> step_timed();
+  /// Steps until two in a row take alike; at most some seconds of them. Returns the seconds of the first.
+  double warm_up();
 
   [[nodiscard]] const Program& program() const { return plan_.programs[static_cast<std::size_t>(plan_.train)].program; }
+  [[nodiscard]] const PlanReport& plan() const { return plan_.report; }
+  [[nodiscard]] std::int64_t arena_bytes() const;
   [[nodiscard]] Backend& backend() { return *backend_; }
   /// Of activations.
   [[nodiscard]] DType dtype() const;
+  [[nodiscard]] const StartUp& start_up() const { return start_; }
   /// Everything that is known without a step.
   [[nodiscard]] BenchReport described() const;
 
@@ -43,11 +61,15 @@ class BenchNetwork {
   std::unique_ptr<Backend> backend_;
   Plan plan_;
   std::unique_ptr<Network> network_;
+  StartUp start_;
   std::int64_t steps_ = 0;
 };
 
-/// Times `steps` training steps after some that are not counted, then every step of the program.
+/// Times `steps` training steps after some that are not counted, and between them, in turn, every step of the program.
 [[nodiscard]] BenchReport measure_steps(BenchNetwork& network, std::int64_t steps);
+
+/// The same for the steps of layers at or below `layer` alone: their sum, round by round.
+[[nodiscard]] BenchReport measure_layer(BenchNetwork& network, std::string_view layer, std::int64_t rounds);
 
 /// Answers numbers of steps on standard input, one a line, with a line of JSON each, until the input ends. The first
 /// line of output, {"ready":true,…}, says that the network is there. This is how programs take turns on one machine.

@@ -3,6 +3,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -15,6 +17,7 @@
 #include "planner/cpu_rates.h"
 #include "report/terminal.h"
 #include "runtime/runtime.h"
+#include "tune/statistics.h"
 
 namespace snug {
 
@@ -24,6 +27,8 @@ constexpr int kRepeats = 6;
 constexpr std::int64_t kProductSide = 1536;                                  // 7 GFLOP: tens of milliseconds
 constexpr std::int64_t kConvSide = 28, kConvChannels = 256, kConvBatch = 8;  // as much in a 3×3 convolution
 constexpr std::int64_t kCopyElements = 16LL << 20;  // 64 MiB each way: beyond the caches of a few cores
+
+constexpr std::int64_t kCachedElements = 64LL << 10;  // 256 KiB each way: within the second cache of any core
 
 constexpr std::int64_t kLeastElements = 32 << 10;  // the fewest that all threads are woken for
 
@@ -56,17 +61,18 @@ Program one_step(const Operation& operation) {
   return program;
 }
 
-/// Seconds of the fastest run, after one that is not counted.
-double best_seconds(const Program& program, Backend& backend) {
+/// Seconds of some runs, after one that is not counted.
+std::vector<double> run_seconds(const Program& program, Backend& backend) {
   const Plan plan = plan_programs({program}, backend);
   Runtime runtime(plan);
   runtime.run(0);
-  double best = 0;
-  for (int i = 0; i < kRepeats; ++i) {
-    const double seconds = runtime.run_timed(0).front();
-    best = i == 0 ? seconds : std::min(best, seconds);
-  }
-  return best;
+  std::vector<double> seconds;
+  for (int i = 0; i < kRepeats; ++i) seconds.push_back(runtime.run_timed(0).front());
+  return seconds;
+}
+
+double best_seconds(const Program& program, Backend& backend) {
+  return std::ranges::min(run_seconds(program, backend));
 }
 
 /// FLOP or bytes a second of the operations together.
@@ -121,6 +127,26 @@ Operation norm(DType dtype) {
                        {row, DType::f32, Access::out}}};
 }
 
+Operation product(DType dtype) {
+  const Shape square{kProductSide, kProductSide};
+  return {.op = Op::dense_forward,
+          .attributes = DenseAttributes{},
+          .operands = {{square, dtype}, {square, dtype}, {square, dtype, Access::out}}};
+}
+
+std::vector<DType> computable_types() {
+  std::vector<DType> types{DType::f32};
+  if (!cannot_compute(Precision::bf16, this_processor())) types.push_back(DType::bf16);
+  return types;
+}
+
+/// What the last level of caches holds.
+std::int64_t cache_bytes() {
+  constexpr std::int64_t kUsual = 32LL << 20;  // where the system does not tell
+  const long bytes = ::sysconf(_SC_LEVEL3_CACHE_SIZE);
+  return bytes > 0 ? bytes : kUsual;
+}
+
 /// Measures and keeps; the exit code of the process that does it.
 int measure_and_save(const std::filesystem::path& file, int threads) {
   try {
@@ -142,15 +168,51 @@ bool can_write(const std::filesystem::path& file) {
 
 }  // namespace
 
-DeviceRates measure_ceiling(Backend& backend, DType dtype) {
-  const Shape square{kProductSide, kProductSide};
-  const Operation product{.op = Op::dense_forward,
-                          .attributes = DenseAttributes{},
-                          .operands = {{square, dtype}, {square, dtype}, {square, dtype, Access::out}}};
+DeviceLimits measure_limits(Backend& backend, DType dtype) {
   const Operation wide = conv({kConvBatch, kConvSide, kConvChannels, kConvChannels, 3}, Op::conv_forward, dtype);
+  const std::int64_t cache = cache_bytes();
   return {.flops_per_second =
-              std::max(best_rate({product}, backend, &Cost::flops), best_rate({wide}, backend, &Cost::flops)),
-          .bytes_per_second = best_rate({copy_of(kCopyElements)}, backend, &Cost::bytes)};
+              std::max(best_rate({product(dtype)}, backend, &Cost::flops), best_rate({wide}, backend, &Cost::flops)),
+          .memory_bytes_per_second = best_rate({copy_of(kCopyElements)}, backend, &Cost::bytes),
+          .cache_bytes_per_second = best_rate({copy_of(kCachedElements)}, backend, &Cost::bytes),
+          .cache_bytes = cache};
+}
+
+void measure_device(Backend& backend, DeviceBench& bench) {
+  constexpr int kRounds = 5;
+  struct Item {
+    Program program;
+    std::vector<double> seconds;
+  };
+  const auto types = computable_types();
+  std::vector<Item> items;
+  for (const std::int64_t elements : {kCopyElements, kCachedElements})
+    items.push_back({one_step(copy_of(elements)), {}});
+  for (const DType dtype : types) items.push_back({one_step(product(dtype)), {}});
+  for (int round = 0; round < kRounds; ++round) {  // in turn: a moment in which something disturbs hits one run of each
+    for (Item& item : items) {
+      const std::vector<double> seconds = run_seconds(item.program, backend);
+      item.seconds.insert(item.seconds.end(), seconds.begin(), seconds.end());
+    }
+  }
+  const auto rate = [](const Item& item, std::int64_t Cost::*amount, double share) {
+    const Cost cost = step_cost(item.program, item.program.steps.front());
+    return static_cast<double>(cost.*amount) / quantile(item.seconds, share);
+  };
+  const auto copy = [&](const Item& item, std::string what, std::int64_t elements) {
+    bench.copies.push_back({.what = std::move(what),
+                            .bytes = elements * size_bytes(DType::f32),
+                            .bytes_per_second = rate(item, &Cost::bytes, 0),
+                            .median_bytes_per_second = rate(item, &Cost::bytes, 0.5)});
+  };
+  copy(items[0], "memory", kCopyElements);
+  copy(items[1], "cache", kCachedElements);
+  for (std::size_t i = 0; i < types.size(); ++i)
+    bench.products.push_back({.type = types[i] == DType::bf16 ? "bf16" : "fp32",
+                              .shape = fmt::format("{0}×{0} by {0}×{0}", kProductSide),
+                              .flops_per_second = rate(items[2 + i], &Cost::flops, 0),
+                              .median_flops_per_second = rate(items[2 + i], &Cost::flops, 0.5)});
+  bench.least_seconds = best_seconds(one_step(copy_of(kLeastElements)), backend);
 }
 
 DeviceRates measure_rates(Backend& backend, DType dtype) {

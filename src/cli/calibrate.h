@@ -3,11 +3,15 @@
 
 #include "backend/backend.h"
 #include "planner/planner.h"
+#include "report/bench.h"
 
 namespace snug {
 
-/// FLOP/s of a square matrix product or a wide 3×3 convolution, the faster; bytes/s of a copy.
-[[nodiscard]] DeviceRates measure_ceiling(Backend& backend, DType dtype);
+/// FLOP/s of a square matrix product or a wide 3×3 convolution, the faster; bytes/s of copies.
+[[nodiscard]] DeviceLimits measure_limits(Backend& backend, DType dtype);
+
+/// Copies, products in every type that can be computed, and the least that a step takes; in turn, several times.
+void measure_device(Backend& backend, DeviceBench& bench);
 
 /// What usual steps of a training step reach, by kind.
 [[nodiscard]] DeviceRates measure_rates(Backend& backend, DType dtype);

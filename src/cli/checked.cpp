@@ -7,6 +7,7 @@
 #include "check/check.h"
 #include "check/measured.h"
 #include "cli/common.h"
+#include "data/findings.h"
 
 namespace snug {
 
@@ -51,6 +52,13 @@ void measure_run(const Config& config, const Arguments& arguments, CheckedRun& c
 RunSetup take_setup(const Config& config, CheckedRun& checked) {
   if (!checked.splits) fail("a run without errors has its data open", __FILE__, __LINE__);
   return make_setup(config, std::move(checked.graph), *std::move(checked.splits), checked.processor);
+}
+
+bool only_data_missing(const CheckedRun& checked) {
+  if (checked.splits) return false;
+  return std::ranges::all_of(checked.findings, [](const Diagnostic& finding) {
+    return finding.severity != Severity::error || is_missing_file(finding);
+  });
 }
 
 RunSetup setup_without_data(const Config& config, Graph graph, std::vector<Diagnostic>& findings) {

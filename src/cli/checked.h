@@ -33,6 +33,9 @@ void measure_run(const Config& config, const Arguments& arguments, CheckedRun& c
 /// For planning and timing where there are no data: 8-bit images of model.input's size, labels as the loss takes them.
 [[nodiscard]] RunSetup setup_without_data(const Config& config, Graph graph, std::vector<Diagnostic>& findings);
 
+/// Whether data files that are not there are all that is wrong: then a run is planned or timed without them.
+[[nodiscard]] bool only_data_missing(const CheckedRun& checked);
+
 /// Findings of what throws are appended to `findings`.
 template <class Function>
 void collect(std::vector<Diagnostic>& findings, Function&& function) {

@@ -14,8 +14,7 @@ namespace snug {
 namespace {
 
 /// Promised by name, but not in this version.
-constexpr std::array<std::string_view, 8> kLaterCommands{"tune",         "init",         "runs",          "bench op",
-                                                         "bench device", "bench loader", "bench compare", "bench"};
+constexpr std::array<std::string_view, 2> kLaterCommands{"init", "runs"};
 
 const std::array<Option, 4> kCommonOptions{{{"json", "", "print JSON for programs"},
                                             {"quiet", "", "print results and faults alone"},
@@ -43,9 +42,11 @@ std::vector<std::string> command_names() {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> kCommands{
-      check_command(),        plan_command(),         train_command(),     eval_command(),        predict_command(),
-      export_command(),       summary_command(),      data_info_command(), data_synth_command(),  data_pack_command(),
-      data_convert_command(), data_preview_command(), devices_command(),   bench_model_command(), version_command()};
+      check_command(),        plan_command(),         train_command(),         eval_command(),
+      predict_command(),      export_command(),       summary_command(),       data_info_command(),
+      data_synth_command(),   data_pack_command(),    data_convert_command(),  data_preview_command(),
+      devices_command(),      tune_command(),         bench_model_command(),   bench_op_command(),
+      bench_device_command(), bench_loader_command(), bench_compare_command(), version_command()};
   return kCommands;
 }
 
@@ -57,7 +58,7 @@ FoundCommand find_command(std::span<const std::string> words) {
     if (command.name == two) return {&command, 2};
   }
   for (const std::string& name : {two, one}) {
-    if (std::ranges::find(kLaterCommands, name) == kLaterCommands.end() || name == "bench") continue;
+    if (std::ranges::find(kLaterCommands, name) == kLaterCommands.end()) continue;
     throw Error({.code = "C907",
                  .where = name,
                  .what = fmt::format("`snug {}` is not in this version", name),
@@ -94,7 +95,7 @@ std::string overview_help() {
   text +=
       "\nexample: snug train configs/quickstart.toml\n"
       "exit codes: 0 done, 1 internal error, 2 usage or config, 3 data or labels, 4 does not fit in memory,\n"
-      "            5 device, 6 training diverged, 130 interrupted\n";
+      "            5 device, 6 training diverged, 7 slower (bench compare), 130 interrupted\n";
   return text;
 }
 

@@ -34,7 +34,12 @@ struct Command {
 [[nodiscard]] Command data_pack_command();
 [[nodiscard]] Command data_convert_command();
 [[nodiscard]] Command data_preview_command();
+[[nodiscard]] Command tune_command();
 [[nodiscard]] Command bench_model_command();
+[[nodiscard]] Command bench_op_command();
+[[nodiscard]] Command bench_device_command();
+[[nodiscard]] Command bench_loader_command();
+[[nodiscard]] Command bench_compare_command();
 [[nodiscard]] Command version_command();
 
 /// All of them, in the order of the help.

@@ -1,9 +1,9 @@
-#include <fstream>
 #include <string>
 
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/gpus.h"
+#include "planner/cpu_rates.h"
 #include "planner/device_profile.h"
 #include "planner/planner.h"
 #include "report/reports.h"
@@ -12,21 +12,12 @@ namespace snug {
 
 namespace {
 
-std::string cpu_name() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    if (!line.starts_with("model name")) continue;
-    const std::size_t begin = line.find_first_not_of(" \t", line.find(':') + 1);
-    if (begin != std::string::npos) return line.substr(begin);
-  }
-  return "CPU";
-}
-
 int run(const Arguments& arguments) {
   DevicesReport report;
   const DeviceMemory memory = cpu_memory();
+  const std::string name = processor_fact("model name");
   report.devices.push_back({.id = "cpu",
-                            .name = cpu_name(),
+                            .name = name.empty() ? "CPU" : name,
                             .total_bytes = memory.total_bytes,
                             .free_bytes = memory.free_bytes,
                             .processes = {}});

@@ -16,7 +16,6 @@
 #include "cli/plan_files.h"
 #include "cli/plan_problem.h"
 #include "cli/target.h"
-#include "data/findings.h"
 #include "report/reports.h"
 #include "train/event_json.h"
 
@@ -56,14 +55,6 @@ std::optional<std::int64_t> parse_arena_budget(const Arguments& arguments) {
   const auto bytes = parse_size_bytes(*text);
   if (!bytes || *bytes == 0) throw_option("arena-budget", *text, "a size", "16GiB");
   return bytes;
-}
-
-/// Whether data files that are not there are all that is wrong: then sizes are planned without them.
-bool only_data_missing(const CheckedRun& checked) {
-  if (checked.splits) return false;
-  return std::ranges::all_of(checked.findings, [](const Diagnostic& finding) {
-    return finding.severity != Severity::error || is_missing_file(finding);
-  });
 }
 
 RunSetup setup_for_plan(const Config& config, CheckedRun& checked) {

@@ -120,7 +120,8 @@ Planning planning_for(const Target& target, const Config& config, int threads) {
 PlanRunOptions plan_options(const Target& target, const Planning& planning, int threads) {
   return {.trial_backend = planning.make_backend,
           .planning = [=](const Config& config) { return planning_for(target, config, threads); },
-          .processor = target.processor};
+          .processor = target.processor,
+          .tuned_threads = target.profile ? std::nullopt : std::optional(threads)};
 }
 
 }  // namespace snug

@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/conditions.h"
 #include "report/reports.h"
 
 namespace snug {
@@ -33,8 +34,16 @@ std::string cpu_architecture() {
 }
 
 int run(const Arguments& arguments) {
+  const VersionReport report = version_report();
+  print_result(arguments, to_json(report), to_text(report));
+  return 0;
+}
+
+}  // namespace
+
+VersionReport version_report() {
   const dnnl_version_t* dnnl = dnnl_version();
-  const VersionReport report{
+  return {
       .version = kVersion,
       .compiler = SNUG_COMPILER,
       .libraries = {{"oneDNN", fmt::format("{}.{}.{}", dnnl->major, dnnl->minor, dnnl->patch)},
@@ -44,11 +53,7 @@ int run(const Arguments& arguments) {
                     {"nlohmann-json", fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR,
                                                   NLOHMANN_JSON_VERSION_PATCH)}},
       .architectures = {cpu_architecture()}};
-  print_result(arguments, to_json(report), to_text(report));
-  return 0;
 }
-
-}  // namespace
 
 Command version_command() {
   return {.name = "version",

@@ -150,9 +150,8 @@ class EagerUpdates {
   }
 
   void move_out(StorageId whole, const Range& range, const std::string& suffix) {
-    Storage own = program_[whole];
+    const StorageId storage = ProgramBuilder(program_).add_storage(program_[whole]);
     std::int64_t element = 1;
-    const StorageId storage{static_cast<std::int64_t>(program_.storages.size())};
     for (TensorInfo& tensor : program_.tensors) {
       if (tensor.view.storage != whole) continue;
       element = size_bytes(tensor.dtype);
@@ -161,9 +160,8 @@ class EagerUpdates {
       tensor.view.storage = storage;
       tensor.view.offset_bytes -= range.begin * element;
     }
-    own.name += suffix;
-    own.size_bytes = (range.end - range.begin) * element;
-    program_.storages.push_back(std::move(own));
+    program_[storage].name += suffix;
+    program_[storage].size_bytes = (range.end - range.begin) * element;
   }
 
   /// The first norm of a step writes the sum, the others add to it.

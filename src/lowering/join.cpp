@@ -168,10 +168,9 @@ class Joins {
     Storage own = program_[info.view.storage];
     info.name += ":packed";
     own.name += ":packed";
-    info.view.storage = StorageId{static_cast<std::int64_t>(program_.storages.size())};
-    const TensorId packed{static_cast<std::int64_t>(program_.tensors.size())};
-    program_.storages.push_back(std::move(own));
-    program_.tensors.push_back(std::move(info));
+    ProgramBuilder builder(program_);
+    info.view.storage = builder.add_storage(std::move(own));
+    const TensorId packed = builder.add_info(std::move(info));
     const auto is_theirs = [&](const Use& use) { return use.step == copy || use.step == maker.step; };
     std::erase_if(uses_[storage(operand(maker).tensor)], is_theirs);
     uses_.push_back({maker, {copy, 0}});

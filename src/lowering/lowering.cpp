@@ -483,6 +483,10 @@ Program lower(const Graph& graph, const LoweringOptions& options) {
     recompute(program, options.recomputed);
     ensure_sound(program, "recomputing");
   }
+  if (options.training && !options.offloaded.empty()) {
+    offload(program, options.offloaded, options.step_seconds);
+    ensure_sound(program, "offloading");
+  }
   if (!options.in_place) return program;
   alias_in_place(program);
   ensure_sound(program, "aliasing in place");

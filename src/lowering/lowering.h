@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "lowering/offload.h"
 #include "lowering/recompute.h"
 #include "lowering/split.h"
 #include "program/program.h"
@@ -28,8 +29,10 @@ struct LoweringOptions {
   std::int64_t eager_run_bytes = 4 << 20;  ///< in runs of so many bytes: a sweep over less is as short as its start
   bool join_in_place = true;               ///< tensors joined by channels are written and read in their place
   bool in_place = true;                    ///< steps may write over operands that die with them
-  Split split;         ///< the first layers in slices of the batch; of training programs in one part
-  Dropped recomputed;  ///< activations that backward makes again; of training programs
+  Split split;               ///< the first layers in slices of the batch; of training programs in one part
+  Dropped recomputed;        ///< activations that backward makes again; of training programs
+  Offloaded offloaded;       ///< activations that wait for backward on the host; of training programs
+  StepSeconds step_seconds;  ///< for when to begin their copies
 };
 
 /// Names of the tensors that host and program exchange (arena `input`).

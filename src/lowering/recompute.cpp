@@ -175,8 +175,7 @@ class Copies {
       const TensorInfo info = program_[tensor];
       Storage storage = program_[info.view.storage];
       storage.name += ":spare";
-      program_.storages.push_back(std::move(storage));
-      spare_[tensor.index()] = add(info, StorageId{static_cast<std::int64_t>(program_.storages.size()) - 1}, ":spare");
+      spare_[tensor.index()] = add(info, ProgramBuilder(program_).add_storage(std::move(storage)), ":spare");
     }
     return spare_[tensor.index()];
   }
@@ -184,14 +183,12 @@ class Copies {
  private:
   StorageId add_storage(Storage storage) {
     storage.name += ":again";
-    program_.storages.push_back(std::move(storage));
-    return StorageId{static_cast<std::int64_t>(program_.storages.size()) - 1};
+    return ProgramBuilder(program_).add_storage(std::move(storage));
   }
   TensorId add(TensorInfo info, StorageId storage, std::string_view suffix) {
     info.name += suffix;
     info.view.storage = storage;
-    program_.tensors.push_back(std::move(info));
-    return TensorId{static_cast<std::int64_t>(program_.tensors.size()) - 1};
+    return ProgramBuilder(program_).add_info(std::move(info));
   }
 
   Program& program_;

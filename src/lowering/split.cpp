@@ -262,15 +262,13 @@ class Splitter {
         Storage own = program_[storage];
         own.name += suffix;
         own.size_bytes = own.size_bytes / batch_ * rows;
-        program_.storages.push_back(std::move(own));
-        at->second = StorageId{static_cast<std::int64_t>(program_.storages.size()) - 1};
+        at->second = ProgramBuilder(program_).add_storage(std::move(own));
       }
       info.view.storage = at->second;
     } else {
       info.view.offset_bytes += first * info.view.strides[0] * size_bytes(info.dtype);
     }
-    program_.tensors.push_back(std::move(info));
-    const TensorId made{static_cast<std::int64_t>(program_.tensors.size()) - 1};
+    const TensorId made = ProgramBuilder(program_).add_info(std::move(info));
     slice.tensors.emplace(whole.value, made);
     return made;
   }

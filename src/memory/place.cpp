@@ -172,7 +172,8 @@ Placement place(std::span<const Buffer> buffers, const PlacementOptions& options
   // At most some 0.1 s each, and mostly a few milliseconds in all: a batch search places dozens of programs.
   constexpr std::int64_t kWork = 40'000'000;
   constexpr double kVisits = 1e8;
-  return run(buffers, options.alignment_bytes, std::nullopt, {.deadline = {}, .work = kWork, .visits = kVisits});
+  return run(buffers, options.alignment_bytes, options.enough_bytes,
+             {.deadline = {}, .work = kWork, .visits = kVisits});
 }
 
 Placement solve(std::span<const Buffer> buffers, const SolveOptions& options) {

@@ -31,6 +31,8 @@ struct Buffer {
 
 struct PlacementOptions {
   std::int64_t alignment_bytes = 256;  ///< every offset is a multiple of it
+  /// Nothing lower is searched for, and nothing at all where this cannot be reached.
+  std::optional<std::int64_t> enough_bytes{};
 };
 
 struct Placement {

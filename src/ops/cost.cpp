@@ -84,6 +84,7 @@ int sweeps(const Step& step, std::size_t operand) {
 
 Cost step_cost(const Program& program, const Step& step) {
   Cost cost{.flops = step_flops(program, step), .bytes = 0};
+  if (step.op == Op::wait) return cost;  // names what others move
   for (std::size_t i = 0; i < step.operands.size(); ++i) {
     const TensorInfo& tensor = program[step.operands[i].tensor];
     if (tensor.role == Role::workspace) continue;

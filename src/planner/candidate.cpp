@@ -1,7 +1,9 @@
 #include "planner/candidate.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
+#include <utility>
 
 #include "base/ensure.h"
 #include "planner/assemble.h"
@@ -18,19 +20,6 @@ struct ProgramSet {
   int train = -1, train_last = -1, eval = -1, eval_last = -1;
 };
 
-LoweringOptions train_options(const PlanRequest& request, const Candidate& candidate, const Rewrites& rewrites) {
-  LoweringOptions options = request.lowering;
-  options.training = true;
-  options.with_loss = true;
-  options.use_average = false;
-  options.batch = candidate.batch;
-  options.parts = std::min(candidate.parts, candidate.batch);
-  options.split = rewrites.split;
-  options.recomputed = rewrites.recomputed;
-  options.eager_update = rewrites.eager_update;
-  return options;
-}
-
 LoweringOptions eval_options(const PlanRequest& request, std::int64_t batch) {
   LoweringOptions options = request.lowering;
   options.training = false;
@@ -42,15 +31,16 @@ LoweringOptions eval_options(const PlanRequest& request, std::int64_t batch) {
 }
 
 ProgramSet programs_of(const PlanRequest& request, const Candidate& candidate, const Rewrites& rewrites,
-                       std::int64_t most_eval_samples) {
+                       std::int64_t most_eval_samples, const DeviceRates& rates) {
   ProgramSet set;
   const auto add = [&](LoweringOptions options) {
     set.options.push_back(std::move(options));
     return static_cast<int>(set.options.size()) - 1;
   };
-  set.train = add(train_options(request, candidate, rewrites));
+  set.train = add(train_options(request, candidate, rewrites, rates));
   const std::int64_t last = request.train_samples % candidate.batch;
-  if (last > 0 && !request.drop_last) set.train_last = add(train_options(request, {last, candidate.parts}, rewrites));
+  if (last > 0 && !request.drop_last)
+    set.train_last = add(train_options(request, {last, candidate.parts}, rewrites, rates));
   if (request.val_samples > 0) {
     const std::int64_t batch = std::min({micro_batch(candidate), request.val_samples, most_eval_samples});
     set.eval = add(eval_options(request, batch));
@@ -67,45 +57,17 @@ std::int64_t largest_workspace(const Plan& plan) {
   return largest;
 }
 
-std::vector<std::int64_t> workspaces(const PlannedProgram& planned) {
-  std::vector<std::int64_t> bytes;
-  bytes.reserve(planned.steps.size());
-  for (const PreparedStep& step : planned.steps) bytes.push_back(step.workspace_bytes);
-  return bytes;
+std::vector<const Program*> pointers(const std::vector<Program>& programs) {
+  std::vector<const Program*> all;
+  for (const Program& program : programs) all.push_back(&program);
+  return all;
 }
 
-/// Bytes and times grow alike with the batch, so what is worth dropping hardly depends on it; and choices that do not
-/// depend on the candidate or on a budget keep the search monotone.
-constexpr Candidate kLadderCandidate{.batch = 64, .parts = 1};
-
-/// The training program before storages are merged.
-Program lower_open(const Graph& graph, const PlanRequest& request, const Candidate& candidate, const Split& split = {},
-                   bool eager_update = false) {
-  LoweringOptions options =
-      train_options(request, candidate, {.split = split, .recomputed = {}, .eager_update = eager_update});
-  options.in_place = false;
-  return lower(graph, options);
-}
-
-/// No split, and splits that end where the maps have become half as large, and half as large again.
-std::vector<Split> splits_of(const Graph& graph, const PlanRequest& request) {
-  constexpr std::int64_t kParts = 8;  // with less the slices are large, with more the search is slow
-  constexpr std::size_t kMostSplits = 3;
-  std::vector<Split> splits{{}};
-  if (!request.strategies.split) return splits;
-  const Program plain = lower_open(graph, request, kLadderCandidate);
-  const std::vector<std::string> points = split_points(plain);
-  std::int64_t largest = 0;
-  for (const TensorInfo& tensor : plain.tensors) {  // in the order in which they are made
-    const Storage& storage = plain[tensor.view.storage];
-    if (tensor.role != Role::activation || splits.size() > kMostSplits) continue;
-    if (2 * storage.size_bytes <= largest && std::ranges::find(points, storage.name) != points.end()) {
-      splits.push_back({.until = storage.name, .parts = kParts});
-      largest = storage.size_bytes;
-    }
-    largest = std::max(largest, storage.size_bytes);
-  }
-  return splits;
+std::vector<Program> lower_all(const Graph& graph, const ProgramSet& set) {
+  std::vector<Program> programs;
+  programs.reserve(set.options.size());
+  for (const LoweringOptions& options : set.options) programs.push_back(lower(graph, options));
+  return programs;
 }
 
 /// Elements of the largest map that a convolution or a product reads or writes.
@@ -144,10 +106,6 @@ void describe_graph(const Graph& graph, std::int64_t batch, std::vector<PlanLaye
 }
 
 }  // namespace
-
-std::int64_t micro_batch(const Candidate& candidate) {
-  return (candidate.batch + candidate.parts - 1) / candidate.parts;
-}
 
 Limits limits_of(const PlanRequest& request, const DeviceMemory& device, std::int64_t host_bytes) {
   constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max();
@@ -193,11 +151,8 @@ Limits Candidates::limits(const Candidate& candidate) const {
 }
 
 Plan Candidates::assemble_all(const Candidate& candidate, const Rewrites& rewrites, Backend& backend) const {
-  const ProgramSet set = programs_of(request_, candidate, rewrites, most_eval_samples_);
-  std::vector<Program> programs;
-  programs.reserve(set.options.size());
-  for (const LoweringOptions& options : set.options) programs.push_back(lower(graph_, options));
-  Plan plan = assemble(std::move(programs), backend);
+  const ProgramSet set = programs_of(request_, candidate, rewrites, most_eval_samples_, device_.rates);
+  Plan plan = assemble(lower_all(graph_, set), backend);
   plan.train = set.train;
   plan.train_last = set.train_last;
   plan.eval = set.eval;
@@ -205,20 +160,30 @@ Plan Candidates::assemble_all(const Candidate& candidate, const Rewrites& rewrit
   return plan;
 }
 
-const std::vector<Candidates::Ladder>& Candidates::ladders(Backend& backend) {
-  if (!ladders_.empty()) return ladders_;
-  for (const Split& split : splits_of(graph_, request_)) {
-    Ladder ladder{.split = split, .rungs = {}};
-    const Program open = lower_open(graph_, request_, kLadderCandidate, split);
-    DropEvaluator evaluator(open, workspaces(prepare_steps(open, backend)), device_.rates, request_.lowering.in_place);
-    if (request_.strategies.recompute) {
-      for (const std::vector<char>& rung : recompute_ladder(evaluator)) ladder.rungs.push_back(evaluator.names(rung));
-    } else {
-      ladder.rungs.emplace_back();
-    }
-    ladders_.push_back(std::move(ladder));
+std::int64_t Candidates::trial_short_by(const Candidate& candidate, const Rewrites& rewrites, Backend& backend) {
+  const Limits allowed = limits(candidate);
+  std::vector<Program> programs =
+      lower_all(graph_, programs_of(request_, candidate, rewrites, most_eval_samples_, device_.rates));
+  const std::int64_t room = transient_limit(pointers(programs), allowed);
+  std::vector<PlannedProgram> prepared;
+  std::int64_t live = 0;
+  bool bounded = false;
+  for (Program& program : programs) {
+    prepared.push_back(prepare_steps(std::move(program), backend, exact_ ? std::nullopt : std::optional(room)));
+    live = std::max(live, live_peak(transient_buffers(prepared.back().program)).bytes);
+    bounded = bounded || std::ranges::any_of(prepared.back().steps,
+                                             [](const PreparedStep& step) { return step.algorithm.empty(); });
   }
-  return ladders_;
+  // What steps have been given a bound keep to the room with it: no placement helps where more than that is alive.
+  if (live > room) return live - room;
+  used_bounds_ = used_bounds_ || bounded;
+  const std::int64_t missing = short_by(assemble(std::move(prepared), room), allowed);
+  return missing == 0 || !bounded ? missing : short_by(assemble_all(candidate, rewrites, backend), allowed);
+}
+
+const Ladders& Candidates::ladders() {
+  if (ladders_ == nullptr) ladders_ = ladders_of(graph_, request_, device_.rates);
+  return *ladders_;
 }
 
 std::int64_t Candidates::transient_limit(std::span<const Program* const> programs, const Limits& limits) const {
@@ -228,83 +193,178 @@ std::int64_t Candidates::transient_limit(std::span<const Program* const> program
   return std::min(limits.total_bytes - fixed, limits.arena_bytes) - others;
 }
 
-Candidates::Answer Candidates::find_rewrites(const Candidate& candidate, Backend& backend) {
+std::vector<Candidates::Option> Candidates::recomputed(const Candidate& candidate) {
   const Limits allowed = limits(candidate);
-  struct Option {
-    Answer answer;
-    std::int64_t room_bytes = 0;  ///< left by the peak, before what only a whole plan shows
-  };
   std::vector<Option> options;
-  const auto try_rungs = [&](const Ladder& ladder, bool eager_update) {
+  const auto try_rungs = [&](const Ladders::Ladder& ladder, bool eager_update) {
     const Program open = lower_open(graph_, request_, candidate, ladder.split, eager_update);
     if (!indexable(open)) return;
     const Program* const one[] = {&open};
     const std::int64_t limit = transient_limit(one, allowed);
-    // Without scratch first: most of what cannot fit is refused before a step is prepared, for preparing is what costs.
     DropEvaluator evaluator(open, std::vector<std::int64_t>(open.steps.size(), 0), device_.rates,
                             request_.lowering.in_place);
-    std::vector<Dropped> possible;
-    for (const Dropped& dropped : ladder.rungs) {
-      if (evaluator.cost(evaluator.choice(dropped)).peak_bytes <= limit) possible.push_back(dropped);
-    }
-    if (possible.empty()) return;
     const double seconds = program_seconds(open, device_.rates);
-    evaluator.set_workspaces(workspaces(prepare_steps(open, backend)));
-    for (Dropped& dropped : possible) {
+    for (const Dropped& dropped : ladder.rungs) {
       const DropCost cost = evaluator.cost(evaluator.choice(dropped));
       if (cost.peak_bytes > limit) continue;
       options.push_back({.answer = {.fits = true,
                                     .rewrites = {.split = ladder.split,
-                                                 .recomputed = std::move(dropped),
+                                                 .recomputed = dropped,
+                                                 .offloaded = {},
                                                  .eager_update = eager_update},
                                     .seconds = seconds + cost.extra_seconds},
                          .room_bytes = limit - cost.peak_bytes});
     }
   };
-  for (const Ladder& ladder : ladders(backend)) {
+  for (const Ladders::Ladder& ladder : ladders().ladders) {
     try_rungs(ladder, false);
     if (request_.strategies.eager_update) try_rungs(ladder, true);
   }
+  return options;
+}
+
+std::optional<Candidates::Option> Candidates::option_of(const Candidate& candidate, const Rewrites& rewrites) const {
+  const Program program = lower(graph_, train_options(request_, candidate, rewrites, device_.rates));
+  const Program* const one[] = {&program};
+  const std::int64_t room = transient_limit(one, limits(candidate)) - live_peak(transient_buffers(program)).bytes;
+  const std::int64_t most = request_.offload_limit_bytes.value_or(std::numeric_limits<std::int64_t>::max());
+  if (room < 0 || live_peak(host_buffers(program)).bytes > most || !indexable(program)) return std::nullopt;
+  return Option{.answer = {.fits = true, .rewrites = rewrites, .seconds = program_seconds(program, device_.rates)},
+                .room_bytes = room};
+}
+
+/// Of each kind the lightest that fits; nothing where the one that needs the least does not.
+std::vector<Candidates::Option> Candidates::offloaded(const Candidate& candidate) {
+  std::vector<Option> options;
+  if (!request_.strategies.offload || ladders().all_offloaded.empty()) return options;
+  Rewrites deepest = ladders().all_offloaded.back();
+  deepest.eager_update = request_.strategies.eager_update;
+  std::optional<Option> most = option_of(candidate, deepest);
+  if (!most) return options;
+  for (const std::vector<Rewrites>* kind : {&ladders().few_offloaded, &ladders().all_offloaded}) {
+    for (const Rewrites& rewrites : *kind) {
+      std::optional<Option> option = option_of(candidate, rewrites);
+      if (!option) continue;
+      options.push_back(*std::move(option));
+      break;
+    }
+  }
+  options.push_back(*std::move(most));
+  return options;
+}
+
+const Candidates::Option* Candidates::roomiest(const std::vector<Option>& options) const {
+  const auto most = std::ranges::max_element(options, {}, &Option::room_bytes);
+  return most == options.end() ? nullptr : &*most;
+}
+
+Candidates::Answer Candidates::find_fastest(const Candidate& candidate, Backend& backend) {
+  std::vector<Option> options = recomputed(candidate);
+  std::vector<Answer> last;  // where tries end too early: what needs the least of each kind
+  const auto keep_roomiest = [&](const std::vector<Option>& kind) {
+    if (const Option* most = roomiest(kind)) last.push_back(most->answer);
+  };
+  keep_roomiest(options);
+  std::vector<Option> moved = offloaded(candidate);
+  keep_roomiest(moved);
+  std::ranges::move(moved, std::back_inserter(options));
   std::ranges::stable_sort(options, {}, [](const Option& option) { return option.answer.seconds; });
-  // Holes between buffers and the library's kernels come on top; what one try lacks, the next must have to spare.
+  // Scratch, holes between buffers and the library's kernels come on top; what one try lacks, the next must have to
+  // spare.
   constexpr int kMostTries = 6;
   int tries = 0;
   std::int64_t least_room = 0;
   for (Option& option : options) {
     if (option.room_bytes < least_room) continue;
-    const std::int64_t missing = short_by(assemble_all(candidate, option.answer.rewrites, backend), allowed);
+    const std::int64_t missing = trial_short_by(candidate, option.answer.rewrites, backend);
     if (missing == 0) return std::move(option.answer);
     if (++tries == kMostTries) break;
     least_room = option.room_bytes + missing;
   }
+  for (Answer& one : last) {
+    if (trial_short_by(candidate, one.rewrites, backend) == 0) return std::move(one);
+  }
   return {};
 }
 
-Candidates::Answer Candidates::find_answer(const Candidate& candidate, Backend& backend) {
+bool Candidates::fits_somehow(const Candidate& candidate, Backend& backend) {
+  for (const std::vector<Option>& options : {recomputed(candidate), offloaded(candidate)}) {
+    const Option* most = roomiest(options);
+    if (most != nullptr && trial_short_by(candidate, most->answer.rewrites, backend) == 0) return true;
+  }
+  return false;
+}
+
+std::optional<Candidates::Answer> Candidates::find_plain(const Candidate& candidate, Backend& backend) {
   const Program train = lower(graph_, train_options(request_, candidate, {}));
   const Program* const one[] = {&train};
   // The tensors of the training program alone are a bound that costs no prepared step.
   const std::int64_t limit = transient_limit(one, limits(candidate));
-  if (limit <= 0) return {};  // what persists is too much by itself
-  if (indexable(train) && live_peak(transient_buffers(train)).bytes <= limit &&
-      short_by(assemble_all(candidate, {}, backend), limits(candidate)) == 0) {
-    return {.fits = true, .rewrites = {}, .seconds = program_seconds(train, device_.rates)};
-  }
+  if (!indexable(train) || live_peak(transient_buffers(train)).bytes > limit) return std::nullopt;
+  if (trial_short_by(candidate, {}, backend) > 0) return std::nullopt;
+  std::optional<Answer> plain(std::in_place);
+  plain->fits = true;
+  plain->seconds = program_seconds(train, device_.rates);
+  return plain;
+}
+
+bool Candidates::may_rewrite() const {
   const Strategies& may = request_.strategies;
-  return may.recompute || may.split || may.eager_update ? find_rewrites(candidate, backend) : Answer{};
+  return may.recompute || may.split || may.eager_update || may.offload;
 }
 
 const Candidates::Answer& Candidates::answer(const Candidate& candidate) {
   const auto known = answers_.find(candidate);
   if (known != answers_.end()) return known->second;
-  const std::unique_ptr<Backend> trial = request_.trial_backend ? request_.trial_backend() : nullptr;
-  return answers_.emplace(candidate, find_answer(candidate, trial ? *trial : backend_)).first->second;
+  const std::unique_ptr<Backend> trial = trial_backend();
+  Backend& backend = trial ? *trial : backend_;
+  std::optional<Answer> found = find_plain(candidate, backend);
+  if (!found) found = may_rewrite() ? find_fastest(candidate, backend) : Answer{};
+  return answers_.emplace(candidate, *std::move(found)).first->second;
+}
+
+bool Candidates::fits(const Candidate& candidate) {
+  if (const auto known = answers_.find(candidate); known != answers_.end()) return known->second.fits;
+  if (const auto known = fits_.find(candidate); known != fits_.end()) return known->second;
+  const std::unique_ptr<Backend> trial = trial_backend();
+  Backend& backend = trial ? *trial : backend_;
+  if (std::optional<Answer> plain = find_plain(candidate, backend)) {
+    answers_.emplace(candidate, *std::move(plain));
+    return true;
+  }
+  // Not the fastest: whether there is any is known sooner, and mostly all that is asked.
+  const bool some = may_rewrite() && (fits_somehow(candidate, backend) || find_fastest(candidate, backend).fits);
+  return fits_.emplace(candidate, some).first->second;
+}
+
+void Candidates::ask_for_everything() {
+  exact_ = true;
+  answers_.clear();
+  fits_.clear();
+}
+
+bool Candidates::confirm(const Candidate& candidate) {
+  if (exact_ || !used_bounds_) return true;
+  const std::unique_ptr<Backend> trial = trial_backend();
+  Backend& backend = trial ? *trial : backend_;
+  if (short_by(assemble_all(candidate, answer(candidate).rewrites, backend), limits(candidate)) == 0) return true;
+  ask_for_everything();
+  return false;
 }
 
 Plan Candidates::plan(const Candidate& candidate) {
-  const Rewrites rewrites = answer(candidate).rewrites;
-  Plan plan = assemble_all(candidate, rewrites, backend_);
+  const Answer known = answer(candidate);
   const Limits allowed = limits(candidate);
+  const Rewrites& rewrites = known.rewrites;
+  Plan plan = assemble_all(candidate, rewrites, backend_);
+  plan.report.workspace_bytes = largest_workspace(plan);
+  plan.report.short_by_bytes = short_by(plan, allowed);
+  plan.report.fits = plan.report.short_by_bytes == 0;
+  if (known.fits && !plan.report.fits && !exact_) {
+    ask_for_everything();
+    return this->plan(candidate);
+  }
+  if (plan.report.fits) use_free_space(plan, backend_);
   describe(plan, device_);
   plan.report.batch = candidate.batch;
   plan.report.accumulation = candidate.parts;
@@ -313,13 +373,12 @@ Plan Candidates::plan(const Candidate& candidate) {
   if (!rewrites.recomputed.empty()) plan.report.strategy.emplace_back("recompute");
   if (!rewrites.split.until.empty()) plan.report.strategy.emplace_back("split");
   if (rewrites.eager_update) plan.report.strategy.emplace_back("eager_update");
+  if (!rewrites.offloaded.empty()) plan.report.strategy.emplace_back("offload");
   if (candidate.parts > 1) plan.report.strategy.emplace_back("microbatch");
   plan.report.budget_bytes = allowed.total_bytes;
-  plan.report.host_bytes = host_bytes(candidate);
+  plan.report.offload_bytes = host_arena_bytes(plan);
+  plan.report.host_bytes = host_bytes(candidate) + plan.report.offload_bytes;
   plan.report.checkpoint_bytes = request_.checkpoint_bytes;
-  plan.report.workspace_bytes = largest_workspace(plan);
-  plan.report.short_by_bytes = short_by(plan, allowed);
-  plan.report.fits = plan.report.short_by_bytes == 0;
   estimate(candidate, plan);
   return plan;
 }
@@ -335,11 +394,13 @@ void Candidates::estimate(const Candidate& candidate, Plan& plan) const {
 
 std::int64_t Candidates::short_by(const Plan& plan, const Limits& limits) const {
   const std::int64_t arenas = plan.persistent_bytes + plan.transient_bytes + plan.input_bytes;
-  return std::max({std::int64_t{0}, total_bytes(plan, device_) - limits.total_bytes, arenas - limits.arena_bytes,
+  // On the CPU host memory is the same memory; a budget in bytes is for the device's part alone.
+  const bool shared = device_.driver_in_use && !request_.budget.bytes;
+  const std::int64_t total = total_bytes(plan, device_) + (shared ? host_arena_bytes(plan) : 0);
+  const std::int64_t host = request_.offload_limit_bytes ? plan.host_bytes - *request_.offload_limit_bytes : 0;
+  return std::max({std::int64_t{0}, total - limits.total_bytes, arenas - limits.arena_bytes, host,
                    largest_workspace(plan) - limits.workspace_bytes});
 }
-
-bool Candidates::fits(const Candidate& candidate) { return answer(candidate).fits; }
 
 double Candidates::throughput(const Candidate& candidate) {
   const double seconds = answer(candidate).seconds;

@@ -9,18 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "planner/ladders.h"
 #include "planner/planner.h"
 
 namespace snug {
-
-struct Candidate {
-  std::int64_t batch = 1;
-  std::int64_t parts = 1;
-  friend auto operator<=>(const Candidate&, const Candidate&) = default;
-};
-
-/// Samples that are worked on at a time.
-[[nodiscard]] std::int64_t micro_batch(const Candidate& candidate);
 
 /// What a plan may take.
 struct Limits {
@@ -30,13 +22,6 @@ struct Limits {
 };
 [[nodiscard]] Limits limits_of(const PlanRequest& request, const DeviceMemory& device, std::int64_t host_bytes);
 
-/// How a candidate's training programs differ from the plain ones.
-struct Rewrites {
-  Split split;
-  Dropped recomputed;
-  bool eager_update = false;
-};
-
 /// Plans candidates. Every answer is exact: programs are lowered, prepared and placed.
 class Candidates {
  public:
@@ -45,6 +30,11 @@ class Candidates {
   /// Lowered, prepared, placed and described; the report's totals, breakdown, peak and layers are filled in.
   [[nodiscard]] Plan plan(const Candidate& candidate);
   [[nodiscard]] bool fits(const Candidate& candidate);
+  /// Whether a plan has shown that scratch is larger than its bound: what was said before it is void, and from then on
+  /// every step is asked for.
+  [[nodiscard]] bool was_wrong() const { return exact_; }
+  /// Whether a candidate that fits does with every step asked for. If not, what was said before is void.
+  [[nodiscard]] bool confirm(const Candidate& candidate);
   /// Images a second as the cost model has it, of a candidate that fits; 0 where the device's rates are not known.
   [[nodiscard]] double throughput(const Candidate& candidate);
   /// The same with unlimited memory, fitting or not.
@@ -60,16 +50,31 @@ class Candidates {
   };
   /// How the candidate fits best, or that it does not.
   const Answer& answer(const Candidate& candidate);
-  [[nodiscard]] Answer find_answer(const Candidate& candidate, Backend& backend);
-  /// The candidate with what costs the least time of all that makes it fit.
-  [[nodiscard]] Answer find_rewrites(const Candidate& candidate, Backend& backend);
-  [[nodiscard]] Plan assemble_all(const Candidate& candidate, const Rewrites& rewrites, Backend& backend) const;
-  /// Ways to need less memory: for each split, choices of drops, none first.
-  struct Ladder {
-    Split split;
-    std::vector<Dropped> rungs;
+  /// One that is not rewritten; nothing where it does not fit so.
+  [[nodiscard]] std::optional<Answer> find_plain(const Candidate& candidate, Backend& backend);
+  struct Option {
+    Answer answer;
+    std::int64_t room_bytes = 0;  ///< left by the peak, before scratch and what only a whole plan shows
   };
-  const std::vector<Ladder>& ladders(Backend& backend);
+  [[nodiscard]] std::vector<Option> recomputed(const Candidate& candidate);
+  [[nodiscard]] std::vector<Option> offloaded(const Candidate& candidate);
+  [[nodiscard]] std::optional<Option> option_of(const Candidate& candidate, const Rewrites& rewrites) const;
+  [[nodiscard]] bool may_rewrite() const;
+  /// Of all that makes it fit what takes the least time.
+  [[nodiscard]] Answer find_fastest(const Candidate& candidate, Backend& backend);
+  /// Whether the option that needs the least fits; found without asking for every step.
+  [[nodiscard]] bool fits_somehow(const Candidate& candidate, Backend& backend);
+  [[nodiscard]] const Option* roomiest(const std::vector<Option>& options) const;
+  /// Every step prepared and placed.
+  [[nodiscard]] Plan assemble_all(const Candidate& candidate, const Rewrites& rewrites, Backend& backend) const;
+  /// By how much the candidate misses its limits, at least. Steps are asked for where their scratch matters; what only
+  /// bounds of scratch make too large is worked out in full.
+  [[nodiscard]] std::int64_t trial_short_by(const Candidate& candidate, const Rewrites& rewrites, Backend& backend);
+  const Ladders& ladders();
+  void ask_for_everything();
+  [[nodiscard]] std::unique_ptr<Backend> trial_backend() const {
+    return request_.trial_backend ? request_.trial_backend() : nullptr;
+  }
   /// Fills in the cost model's figures.
   void estimate(const Candidate& candidate, Plan& plan) const;
   /// By how much a plan misses its limits; 0 when it fits.
@@ -84,8 +89,11 @@ class Candidates {
   const DeviceMemory& device_;
   Backend& backend_;
   std::map<Candidate, Answer> answers_;
-  std::int64_t most_eval_samples_ = 0;  ///< of an evaluation program, which is never split
-  std::vector<Ladder> ladders_;         ///< made when first needed
+  std::map<Candidate, bool> fits_;          ///< where no answer was asked for
+  std::int64_t most_eval_samples_ = 0;      ///< of an evaluation program, which is never split
+  std::shared_ptr<const Ladders> ladders_;  ///< made when first needed
+  bool used_bounds_ = false;                ///< some answer rests on bounds of scratch
+  bool exact_ = false;                      ///< they are not trusted
 };
 
 }  // namespace snug

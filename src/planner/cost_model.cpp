@@ -17,10 +17,17 @@ bool is_norm(Op op) { return op == Op::batchnorm_forward || op == Op::batchnorm_
 
 double seconds_of(std::int64_t amount, double rate) { return rate > 0 ? static_cast<double>(amount) / rate : 0; }
 
+/// Whether the step runs beside the others: a copy between device and host where there is a way for it.
+bool is_transfer(const Step& step, const DeviceRates& rates) {
+  return step.queue != kMainQueue && rates.host_bytes_per_second > 0;
+}
+
 }  // namespace
 
 double step_seconds(const Program& program, const Step& step, const DeviceRates& rates) {
+  if (step.op == Op::wait) return 0;  // what it takes depends on what it waits for
   const Cost cost = step_cost(program, step);
+  if (is_transfer(step, rates)) return rates.least_seconds + seconds_of(cost.bytes / 2, rates.host_bytes_per_second);
   const bool depthwise = rates.depthwise_flops_per_second > 0 && is_depthwise(program, step);
   const bool norm = rates.norm_bytes_per_second > 0 && is_norm(step.op);
   const double beside = is_product(step.op) ? rates.product_seconds : 0;
@@ -30,9 +37,36 @@ double step_seconds(const Program& program, const Step& step, const DeviceRates&
                    rates.least_seconds});
 }
 
+std::vector<double> step_times(const Program& program, const DeviceRates& rates) {
+  std::vector<double> times;
+  times.reserve(program.steps.size());
+  std::vector<double> ready(program.tensors.size(), 0);  // when the copy queue is done with a tensor
+  double now = 0, copies_end = 0;
+  for (const Step& step : program.steps) {
+    double seconds = step_seconds(program, step, rates);
+    if (is_transfer(step, rates)) {
+      copies_end = std::max(copies_end, now) + seconds;
+      for (const Operand& operand : step.operands) ready[operand.tensor.index()] = copies_end;
+      times.push_back(seconds);
+      continue;
+    }
+    if (step.op == Op::wait) {
+      double end = now;
+      for (const Operand& operand : step.operands) end = std::max(end, ready[operand.tensor.index()]);
+      seconds = end - now;
+    }
+    now += seconds;
+    times.push_back(seconds);
+  }
+  return times;
+}
+
 double program_seconds(const Program& program, const DeviceRates& rates) {
+  const std::vector<double> times = step_times(program, rates);
   double sum = 0;
-  for (const Step& step : program.steps) sum += step_seconds(program, step, rates);
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    if (!is_transfer(program.steps[i], rates)) sum += times[i];
+  }
   return sum;
 }
 

@@ -37,18 +37,6 @@ constexpr std::array<Field, 6> kFields{{{"flops", &DeviceRates::flops_per_second
                                         {"norm", &DeviceRates::norm_bytes_per_second},
                                         {"product", &DeviceRates::product_seconds}}};
 
-/// "AMD EPYC 9454" and its family, so that processors that call themselves alike differ.
-std::string processor_name() {
-  std::ifstream file("/proc/cpuinfo");
-  std::string line, name;
-  while (std::getline(file, line) && !line.empty()) {  // of the first core
-    for (const std::string_view key : {"model name", "cpu family", "model\t", "stepping"}) {
-      if (line.starts_with(key)) name += line.substr(std::min(line.find(':'), line.size() - 1) + 1);
-    }
-  }
-  return name.empty() ? "processor" : name;
-}
-
 std::string file_name(const std::string& text) {
   std::string name;
   for (const char c : text) {
@@ -75,6 +63,26 @@ std::optional<DeviceRates> rates_from(const std::map<std::string, double>& value
 }
 
 }  // namespace
+
+std::string processor_fact(std::string_view key) {
+  std::ifstream file("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(file, line)) {
+    if (!line.starts_with(key)) continue;
+    const std::size_t begin = line.find_first_not_of(" \t", std::min(line.find(':'), line.size() - 1) + 1);
+    return begin == std::string::npos ? "" : line.substr(begin);
+  }
+  return {};
+}
+
+std::string processor_name() {
+  std::string name;
+  for (const std::string_view key : {"cpu family", "model\t", "model name", "stepping"}) {
+    const std::string fact = processor_fact(key);
+    if (!fact.empty()) name += " " + fact;
+  }
+  return name.empty() ? "processor" : name;
+}
 
 fs::path cpu_rates_file(int threads) {
   if (const char* file = std::getenv("SNUG_CPU_RATES"); file != nullptr && *file != 0) return file;

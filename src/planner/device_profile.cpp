@@ -27,6 +27,8 @@ constexpr double kProductShare = 0.7;
 constexpr double kCopyShare = 0.85;
 // A product of matrices against the data sheet: 802 of 989 TFLOP/s on an H100, 790 on an H200.
 constexpr double kDataSheetShare = 0.8;
+// Of a bus, what copies from and to pinned memory reach.
+constexpr double kHostShare = 0.8;
 // An estimate: between the starts of two small kernels in one CUDA graph.
 constexpr double kLeastSeconds = 3e-6;
 
@@ -163,6 +165,7 @@ DeviceRates rates_of(const DeviceProfile& profile, Precision precision) {
     const double reached = rate->source == Source::data_sheet ? kDataSheetShare : 1;
     rates.flops_per_second = kProductShare * reached * rate->value;
   }
+  if (profile.host) rates.host_bytes_per_second = kHostShare * profile.host->value;
   return rates;
 }
 

@@ -36,7 +36,8 @@ struct DeviceProfile {
   // included; the context; kernels of libraries.
   Sourced<std::int64_t> total_bytes, usable_bytes, context_bytes, library_bytes;
   Sourced<std::int64_t> multiprocessors, clock_khz, memory_clock_khz, l2_bytes;
-  Sourced<double> bandwidth, copy;  ///< bytes a second: the data sheet's; of a copy, reads and writes counted
+  Sourced<double> bandwidth, copy;      ///< bytes a second: the data sheet's; of a copy, reads and writes counted
+  std::optional<Sourced<double>> host;  ///< bytes a second, each way, of the bus to host memory
   /// FLOP a second, dense, summed in fp32; absent where the device cannot compute in it. fp32: without tensor cores.
   std::optional<Sourced<double>> fp32, tf32, fp16, bf16;
 };

@@ -206,6 +206,11 @@ std::int64_t total_bytes(const Plan& plan, const DeviceMemory& device) {
          given(plan.transient_bytes, device) + given(plan.input_bytes, device);
 }
 
+std::int64_t host_arena_bytes(const Plan& plan) {
+  constexpr std::int64_t kPageBytes = 4096;
+  return round_up(plan.host_bytes, kPageBytes);
+}
+
 void describe(Plan& plan, const DeviceMemory& device) {
   PlanReport& report = plan.report;
   const std::vector<const Program*> programs = pointers(plan);

@@ -38,6 +38,7 @@ std::vector<TensorId> contents_at(const Program& program, std::int64_t step) {
 std::vector<PlanStep> plan_steps(const PlannedProgram& planned, const DeviceRates& rates) {
   const Program& program = planned.program;
   std::vector<PlanStep> rows(program.steps.size());
+  const std::vector<double> seconds = step_times(program, rates);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const Step& step = program.steps[i];
     const Cost cost = step_cost(program, step);
@@ -46,9 +47,10 @@ std::vector<PlanStep> plan_steps(const PlannedProgram& planned, const DeviceRate
                .phase = std::string(to_string(step.phase)),
                .layer = program.layer_name(step.layer),
                .algorithm = planned.steps[i].algorithm,
+               .queue = step.queue,
                .flops = cost.flops,
                .bytes = cost.bytes,
-               .seconds = step_seconds(program, step, rates),
+               .seconds = seconds[i],
                .workspace_bytes = planned.steps[i].workspace_bytes};
   }
   const std::vector<Buffer> buffers = transient_buffers(program);

@@ -14,12 +14,18 @@ Plan plan_training(const Graph& graph, const PlanRequest& request, const DeviceM
   ensure(request.batch.kind != BatchChoice::Kind::number || request.batch.number > 0, "a batch has samples");
 
   Candidates candidates(graph, request, device, backend);
-  const Candidate chosen = choose(candidates, request);
+  Candidate chosen = choose(candidates, request);
   Plan plan = candidates.plan(chosen);
+  if (candidates.was_wrong()) {
+    chosen = choose(candidates, request);
+    plan = candidates.plan(chosen);
+  }
   if (!request.alone) {
-    plan.report.max_batch = largest(batch_limit(request), [&](std::int64_t batch) {
-      return candidates.fits({batch, 1});
-    });
+    const auto fits = [&](std::int64_t batch) { return candidates.fits({batch, 1}); };
+    plan.report.max_batch = largest(batch_limit(request), fits);
+    if (plan.report.max_batch > 0 && !candidates.confirm({plan.report.max_batch, 1})) {
+      plan.report.max_batch = largest(batch_limit(request), fits);
+    }
   }
   if (!plan.report.fits && !request.alone) {
     plan.report.remedies = find_remedies(candidates, graph, request, device, backend, chosen, plan.report);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,6 +24,8 @@ struct DeviceRates {
   double depthwise_flops_per_second = 0;  ///< of convolutions of each channel by itself; 0: as others
   double norm_bytes_per_second = 0;       ///< of the sweeps of batch norm; 0: as others
   double product_seconds = 0;  ///< of a convolution or product beside that: to rearrange weights, to divide the work
+  double host_bytes_per_second = 0;  ///< of a copy between device and host, beside the steps; 0: it is a step as others
+  friend bool operator==(const DeviceRates&, const DeviceRates&) = default;
 };
 
 /// The memory that a run is planned for.
@@ -56,9 +59,12 @@ struct Strategies {
   bool split = true;         ///< do the first layers slice by slice of the batch
   bool eager_update = true;  ///< update parameters as soon as their gradients are complete; not with clipping
   bool microbatch = false;   ///< do the batch in parts; with batch norm that changes what is learned
+  bool offload = false;      ///< let activations wait for backward in host memory
+  friend bool operator==(const Strategies&, const Strategies&) = default;
 };
 
 struct ChangedRun;
+struct LadderShelf;
 
 struct PlanRequest {
   LoweringOptions lowering;  ///< batch, parts and what is recomputed are the planner's to set
@@ -71,11 +77,15 @@ struct PlanRequest {
   Budget budget;
   std::optional<std::int64_t> arena_budget_bytes;           ///< of persistent + transient + input alone
   std::optional<std::int64_t> workspace_limit_bytes;        ///< of the scratch of one step
+  std::optional<std::int64_t> offload_limit_bytes;          ///< of the arena in host memory
   std::int64_t host_bytes = 0;                              ///< data set, prefetch ring, checkpoint buffer
   std::function<std::int64_t(std::int64_t)> host_bytes_of;  ///< instead: of a batch size
   /// Makes a backend to try one batch size with. A backend keeps what it has prepared, and most of what a search tries
   /// is never run. Without it everything is prepared by the backend that runs.
   std::function<std::unique_ptr<Backend>()> trial_backend;
+  /// Where what was worked out for one run is kept for others of the same search; may be null.
+  std::shared_ptr<LadderShelf> shelf{};
+  std::filesystem::path cache{};  ///< the folder in which it is kept for other searches; empty: none
   std::int64_t checkpoint_bytes = 0;
   std::int64_t most_elements = 0;  ///< of a map that the library reads or writes; 0: not bounded
   bool alone = false;              ///< the batch as asked and nothing else: neither max_batch nor remedies
@@ -108,11 +118,12 @@ struct PlannedProgram {
   std::vector<std::int64_t> offsets;  ///< by StorageId, in the storage's arena
 };
 
-/// What a training run executes. Programs share the three arenas; storages of the same name in the persistent and
+/// What a training run executes. Programs share the arenas; storages of the same name in the persistent and
 /// input arenas have the same offset in all of them.
 struct Plan {
   PlanReport report;
   std::int64_t persistent_bytes = 0, transient_bytes = 0, input_bytes = 0;  ///< sizes of the arenas
+  std::int64_t host_bytes = 0;  ///< of the arena in host memory: activations that wait there
   std::vector<PlannedProgram> programs;
   int train = -1, train_last = -1, eval = -1, eval_last = -1;  ///< indices into programs; -1: not needed
   std::vector<PlannedProgram> picture;  ///< when it does not fit what `programs` would be, to be shown and never run

@@ -166,6 +166,7 @@ void read_sections(Section& root, const Position& where, Findings& findings, Dev
   Section rates = root.table("rates");
   profile.bandwidth = rates.number<double>("bandwidth");
   profile.copy = rates.number<double>("copy");
+  profile.host = rates.optional_number("host");
   profile.fp32 = rates.number<double>("fp32");
   profile.tf32 = rates.optional_number("tf32");
   profile.fp16 = rates.optional_number("fp16");

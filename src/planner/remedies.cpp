@@ -89,9 +89,9 @@ class RemedySearch {
 
   /// `candidate` fits among `candidates`.
   void add(Candidates& candidates, const Candidate& candidate, std::string change, std::string effect, int weight) {
-    PlanRemedy remedy{.change = std::move(change),
-                      .total_bytes = candidates.plan(candidate).report.total_bytes,
-                      .effect = std::move(effect)};
+    const PlanReport report = candidates.plan(candidate).report;
+    if (!report.fits) return;
+    PlanRemedy remedy{.change = std::move(change), .total_bytes = report.total_bytes, .effect = std::move(effect)};
     const double reached = candidates.throughput(candidate);
     if (reached > 0 && plain_ > 0) remedy.estimated_slowdown = std::max(1.0, std::round(100 * plain_ / reached) / 100);
     found_.push_back({std::move(remedy), weight});

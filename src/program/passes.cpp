@@ -57,7 +57,7 @@ void drop_unused(Program& program) {
   std::vector<Storage> storages;
   for (std::size_t i = 0; i < program.storages.size(); ++i) {
     // What the host exchanges or keeps stays, also when this program does not touch it.
-    if (!used[i] && program.storages[i].arena == Arena::transient) continue;
+    if (!used[i] && is_shared_over_step(program.storages[i].arena)) continue;
     storage_ids[i] = StorageId{static_cast<std::int64_t>(storages.size())};
     storages.push_back(std::move(program.storages[i]));
   }

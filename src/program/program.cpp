@@ -35,6 +35,7 @@ std::string_view to_string(Arena arena) {
     case Arena::persistent: return "persistent";
     case Arena::transient: return "transient";
     case Arena::input: return "input";
+    case Arena::host: return "host";
   }
   return "?";
 }
@@ -95,21 +96,17 @@ std::int64_t extent_bytes(const TensorInfo& tensor) {
 }
 
 TensorId ProgramBuilder::add_tensor(const NewTensor& tensor) {
-  const StorageId storage{static_cast<std::int64_t>(program_.storages.size())};
-  program_.storages.push_back({tensor.name, tensor.shape.elements() * size_bytes(tensor.dtype), tensor.arena});
-  return add_view(tensor, storage, 0);
+  return add_view(tensor, add_storage({tensor.name, tensor.shape.elements() * size_bytes(tensor.dtype), tensor.arena}),
+                  0);
 }
 
 TensorId ProgramBuilder::add_view(const NewTensor& tensor, StorageId storage, std::int64_t offset_bytes) {
-  const TensorId id{static_cast<std::int64_t>(program_.tensors.size())};
-  const std::int64_t channels = tensor.shape.rank() == 0 ? 1 : tensor.shape.back();
-  program_.tensors.push_back({.name = tensor.name,
-                              .shape = tensor.shape,
-                              .dtype = tensor.dtype,
-                              .role = tensor.role,
-                              .layer = tensor.layer,
-                              .view = {storage, offset_bytes, packed_strides(tensor.shape), channels}});
-  return id;
+  return add_info({.name = tensor.name,
+                   .shape = tensor.shape,
+                   .dtype = tensor.dtype,
+                   .role = tensor.role,
+                   .layer = tensor.layer,
+                   .view = {storage, offset_bytes, packed_strides(tensor.shape)}});
 }
 
 TensorId ProgramBuilder::add_channel_slice(TensorId whole, std::int64_t begin, std::int64_t count, std::string name) {
@@ -118,9 +115,7 @@ TensorId ProgramBuilder::add_channel_slice(TensorId whole, std::int64_t begin, s
   slice.name = std::move(name);
   slice.shape[slice.shape.rank() - 1] = count;
   slice.view.offset_bytes += begin * size_bytes(slice.dtype);
-  const TensorId id{static_cast<std::int64_t>(program_.tensors.size())};
-  program_.tensors.push_back(std::move(slice));
-  return id;
+  return add_info(std::move(slice));
 }
 
 TensorId ProgramBuilder::add_batch_slice(TensorId whole, std::int64_t begin, std::int64_t count, std::string name) {
@@ -130,9 +125,17 @@ TensorId ProgramBuilder::add_batch_slice(TensorId whole, std::int64_t begin, std
   slice.name = std::move(name);
   slice.shape[0] = count;
   slice.view.offset_bytes += begin * slice.view.strides[0] * size_bytes(slice.dtype);
-  const TensorId id{static_cast<std::int64_t>(program_.tensors.size())};
-  program_.tensors.push_back(std::move(slice));
-  return id;
+  return add_info(std::move(slice));
+}
+
+StorageId ProgramBuilder::add_storage(Storage storage) {
+  program_.storages.push_back(std::move(storage));
+  return StorageId{static_cast<std::int64_t>(program_.storages.size()) - 1};
+}
+
+TensorId ProgramBuilder::add_info(TensorInfo tensor) {
+  program_.tensors.push_back(std::move(tensor));
+  return TensorId{static_cast<std::int64_t>(program_.tensors.size()) - 1};
 }
 
 StepId ProgramBuilder::add_step(Step step) {

@@ -24,7 +24,12 @@ enum class Arena : std::uint8_t {
   persistent,  ///< weights, masters, optimizer state, statistics: keeps its bytes from step to step
   transient,   ///< activations, gradients, workspaces: shares bytes over the step
   input,       ///< what the host writes or reads between steps: images, labels, control, statistics of the loss
+  host,        ///< host memory beside the device's: what waits there for the backward pass; shared over the step
 };
+/// Whether the arena's bytes are shared over a step, and nothing in them outlives it.
+[[nodiscard]] constexpr bool is_shared_over_step(Arena arena) {
+  return arena == Arena::transient || arena == Arena::host;
+}
 [[nodiscard]] std::string_view to_string(Role role);
 [[nodiscard]] std::string_view to_string(Phase phase);
 [[nodiscard]] std::string_view to_string(Arena arena);
@@ -42,7 +47,6 @@ struct View {
   StorageId storage;
   std::int64_t offset_bytes = 0;
   std::array<std::int64_t, kMaxRank> strides{};  ///< in elements; the last is 1
-  std::int64_t physical_channels = 0;  ///< extent of the last axis with its padding; its logical extent when packed
 };
 
 struct TensorInfo {
@@ -66,7 +70,10 @@ struct Alternative {
   TensorId tensor;  ///< read by the step
 };
 
+/// Steps of one queue run one after another. A step of another queue than the main one begins once every step of the
+/// main queue before it is done, and is done itself at the latest at the `wait` that names its operands.
 inline constexpr std::uint8_t kMainQueue = 0;
+inline constexpr std::uint8_t kCopyQueue = 1;  ///< between device and host
 
 struct Step {
   Op op = Op::fill;
@@ -133,6 +140,10 @@ class ProgramBuilder {
   TensorId add_channel_slice(TensorId whole, std::int64_t begin, std::int64_t count, std::string name);
   /// Rows [begin, begin + count) of the outermost axis of `whole`.
   TensorId add_batch_slice(TensorId whole, std::int64_t begin, std::int64_t count, std::string name);
+  /// A storage as it is given.
+  StorageId add_storage(Storage storage);
+  /// A tensor as it is given, in a storage that is there: passes change a few fields of another one's.
+  TensorId add_info(TensorInfo tensor);
   StepId add_step(Step step);
   [[nodiscard]] Program& program() { return program_; }
 
@@ -141,8 +152,9 @@ class ProgramBuilder {
 };
 
 /// Checks a program: ids in range, operands inside their storage, every tensor written before it is read, accesses
-/// that agree with the op list, phases in order, at most one alternative left per step. Returns what is wrong, one
-/// line each; empty when sound.
+/// that agree with the op list, phases in order, at most one alternative left per step; what a step of another queue
+/// uses is waited for, and until then nobody changes what it reads or touches what it writes; what was copied to the
+/// host is not read on the device. Returns what is wrong, one line each; empty when sound.
 [[nodiscard]] std::vector<std::string> verify(const Program& program);
 
 /// The steps as text, one a line: `summary --program`.

@@ -100,11 +100,13 @@ class Verifier {
     if (!problems_.empty()) return problems_;
     for (std::size_t i = 0; i < program_.storages.size(); ++i) {
       // What the host or an earlier step of the training wrote is there from the start.
-      written_[i] = program_.storages[i].arena != Arena::transient;
+      written_[i] = !is_shared_over_step(program_.storages[i].arena);
     }
+    on_host_.assign(program_.storages.size(), false);
     for (std::size_t i = 0; i < program_.steps.size(); ++i) {
       check_step(i, program_.steps[i]);
     }
+    for (const InFlight& use : in_flight_) report(use.step, program_[use.tensor].name + " is never waited for");
     return problems_;
   }
 
@@ -170,6 +172,41 @@ class Verifier {
       if (operand.access != Access::in) written_[program_[operand.tensor].view.storage.index()] = true;
     }
     check_updates(index, step);
+    step.op == Op::wait ? close_waited(step) : check_queues(index, step);
+  }
+
+  /// Steps of different queues run at the same time until a wait.
+  void check_queues(std::size_t index, const Step& step) {
+    for (const Operand& operand : step.operands) {
+      const StorageId storage = program_[operand.tensor].view.storage;
+      for (const InFlight& other : in_flight_) {
+        const bool apart = other.queue == step.queue || program_[other.tensor].view.storage != storage;
+        if (apart || (operand.access == Access::in && !other.writes)) continue;
+        report(index, fmt::format("touches {} while step {} may be at it", program_[operand.tensor].name, other.step));
+      }
+      if (operand.access != Access::out && on_host_[storage.index()]) {
+        report(index, "reads " + program_[operand.tensor].name + " on the device, though it waits on the host");
+      }
+      if (operand.access == Access::out) on_host_[storage.index()] = false;
+    }
+    if (step.queue == kMainQueue) return;
+    for (const Operand& operand : step.operands) {
+      if (program_[operand.tensor].role == Role::workspace) continue;  // the step's own, and no wait names it
+      in_flight_.push_back({index, operand.tensor, step.queue, operand.access != Access::in});
+    }
+  }
+
+  void close_waited(const Step& wait) {
+    for (const Operand& named : wait.operands) {
+      std::erase_if(in_flight_, [&](const InFlight& use) {
+        if (use.tensor != named.tensor) return false;
+        // What was read to be copied to the host has left the device.
+        const std::vector<Operand>& operands = program_.steps[use.step].operands;
+        const bool to_host = program_.storage_of(operands.back().tensor).arena == Arena::host;
+        if (to_host && !use.writes) on_host_[program_[use.tensor].view.storage.index()] = true;
+        return true;
+      });
+    }
   }
 
   /// What an update has written is for the next step of the training: nothing but updates may read it in this one.
@@ -201,7 +238,17 @@ class Verifier {
     std::int64_t begin = 0, end = 0;
   };
 
-  std::vector<bool> written_;   ///< by storage
+  /// An operand of a step on another queue that no wait has named yet.
+  struct InFlight {
+    std::size_t step = 0;
+    TensorId tensor;
+    std::uint8_t queue = kMainQueue;
+    bool writes = false;
+  };
+
+  std::vector<bool> written_;  ///< by storage
+  std::vector<bool> on_host_;  ///< by storage: its bytes were copied to the host, and it is free
+  std::vector<InFlight> in_flight_;
   std::vector<Bytes> updated_;  ///< weights
   std::vector<std::string> problems_;
 };

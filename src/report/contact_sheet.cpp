@@ -41,12 +41,6 @@ constexpr std::array kGlyphs{Glyph{'A', {14, 17, 17, 31, 17, 17, 17}}, Glyph{'B'
 constexpr std::array<std::uint8_t, 7> kBox{31, 17, 17, 17, 17, 17, 31};
 constexpr std::int64_t kAdvance = 6, kLine = 11, kGap = 4, kLeast = 96;
 
-const std::array<std::uint8_t, 7>& rows_of(char character) {
-  const char capital = static_cast<char>(std::toupper(static_cast<unsigned char>(character)));
-  const auto* const glyph = std::ranges::find(kGlyphs, capital, &Glyph::character);
-  return glyph == kGlyphs.end() ? kBox : glyph->rows;
-}
-
 void draw_picture(Picture& sheet, std::int64_t top, std::int64_t left, const Picture& picture, std::int64_t zoom) {
   for (std::int64_t y = 0; y < picture.height * zoom; ++y) {
     for (std::int64_t x = 0; x < picture.width * zoom; ++x) {
@@ -59,10 +53,16 @@ void draw_picture(Picture& sheet, std::int64_t top, std::int64_t left, const Pic
 
 }  // namespace
 
+const std::array<std::uint8_t, 7>& glyph_rows(char character) {
+  const char capital = static_cast<char>(std::toupper(static_cast<unsigned char>(character)));
+  const auto* const glyph = std::ranges::find(kGlyphs, capital, &Glyph::character);
+  return glyph == kGlyphs.end() ? kBox : glyph->rows;
+}
+
 void draw_text(Picture& sheet, std::int64_t top, std::int64_t left, std::int64_t width, std::string_view text) {
   const auto fits = static_cast<std::size_t>(std::max<std::int64_t>(0, width / kAdvance));
   for (std::size_t i = 0; i < std::min(fits, text.size()); ++i) {
-    const auto& rows = rows_of(text[i]);
+    const auto& rows = glyph_rows(text[i]);
     for (std::int64_t y = 0; y < 7; ++y) {
       for (std::int64_t x = 0; x < 5; ++x) {
         if ((rows[static_cast<std::size_t>(y)] >> (4 - x) & 1) == 0) continue;

@@ -1,6 +1,7 @@
 // Pictures with a line of text below each, as one picture.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -17,6 +18,9 @@ struct SheetEntry {
 
 /// A grid as nearly square as it can be. Small pictures are enlarged by whole numbers, their pixels staying sharp.
 [[nodiscard]] Picture contact_sheet(const std::vector<SheetEntry>& entries);
+
+/// Seven rows of five dots, the leftmost in the highest of five bits.
+[[nodiscard]] const std::array<std::uint8_t, 7>& glyph_rows(char character);
 
 /// Draws capitals, digits and a few marks, five by seven dots each; other characters are a box.
 void draw_text(Picture& sheet, std::int64_t top, std::int64_t left, std::int64_t width, std::string_view text);

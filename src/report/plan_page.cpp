@@ -78,7 +78,8 @@ std::string cards(const PlanReport& plan) {
     text += card("speed",
                  fmt::format("{} img/s", format_count(static_cast<std::int64_t>(plan.estimated_images_per_second))),
                  fmt::format("estimated; {:.2f}× the time with unlimited memory", plan.estimated_slowdown));
-  text += card("host memory", format_bytes(plan.host_bytes), "for data, beside the total");
+  text += card("host memory", format_bytes(plan.host_bytes),
+               plan.offload_bytes > 0 ? "for data and activations, beside the total" : "for data, beside the total");
   text += card("checkpoints", format_bytes(plan.checkpoint_bytes), "on the disk");
   if (!plan.strategy.empty())
     text += card("used", fmt::format("{}", fmt::join(plan.strategy, ", ")), "ways to fit more");

@@ -49,7 +49,8 @@ std::string headline(const PlanReport& plan, std::string_view name) {
                                   : fmt::format("{} on {}: batch {}", name, plan.device, format_count(plan.batch));
   if (plan.accumulation > 1)
     text += fmt::format(" in {} parts of {}", plan.accumulation, format_count(plan.micro_batch));
-  return text + (plan.fits ? " fits" : " does not fit");
+  text += plan.fits ? " fits" : " does not fit";
+  return plan.tuned.empty() ? text : text + fmt::format(" ({})", plan.tuned);
 }
 
 /// Needed, available and the difference, under each other.
@@ -168,8 +169,10 @@ std::string remedies_text(const PlanReport& plan) {
 }
 
 std::string closing_line(const PlanReport& plan) {
-  std::string text = fmt::format("besides: {} of host memory for data, {} of disk for checkpoints",
-                                 format_bytes(plan.host_bytes), format_bytes(plan.checkpoint_bytes));
+  const std::string moved =
+      plan.offload_bytes == 0 ? "" : fmt::format(" and activations ({})", format_bytes(plan.offload_bytes));
+  std::string text = fmt::format("besides: {} of host memory for data{}, {} of disk for checkpoints",
+                                 format_bytes(plan.host_bytes), moved, format_bytes(plan.checkpoint_bytes));
   if (!plan.strategy.empty()) text += fmt::format("; used: {}", fmt::join(plan.strategy, ", "));
   if (plan.estimated_images_per_second > 0)
     text += fmt::format("; about {} img/s", format_count(static_cast<std::int64_t>(plan.estimated_images_per_second)));

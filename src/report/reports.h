@@ -72,40 +72,6 @@ struct ConvertedData {
   std::vector<std::string> files;
 };
 
-// ---- bench model ----------------------------------------------------------------------------------------------
-
-struct BenchCost {
-  std::int64_t flops = 0, bytes = 0;
-  double limit_ms = 0;  ///< what the device needs at best: per step of the program, FLOP or bytes, the longer
-};
-struct BenchLayer {
-  std::string name;
-  double forward_ms = 0, backward_ms = 0;
-  BenchCost cost;  ///< of forward and backward together
-};
-struct BenchKind {
-  std::string name;        ///< "conv_forward 3x3", "batchnorm_backward"
-  std::int64_t steps = 0;  ///< of the program
-  double ms = 0;
-  BenchCost cost;
-};
-struct BenchReport {
-  std::string device, model, precision = "fp32";
-  std::int64_t batch = 0, steps = 0;
-  int threads = 0;
-  double images_per_second = 0, images_per_second_p5 = 0, images_per_second_p95 = 0;  ///< median of steps and spread
-  double ms_per_step = 0, ms_per_step_p5 = 0, ms_per_step_p95 = 0;
-  double peak_flops_per_second = 0;              ///< what a matrix product or a wide convolution reaches on this device
-  double peak_bytes_per_second = 0;              ///< what a copy reaches, read and written bytes counted
-  double flops_per_second = 0, flops_share = 0;  ///< of a step, and its share of the peak
-  double bytes_per_second = 0, bytes_share = 0;
-  double limit_ms = 0;   ///< of a step: the sum of its steps' limits
-  double update_ms = 0;  ///< of a step: loss, norm and optimizer
-  std::int64_t planned_bytes = 0, measured_bytes = 0;
-  std::vector<BenchLayer> layers;
-  std::vector<BenchKind> kinds;  ///< those that take longest first
-};
-
 // ---- version --------------------------------------------------------------------------------------------------
 
 struct LibraryVersion {
@@ -126,10 +92,6 @@ struct VersionReport {
 [[nodiscard]] std::string to_json(const WrittenData& written);
 [[nodiscard]] std::string to_json(const PackedData& packed);
 [[nodiscard]] std::string to_json(const ConvertedData& converted);
-[[nodiscard]] std::string to_json(const BenchReport& report);
-/// The two lines of `bench model --turns`: once everything stands ready, and after each turn.
-[[nodiscard]] std::string ready_json(const BenchReport& report);
-[[nodiscard]] std::string turn_json(const std::vector<double>& milliseconds);
 [[nodiscard]] std::string to_json(const VersionReport& report);
 [[nodiscard]] std::string to_json(const EvalResult& result);
 [[nodiscard]] std::string to_json(const Prediction& prediction);
@@ -143,7 +105,6 @@ struct VersionReport {
 [[nodiscard]] std::string to_text(const WrittenData& written);
 [[nodiscard]] std::string to_text(const PackedData& packed);
 [[nodiscard]] std::string to_text(const ConvertedData& converted);
-[[nodiscard]] std::string to_text(const BenchReport& report);
 [[nodiscard]] std::string to_text(const VersionReport& report);
 [[nodiscard]] std::string to_text(const EvalResult& result);
 [[nodiscard]] std::string to_text(const Prediction& prediction);

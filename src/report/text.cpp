@@ -145,63 +145,6 @@ std::string to_text(const WrittenData& written) {
                      written.folder, written.config);
 }
 
-namespace {
-
-/// Cells of what took `ms`: FLOP and bytes a second, and the share of the limit.
-std::vector<std::string> rate_cells(const BenchCost& cost, double ms) {
-  if (ms <= 0) return {"–", "–", "–"};
-  const auto rate = [ms](std::int64_t amount) {
-    return fmt::format("{:.1f}", static_cast<double>(amount) / ms * 1e-6);
-  };
-  return {rate(cost.flops), rate(cost.bytes), fmt::format("{:.0f} %", 100 * cost.limit_ms / ms)};
-}
-
-std::string kinds_table(const BenchReport& report) {
-  Table table({"kind of step", ">steps", ">ms", ">of all", ">GFLOP/s", ">GB/s", ">of limit"});
-  double all = 0;
-  for (const BenchKind& kind : report.kinds) all += kind.ms;
-  for (const BenchKind& kind : report.kinds) {
-    std::vector<std::string> cells{kind.name, std::to_string(kind.steps), fmt::format("{:.3f}", kind.ms),
-                                   fmt::format("{:.1f} %", all > 0 ? 100 * kind.ms / all : 0)};
-    std::ranges::move(rate_cells(kind.cost, kind.ms), std::back_inserter(cells));
-    table.add_row(std::move(cells));
-  }
-  return table.text();
-}
-
-std::string layers_table(const BenchReport& report) {
-  Table table({"layer", ">forward ms", ">backward ms", ">GFLOP/s", ">GB/s", ">of limit"});
-  for (const BenchLayer& layer : report.layers) {
-    std::vector<std::string> cells{layer.name, fmt::format("{:.3f}", layer.forward_ms),
-                                   fmt::format("{:.3f}", layer.backward_ms)};
-    std::ranges::move(rate_cells(layer.cost, layer.forward_ms + layer.backward_ms), std::back_inserter(cells));
-    table.add_row(std::move(cells));
-  }
-  table.add_row({"loss and update", "", fmt::format("{:.3f}", report.update_ms), "", "", ""});
-  return table.text();
-}
-
-}  // namespace
-
-std::string to_text(const BenchReport& report) {
-  std::string text = fmt::format(
-      "{} on {}, batch {}, {}, {} threads, {} steps\n"
-      "{:.0f} img/s (p5 {:.0f}, p95 {:.0f}); {:.2f} ms a step (p5 {:.2f}, p95 {:.2f})\n",
-      report.model, report.device, report.batch, report.precision, report.threads, report.steps,
-      report.images_per_second, report.images_per_second_p5, report.images_per_second_p95, report.ms_per_step,
-      report.ms_per_step_p5, report.ms_per_step_p95);
-  text += fmt::format("{}/s, {:.0f} % of a product here ({}/s); {}/s, {:.0f} % of a copy ({}/s)\n",
-                      flops(report.flops_per_second), 100 * report.flops_share, flops(report.peak_flops_per_second),
-                      format_bytes(static_cast<std::int64_t>(report.bytes_per_second)), 100 * report.bytes_share,
-                      format_bytes(static_cast<std::int64_t>(report.peak_bytes_per_second)));
-  text += fmt::format("limit: {:.2f} ms a step if each of its steps ran at those rates; {:.0f} % reached\n",
-                      report.limit_ms, 100 * report.limit_ms / report.ms_per_step);
-  text += fmt::format("memory: planned {}, measured {}\n\n", format_bytes(report.planned_bytes),
-                      format_bytes(report.measured_bytes));
-  text += layers_table(report) + "\n" + kinds_table(report);
-  return text + "Over 100 %: small tensors stay in the caches, which are faster than memory.\n";
-}
-
 std::string to_text(const VersionReport& report) {
   std::string text = fmt::format("snug {}\n", report.version);
   Table table({"with", ""});

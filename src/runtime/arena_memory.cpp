@@ -11,17 +11,17 @@
 
 namespace snug {
 
-ArenaMemory::ArenaMemory(std::int64_t bytes, std::string_view purpose, const std::shared_ptr<Device>& device)
-    : bytes_(bytes) {
+ArenaMemory::ArenaMemory(std::int64_t bytes, std::string_view purpose, const std::shared_ptr<Device>& device, Kind kind)
+    : kind_(kind), bytes_(bytes) {
   if (device == nullptr) {
     host_ = Mapping(bytes, purpose);
     return;
   }
   device_ = device;
   if (bytes <= 0) return;
-  taken_ = round_up(bytes, device_->granularity());
+  taken_ = kind == Kind::host ? bytes : round_up(bytes, device_->granularity());
   try {
-    memory_ = device_->allocate(taken_);
+    memory_ = kind == Kind::host ? device_->allocate_host(taken_) : device_->allocate(taken_);
   } catch (const DeviceFailure& failure) {
     const DeviceMemoryState now = device_->memory();
     throw Error({.code = "M303",
@@ -35,6 +35,7 @@ ArenaMemory::ArenaMemory(std::int64_t bytes, std::string_view purpose, const std
 
 ArenaMemory::ArenaMemory(ArenaMemory&& other) noexcept
     : device_(std::move(other.device_)),
+      kind_(other.kind_),
       memory_(std::exchange(other.memory_, nullptr)),
       bytes_(std::exchange(other.bytes_, 0)),
       taken_(std::exchange(other.taken_, 0)),
@@ -42,6 +43,7 @@ ArenaMemory::ArenaMemory(ArenaMemory&& other) noexcept
 
 ArenaMemory& ArenaMemory::operator=(ArenaMemory&& other) noexcept {
   std::swap(device_, other.device_);
+  std::swap(kind_, other.kind_);
   std::swap(memory_, other.memory_);
   std::swap(bytes_, other.bytes_);
   std::swap(taken_, other.taken_);
@@ -50,7 +52,12 @@ ArenaMemory& ArenaMemory::operator=(ArenaMemory&& other) noexcept {
 }
 
 ArenaMemory::~ArenaMemory() {
-  if (memory_ != nullptr) device_->release(memory_);
+  if (memory_ == nullptr) return;
+  if (kind_ == Kind::host) {
+    device_->release_host(memory_);
+  } else {
+    device_->release(memory_);
+  }
 }
 
 void ArenaMemory::fill(std::byte* at, std::uint8_t value, std::int64_t bytes) const {

@@ -14,8 +14,13 @@ namespace snug {
 class ArenaMemory {
  public:
   ArenaMemory() = default;
+  enum class Kind : std::uint8_t {
+    device,
+    host,  ///< of this process, which the device reads and writes directly
+  };
   /// `device` null: this process. Throws Error of family M, which names `purpose`, when there is not so much.
-  ArenaMemory(std::int64_t bytes, std::string_view purpose, const std::shared_ptr<Device>& device);
+  ArenaMemory(std::int64_t bytes, std::string_view purpose, const std::shared_ptr<Device>& device,
+              Kind kind = Kind::device);
   ArenaMemory(ArenaMemory&& other) noexcept;
   ArenaMemory& operator=(ArenaMemory&& other) noexcept;
   ArenaMemory(const ArenaMemory&) = delete;
@@ -31,6 +36,7 @@ class ArenaMemory {
 
  private:
   std::shared_ptr<Device> device_;
+  Kind kind_ = Kind::device;
   std::byte* memory_ = nullptr;
   std::int64_t bytes_ = 0, taken_ = 0;
   Mapping host_;

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <unordered_map>
@@ -23,6 +24,8 @@ namespace {
 struct Call {
   const PreparedStep* step = nullptr;
   StepArguments arguments;
+  std::vector<std::size_t> late;  ///< calls of other queues that are done before this one
+  bool skip = false;              ///< done before a later call
 };
 
 /// A program with its addresses.
@@ -43,29 +46,29 @@ struct Bound {
 };
 
 struct Arenas {
-  ArenaMemory persistent, transient, input;
+  ArenaMemory persistent, transient, input, host;
 };
 
 using DevicePointer = std::shared_ptr<Device>;
 
-/// Gives every transient storage of `bound` memory that it shares with none.
+/// Gives every storage of `bound` that lives for a part of a step memory that it shares with none.
 void bind_apart(Bound& bound, const DevicePointer& device) {
   const Program& program = bound.planned.program;
   std::int64_t bytes = 0;
   for (const Storage& storage : program.storages) {
-    if (storage.arena == Arena::transient) bytes += round_up(storage.size_bytes, kArenaAlignmentBytes);
+    if (is_shared_over_step(storage.arena)) bytes += round_up(storage.size_bytes, kArenaAlignmentBytes);
   }
   bound.own = ArenaMemory(bytes, "memory without reuse", device);
   std::byte* next = bound.own.data();
   for (std::size_t i = 0; i < program.storages.size(); ++i) {
-    if (program.storages[i].arena != Arena::transient) continue;
+    if (!is_shared_over_step(program.storages[i].arena)) continue;
     bound.storages[i] = next;
     next += round_up(program.storages[i].size_bytes, kArenaAlignmentBytes);
   }
   bound.deaths.resize(program.steps.size());
   const std::vector<Lifetime> lives = lifetimes(program);
   for (std::size_t i = 0; i < lives.size(); ++i) {
-    if (program.storages[i].arena != Arena::transient || lives[i].last == 0) continue;
+    if (!is_shared_over_step(program.storages[i].arena) || lives[i].last == 0) continue;
     bound.deaths[static_cast<std::size_t>(lives[i].last) - 1].emplace_back(static_cast<std::int64_t>(i));
   }
 }
@@ -79,6 +82,7 @@ void bind_storages(Bound& bound, const Arenas& arenas, const RuntimeOptions& opt
       case Arena::persistent: bound.storages[i] = arenas.persistent.data() + offset; break;
       case Arena::input: bound.storages[i] = arenas.input.data() + offset; break;
       case Arena::transient: bound.storages[i] = arenas.transient.data() + (options.reuse_memory ? offset : 0); break;
+      case Arena::host: bound.storages[i] = arenas.host.data() + (options.reuse_memory ? offset : 0); break;
     }
   }
   if (!options.reuse_memory) bind_apart(bound, options.device);
@@ -98,6 +102,38 @@ void bind_calls(Bound& bound, const DevicePointer& device) {
     if (device != nullptr) call.arguments.stream = device->stream(steps[i].queue);
     bound.calls.push_back(call);
   }
+}
+
+/// Puts steps of other queues off until somebody waits for what they use, or until the end.
+void put_off(Bound& bound) {
+  const std::vector<Step>& steps = bound.planned.program.steps;
+  std::vector<std::size_t> waiting;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const bool last = i + 1 == steps.size();
+    if (steps[i].queue != kMainQueue && !last) {
+      bound.calls[i].skip = true;
+      waiting.push_back(i);
+      continue;
+    }
+    if (steps[i].op != Op::wait && !last) continue;
+    // A queue goes in order: with the last that is named all before it are done.
+    std::size_t done = last ? waiting.size() : 0;
+    for (std::size_t w = 0; w < waiting.size(); ++w) {
+      const bool named = std::ranges::any_of(steps[waiting[w]].operands, [&](const Operand& used) {
+        return std::ranges::any_of(steps[i].operands,
+                                   [&](const Operand& operand) { return operand.tensor == used.tensor; });
+      });
+      if (named) done = std::max(done, w + 1);
+    }
+    bound.calls[i].late.assign(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(done));
+    waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(done));
+  }
+}
+
+void run_call(const Bound& bound, std::size_t index) {
+  const Call& call = bound.calls[index];
+  for (const std::size_t late : call.late) bound.calls[late].step->run(bound.calls[late].arguments);
+  if (!call.skip) call.step->run(call.arguments);
 }
 
 /// All bits set: a NaN in every floating type.
@@ -181,7 +217,7 @@ struct Runtime::State {
     const auto& [bound, id] = at->second;
     const Program& program = bound->planned.program;
     const Arena arena = program.storage_of(id).arena;
-    if (arena == Arena::transient || !is_packed(program[id])) return {};
+    if (is_shared_over_step(arena) || !is_packed(program[id])) return {};
     return {static_cast<std::byte*>(bound->address(id)), extent_bytes(program[id]), arena};
   }
   Kept posted;  // in this process, where a run is over when it returns
@@ -227,7 +263,9 @@ struct Runtime::State {
 namespace {
 
 /// Tells of too little memory before any of it is taken: what was free when the plan was made may have gone since.
-void require_free(std::int64_t arenas, const Device* device) {
+/// `host`: of the arena in host memory, which here is the same memory.
+void require_free(std::int64_t on_device, std::int64_t host, const Device* device) {
+  const std::int64_t arenas = device != nullptr ? on_device : on_device + host;
   const std::int64_t free_bytes = device != nullptr ? device->memory().free_bytes : cpu_memory().free_bytes;
   if (arenas <= free_bytes) return;
   throw Error({.code = "M301",
@@ -257,14 +295,13 @@ Error device_error(const Bound& bound, std::size_t index, const Device& device, 
 }  // namespace
 
 void Runtime::State::launch(const Bound& bound, std::size_t step) const {
-  const Call& call = bound.calls[step];
   Device* const device = options.device.get();
-  if (device == nullptr) return call.step->run(call.arguments);
+  if (device == nullptr) return run_call(bound, step);
   const Step& what = bound.planned.program.steps[step];
   try {
     if (what.queue != kMainQueue) device->fork(what.queue);
     if (what.op == Op::wait) device->join();
-    call.step->run(call.arguments);
+    run_call(bound, step);
     if (const auto failure = device->take_failure()) throw *failure;
   } catch (const DeviceFailure& failure) {
     throw device_error(bound, step, *device, failure);
@@ -305,18 +342,21 @@ Runtime::Runtime(const Plan& plan, const RuntimeOptions& options) : state_(std::
   state.options = options;
   const DevicePointer& device = options.device;
   const std::int64_t transient = options.reuse_memory ? plan.transient_bytes : 0;
-  require_free(plan.persistent_bytes + transient + plan.input_bytes, device.get());
+  const std::int64_t host = options.reuse_memory ? plan.host_bytes : 0;
+  require_free(plan.persistent_bytes + transient + plan.input_bytes, host, device.get());
   state.arenas = {.persistent = ArenaMemory(plan.persistent_bytes, "persistent arena", device),
                   .transient = ArenaMemory(transient, "transient arena", device),
-                  .input = ArenaMemory(plan.input_bytes, "input arena", device)};
-  state.arena_bytes =
-      state.arenas.persistent.taken_bytes() + state.arenas.transient.taken_bytes() + state.arenas.input.taken_bytes();
+                  .input = ArenaMemory(plan.input_bytes, "input arena", device),
+                  .host = ArenaMemory(host, "host arena", device, ArenaMemory::Kind::host)};
+  state.arena_bytes = state.arenas.persistent.taken_bytes() + state.arenas.transient.taken_bytes() +
+                      state.arenas.input.taken_bytes() + state.arenas.host.taken_bytes();
   if (device != nullptr) state.guarded([&] { state.staging = std::make_unique<Staging>(device, plan.input_bytes); });
   for (const PlannedProgram& planned : plan.programs) {
     auto bound = std::make_unique<Bound>();
     bound->planned = planned;
     bind_storages(*bound, state.arenas, options);
     bind_calls(*bound, device);
+    if (options.late_queues) put_off(*bound);
     state.arena_bytes += bound->own.taken_bytes();
     state.index_names(*bound);
     state.programs.push_back(std::move(bound));
@@ -331,7 +371,7 @@ void Runtime::run(int program) {
   StepPool pool(std::exchange(bound.ran, true) ? StepMemory::pool : StepMemory::heap);
   poison_transient(bound);
   for (std::size_t i = 0; i < bound.calls.size(); ++i) {
-    bound.calls[i].step->run(bound.calls[i].arguments);
+    run_call(bound, i);
     pool.end_step();
     poison_dead(bound, i);
   }

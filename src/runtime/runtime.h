@@ -19,6 +19,9 @@ struct RuntimeOptions {
   /// false: every storage of every program has memory of its own, and after each step the storages that died, like all
   /// transient ones before the first step, are filled with NaN. Slow; proves the plan's lifetimes.
   bool reuse_memory = true;
+  /// Steps of other queues are done where they are launched, or at the last moment: where somebody waits for them. Both
+  /// must make the same bits: on a device they are done some time in between.
+  bool late_queues = false;
   /// Where the plan's backend runs; null: in this process.
   std::shared_ptr<Device> device{};
   /// On a device: from its second run on a program is one graph, which is recorded then.
@@ -34,8 +37,8 @@ struct NotFinite {
 
 class Runtime {
  public:
-  /// Allocates the arenas (zeroed; in this process aligned to 4 KiB and touched). Throws Error M… when the memory
-  /// cannot be had. Keeps what it needs of the plan.
+  /// Allocates the arenas, that of the host too (zeroed; in this process aligned to 4 KiB and touched). Throws Error M…
+  /// when the memory cannot be had. Keeps what it needs of the plan.
   explicit Runtime(const Plan& plan, const RuntimeOptions& options = {});
   ~Runtime();
   Runtime(const Runtime&) = delete;
@@ -46,7 +49,8 @@ class Runtime {
   void run(int program);
   /// Whether its next run only enqueues: on a device the first loads what libraries need, and the second records.
   [[nodiscard]] bool settled(int program) const;
-  /// The same as `run`, looking at every floating output after its step: the first that is not finite, by program order.
+  /// The same as `run`, looking at every floating output after its step: the first that is not finite, by program
+  /// order.
   [[nodiscard]] std::optional<NotFinite> run_watched(int program);
   /// Bytes of a tensor (persistent or input arena; packed) of any program by name; empty when there is none, and on a
   /// device. Where programs differ in its size (images of a full and of a partial batch), all of the largest.

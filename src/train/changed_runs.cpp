@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -25,22 +26,28 @@ struct Change {
   std::vector<std::string> lines, effects;
 };
 
-constexpr std::array<std::string_view, 4> kExact{"inplace", "recompute", "split", "eager_update"};
+/// What a plan may do without changing a result. The last is of use to GPUs alone.
+constexpr std::array<std::string_view, 5> kExact{"inplace", "recompute", "split", "eager_update", "offload"};
+
+std::span<const std::string_view> exact_strategies(bool on_gpu) {
+  return std::span(kExact).first(on_gpu ? kExact.size() : kExact.size() - 1);
+}
 
 /// Everything a plan may do that changes no result, and what the user has named besides.
-std::string every_strategy(MemoryConfig& memory) {
+std::string every_strategy(MemoryConfig& memory, bool on_gpu) {
   const bool parts = !memory.strategy_auto && std::ranges::find(memory.strategy, "microbatch") != memory.strategy.end();
   if (!parts) {
     memory.strategy_auto = true;
     return "memory.strategy = \"auto\"";
   }
-  memory.strategy.assign(kExact.begin(), kExact.end());
+  const auto exact = exact_strategies(on_gpu);
+  memory.strategy.assign(exact.begin(), exact.end());
   memory.strategy.emplace_back("microbatch");
   return fmt::format("memory.strategy = [\"{}\"]", fmt::join(memory.strategy, "\", \""));
 }
 
-void change_strategy(Change& change) {
-  change.lines.push_back(every_strategy(change.config.memory));
+void change_strategy(Change& change, bool on_gpu) {
+  change.lines.push_back(every_strategy(change.config.memory, on_gpu));
   change.effects.emplace_back("the same results");
   change.weight += 1;
 }
@@ -86,10 +93,10 @@ class Settings {
  public:
   Settings(const Config& config, const RunSetup& setup, const PlanRunOptions& options, bool on_gpu,
            const PlanReport& refused)
-      : config_(config) {
+      : config_(config), on_gpu_(on_gpu) {
     const auto& used = config.memory.strategy;
-    const bool all =
-        std::ranges::all_of(kExact, [&](std::string_view name) { return std::ranges::count(used, name) > 0; });
+    const bool all = std::ranges::all_of(exact_strategies(on_gpu),
+                                         [&](std::string_view name) { return std::ranges::count(used, name) > 0; });
     constexpr std::int64_t kMuchScratch = 32 << 20;
     if (!config.memory.strategy_auto && !all) possible_ |= kStrategy;
     if (on_gpu && options.planning && !config.memory.workspace_bytes && refused.workspace_bytes > kMuchScratch)
@@ -106,7 +113,7 @@ class Settings {
 
   [[nodiscard]] Change change(unsigned settings, std::int64_t divisor = 1) const {
     Change made{.settings = settings, .config = config_};
-    if ((settings & kStrategy) != 0) change_strategy(made);
+    if ((settings & kStrategy) != 0) change_strategy(made, on_gpu_);
     if ((settings & kScratch) != 0) change_scratch(made);
     if ((settings & kPrecision) != 0) change_precision(made);
     if ((settings & kState) != 0)
@@ -119,6 +126,7 @@ class Settings {
 
  private:
   const Config& config_;
+  bool on_gpu_;
   unsigned possible_ = 0;
 };
 
@@ -165,7 +173,7 @@ std::optional<ChangedRun> changed_run(const Change& change, const RunSetup& setu
   if (pictures) made.graph = std::make_shared<const Graph>(changed.graph);
   made.request.changed_runs = nullptr;
   made.request.lowering = lowering_options(change.config, changed, findings);
-  made.request.strategies = strategies_of(change.config);
+  made.request.strategies = strategies_of(change.config, !device.driver_in_use);
   made.request.workspace_limit_bytes = change.config.memory.workspace_bytes;
   if (options.planning) {
     const Planning planning = options.planning(change.config);

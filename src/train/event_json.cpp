@@ -55,7 +55,8 @@ Json steps_array(const std::vector<PlanStep>& steps) {
                      {"seconds", step.seconds},
                      {"live_bytes", step.live_bytes},
                      {"workspace_bytes", step.workspace_bytes},
-                     {"algorithm", step.algorithm}});
+                     {"algorithm", step.algorithm},
+                     {"queue", step.queue}});
   return array;
 }
 
@@ -86,12 +87,14 @@ void add_plan(Json& object, const PlanReport& plan) {
                          {"input", plan.allocated.input}};
   object["peak"] = peak_object(plan.peak);
   object["host_bytes"] = plan.host_bytes;
+  object["host_breakdown"] = {{"data", plan.host_bytes - plan.offload_bytes}, {"offload", plan.offload_bytes}};
   object["checkpoint_bytes"] = plan.checkpoint_bytes;
   object["strategy"] = plan.strategy;
   object["estimated_images_per_second"] = plan.estimated_images_per_second;
   object["estimated_slowdown"] = plan.estimated_slowdown;
   object["seconds"] = plan.seconds;
   object["layers"] = layers_array(plan.layers);
+  if (!plan.tuned.empty()) object["tuned"] = plan.tuned;
   if (!plan.engines.empty()) object["engines"] = plan.engines;
   if (!plan.engines.empty()) object["estimated"] = plan.estimated;
   if (plan.fits) return;

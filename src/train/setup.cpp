@@ -7,19 +7,23 @@
 #include <fstream>
 #include <limits>
 #include <system_error>
+#include <utility>
 
 #include <malloc.h>
 
+#include "base/cache_folder.h"
 #include "base/ensure.h"
 #include "base/shell.h"
 #include "base/text.h"
 #include "config/precision.h"
 #include "data/augment.h"
+#include "planner/ladders.h"
 #include "runtime/staging.h"
 #include "train/changed_runs.h"
 #include "train/metrics.h"
 #include "train/safetensors.h"
 #include "train/safetensors_header.h"
+#include "tune/tuned.h"
 
 namespace snug {
 
@@ -171,6 +175,21 @@ void require_cached(const Config& config, const RunSetup& setup, std::int64_t fr
                       "cache = \"stream\""));
 }
 
+/// The plan of the batch that was measured to be the best; nothing where none was, or where it does not fit now.
+std::optional<Plan> plan_tuned(const Config& config, const RunSetup& setup, PlanRequest request,
+                               const DeviceMemory& memory, Backend& backend, int threads) {
+  if (request.batch.kind != BatchChoice::Kind::automatic) return std::nullopt;
+  const auto tuned = load_tuned(tuned_key(config, threads));
+  if (!tuned || (request.train_samples > 0 && tuned->batch > request.train_samples)) return std::nullopt;
+  request.batch = {.kind = BatchChoice::Kind::number, .number = tuned->batch};
+  const bool alone = std::exchange(request.alone, true);
+  if (!plan_training(setup.graph, request, memory, backend).report.fits) return std::nullopt;
+  request.alone = alone;
+  Plan plan = plan_training(setup.graph, request, memory, backend);
+  plan.report.tuned = fmt::format("measured by snug tune on {}: {:.4g} img/s", tuned->date, tuned->images_per_second);
+  return plan;
+}
+
 bool may(const MemoryConfig& memory, std::string_view strategy) {
   return memory.strategy_auto || std::ranges::find(memory.strategy, strategy) != memory.strategy.end();
 }
@@ -317,19 +336,22 @@ std::int64_t largest_parameter(const Graph& graph) {
   return largest;
 }
 
-Strategies strategies_of(const Config& config) {
+Strategies strategies_of(const Config& config, bool on_gpu) {
   const MemoryConfig& memory = config.memory;
   return {.recompute = may(memory, "recompute"),
           .split = may(memory, "split"),
           .eager_update = may(memory, "eager_update") && config.train.clip_norm <= 0,
-          .microbatch = !memory.strategy_auto && may(memory, "microbatch")};
+          .microbatch = !memory.strategy_auto && may(memory, "microbatch"),
+          .offload = may(memory, "offload") && (on_gpu || !memory.strategy_auto)};
 }
 
 Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& device, Backend& backend,
               const PlanRunOptions& options) {
   const auto samples = [](const auto& split) { return split == nullptr ? std::int64_t{0} : split->info().samples; };
+  // On a GPU the host's memory is another, and maybe another machine's: all of the data is counted.
+  const bool on_gpu = !device.driver_in_use;
   PlanRequest request{.lowering = setup.lowering,
-                      .strategies = strategies_of(config),
+                      .strategies = strategies_of(config, on_gpu),
                       .batch = config.train.batch,
                       .train_samples = samples(setup.splits.train),
                       .val_samples = samples(setup.splits.val),
@@ -342,18 +364,23 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
   request.alone = options.alone;
   if (options.batch > 0) request.batch = {.kind = BatchChoice::Kind::number, .number = options.batch};
   const DeviceMemory memory = without_data(device, setup.splits);
-  // On a GPU the host's memory is another, and maybe another machine's: all of the data is counted.
-  const bool on_gpu = !memory.driver_in_use;
   std::int64_t most_samples = std::numeric_limits<std::int64_t>::max();
   if (on_gpu) most_samples = limit_to_gpu(setup.graph, memory, request);
   if (!on_gpu) require_cached(config, setup, memory.free_bytes);
   const std::int64_t host_free = on_gpu ? std::numeric_limits<std::int64_t>::max() : memory.free_bytes;
   request.host_bytes_of = [&](std::int64_t batch) { return host_bytes(config, setup, batch, host_free); };
   if (options.trial_backend) request.trial_backend = options.trial_backend;
+  // A machine has at least as much memory as one of its GPUs; how much more nobody knows before it is there.
+  if (on_gpu) request.offload_limit_bytes = memory.total_bytes;
+  request.shelf = std::make_shared<LadderShelf>();
+  request.cache = cache_folder();
   request.changed_runs = [&](const PlanReport& refused) {
     return changed_runs(config, setup, request, memory, options, refused);
   };
-  Plan plan = plan_training(setup.graph, request, memory, backend);
+  std::optional<Plan> tuned;
+  if (options.tuned_threads && options.batch == 0)
+    tuned = plan_tuned(config, setup, request, memory, backend, *options.tuned_threads);
+  Plan plan = tuned ? *std::move(tuned) : plan_training(setup.graph, request, memory, backend);
   if (on_gpu)  // inputs on their way to the device, and a copy of the parameter that is read or written
     plan.report.host_bytes += staging_bytes(plan.input_bytes) + largest_parameter(setup.graph) * size_bytes(DType::f32);
   ::malloc_trim(0);  // what the search took: pages that the run would only hold

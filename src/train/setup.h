@@ -80,13 +80,15 @@ struct PlanRunOptions {
   bool alone = false;                                       ///< see PlanRequest
   std::function<Planning(const Config&)> planning;          ///< of the same device, for remedies with other settings
   Processor processor = this_processor();                   ///< what is to compute
+  std::optional<int> tuned_threads{};  ///< batch = "auto" is what `tune` found with so many threads, where it fits
 };
 /// Plans the batch of a run. Host memory is that of the batch that comes out. `device`: asked for once the data was
 /// open.
 [[nodiscard]] Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& device, Backend& backend,
                             const PlanRunOptions& options = {});
-/// What a plan may use to fit.
-[[nodiscard]] Strategies strategies_of(const Config& config);
+/// What a plan may use to fit. Waiting in host memory saves nothing where that is the device's own (the CPU), unless
+/// the user has named it.
+[[nodiscard]] Strategies strategies_of(const Config& config, bool on_gpu);
 /// A change "train.batch = 32" of a dotted key as a line for its table in the file, or as the option that its value
 /// came from; of several lines as options.
 [[nodiscard]] std::string pasteable(const Config& config, const std::string& change);

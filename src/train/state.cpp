@@ -60,7 +60,8 @@ std::string to_json(const TrainState& s) {
             {"stale_epochs", s.stale_epochs},
             {"log_bytes", s.log_bytes},
             {"metrics_bytes", s.metrics_bytes},
-            {"finished", s.finished}};
+            {"finished", s.finished},
+            {"engines", s.engines}};
   if (s.best) json["best"] = *s.best;
   if (s.monitored) json["monitored"] = *s.monitored;
   return json.dump();
@@ -86,6 +87,7 @@ TrainState from_json(const std::string& text) {
   json.at("log_bytes").get_to(s.log_bytes);
   json.at("metrics_bytes").get_to(s.metrics_bytes);
   json.at("finished").get_to(s.finished);
+  if (json.contains("engines")) json.at("engines").get_to(s.engines);
   if (json.contains("best")) s.best = json.at("best").get<double>();
   if (json.contains("monitored")) s.monitored = json.at("monitored").get<double>();
   return s;
@@ -188,6 +190,40 @@ bool is_finished_run(const std::filesystem::path& path) {
   } catch (const Error&) {
     return false;
   }
+}
+
+std::map<std::string, std::string> engines_of(const PlanReport& plan) {
+  std::map<std::string, std::string> engines;
+  for (const PlanLayer& layer : plan.layers) {
+    for (const PlanEngine& engine : layer.engines) {  // several where the batch is done in parts of two sizes
+      std::string& names = engines[layer.name + " " + engine.step];
+      names += (names.empty() ? "" : " + ") + engine.engine;
+    }
+  }
+  return engines;
+}
+
+std::optional<Diagnostic> changed_engines(const std::map<std::string, std::string>& saved,
+                                          const std::map<std::string, std::string>& now,
+                                          const std::filesystem::path& path) {
+  if (saved.empty()) return std::nullopt;
+  std::size_t others = 0;
+  const std::pair<const std::string, std::string>* first = nullptr;
+  for (const auto& one : now) {
+    const auto known = saved.find(one.first);
+    if (known != saved.end() && known->second == one.second) continue;
+    if (others++ == 0) first = &one;
+  }
+  if (others == 0) return std::nullopt;
+  const auto known = saved.find(first->first);
+  const auto cut = [](const std::string& name) { return name.substr(0, 26); };  // three of them in one line
+  return Diagnostic{.code = "T623",
+                    .severity = Severity::warning,
+                    .where = path.string(),
+                    .what = fmt::format("{} of {} products have other engines than before ({}: {}, was {}): other bits",
+                                        others, now.size(), cut(first->first), cut(first->second),
+                                        known == saved.end() ? "none" : cut(known->second)),
+                    .fix = "snug version   # equal bits need the processor or GPU, threads and libraries of the start"};
 }
 
 }  // namespace snug

@@ -7,11 +7,14 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "program/op_list.h"
+#include "snug/diagnostic.h"
+#include "snug/plan.h"
 #include "train/parameters.h"
 #include "train/safetensors.h"
 
@@ -34,6 +37,9 @@ struct TrainState {
   std::int64_t stale_epochs = 0;    ///< early stopping: epochs since
   std::int64_t log_bytes = 0, metrics_bytes = 0;
   bool finished = false;  ///< all epochs done, or stopped early
+  /// What convolutions and products were computed with: by "layer step" the library's engine. Bits are promised for
+  /// equal ones.
+  std::map<std::string, std::string> engines{};
   friend bool operator==(const TrainState&, const TrainState&) = default;
 };
 
@@ -55,6 +61,13 @@ class StateFile {
   SafetensorsFile file_;
   TrainState state_;
 };
+
+/// The engines of a plan, as a state keeps them.
+[[nodiscard]] std::map<std::string, std::string> engines_of(const PlanReport& plan);
+/// The finding on a run that goes on with other engines; nothing where they are equal or were not recorded.
+[[nodiscard]] std::optional<Diagnostic> changed_engines(const std::map<std::string, std::string>& saved,
+                                                        const std::map<std::string, std::string>& now,
+                                                        const std::filesystem::path& path);
 
 /// Whether the state in `path` is whole and says that its run has ended.
 [[nodiscard]] bool is_finished_run(const std::filesystem::path& path);

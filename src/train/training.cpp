@@ -42,11 +42,12 @@ void Training::read_state() {
 void Training::make_plan() {
   backend_ = computer_.make_backend(config_);
   const Planning planning = computer_.planning(config_);
-  plan_ = plan_run(config_, setup_, planning.memory, *backend_,
-                   {.batch = saved_ ? state_.batch : 0,
-                    .trial_backend = planning.make_backend,
-                    .planning = computer_.planning,
-                    .processor = computer_.processor});
+  PlanRunOptions options{.batch = saved_ ? state_.batch : 0,
+                         .trial_backend = planning.make_backend,
+                         .planning = computer_.planning,
+                         .processor = computer_.processor};
+  if (computer_.device == nullptr) options.tuned_threads = options_.threads;
+  plan_ = plan_run(config_, setup_, planning.memory, *backend_, options);
   const PlanReport& report = plan_.report;
   if (report.fits) return;
   reporter_.on_event(PlanEvent{report});
@@ -70,7 +71,13 @@ void Training::make_loaders() {
   if (setup_.splits.val != nullptr)
     val_loader_ = std::make_unique<Loader>(setup_.splits.val,
                                            eval_loader_options(config_, network_->eval_batch(), setup_.row_width));
-  if (saved_) check_state();
+  const std::map<std::string, std::string> engines = engines_of(plan_.report);
+  if (saved_) {
+    check_state();
+    if (auto changed = changed_engines(state_.engines, engines, choice_.folder / "last.state"))
+      notes_.push_back(*std::move(changed));
+  }
+  state_.engines = engines;
   state_.batch = batch;
   state_.samples = samples;
   state_.steps_per_epoch = steps_per_epoch_;
@@ -131,6 +138,13 @@ void Training::open_files() {
                                   : fmt::format("{} holds no last.state: training begins anew in it",
                                                 short_name(files_->folder().string())),
                       .fix = "--out RUN --resume   # to go on with a run that lies elsewhere"});
+  if (!plan_.report.tuned.empty())
+    notes_.push_back(
+        {.code = "T631",
+         .severity = Severity::note,
+         .where = to_string(config_.where("train.batch")),
+         .what = fmt::format("batch = \"auto\" is {}, {}", plan_.report.batch, plan_.report.tuned),
+         .fix = fmt::format("batch = {}   # in [train]; or measure again: snug tune", plan_.report.batch)});
   for (Diagnostic& note : notes_of(setup_.splits)) notes_.push_back(std::move(note));
   if (saved_step_ >= 0) files_->repair(state_, weights(), checkpoint_info());
   emit(PlanEvent{plan_.report});

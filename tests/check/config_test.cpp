@@ -240,29 +240,21 @@ INSTANTIATE_TEST_SUITE_P(
             .fix = "batch = 16",
             .near_miss = {.layers = "{ batchnorm = true }, " + kPool + "{ dense = 10 }", .train = "batch = 1"}}));
 
-INSTANTIATE_TEST_SUITE_P(
-    Support, ConfigFault,
-    testing::Values(ConfigCase{.name = "cache on the device",
-                               .faulty = {.data = Text{}.data + "\ncache = \"device\""},
-                               .code = "C201",
-                               .key = "data.cache",
-                               .what = "data.cache = \"device\" is not supported by this version",
-                               .fix = "cache = \"ram\"",
-                               .near_miss = {.data = Text{}.data + "\ncache = \"ram\""}},
-                    ConfigCase{.name = "histograms",
-                               .faulty = train("histograms = true"),
-                               .code = "C201",
-                               .key = "train.histograms",
-                               .what = "train.histograms = true is not supported by this version",
-                               .fix = "histograms = false",
-                               .near_miss = train("histograms = false")},
-                    ConfigCase{.name = "strategies",
-                               .faulty = {.memory = "strategy = [\"inplace\", \"offload\", \"recompute\"]"},
-                               .code = "C201",
-                               .key = "memory.strategy",
-                               .what = "memory.strategy = [\"offload\"] is not supported",
-                               .fix = "strategy = [\"inplace\"]",
-                               .near_miss = {.memory = "strategy = [\"inplace\", \"eager_update\", \"split\"]"}}));
+INSTANTIATE_TEST_SUITE_P(Support, ConfigFault,
+                         testing::Values(ConfigCase{.name = "cache on the device",
+                                                    .faulty = {.data = Text{}.data + "\ncache = \"device\""},
+                                                    .code = "C201",
+                                                    .key = "data.cache",
+                                                    .what = "data.cache = \"device\" is not supported by this version",
+                                                    .fix = "cache = \"ram\"",
+                                                    .near_miss = {.data = Text{}.data + "\ncache = \"ram\""}},
+                                         ConfigCase{.name = "histograms",
+                                                    .faulty = train("histograms = true"),
+                                                    .code = "C201",
+                                                    .key = "train.histograms",
+                                                    .what = "train.histograms = true is not supported by this version",
+                                                    .fix = "histograms = false",
+                                                    .near_miss = train("histograms = false")}));
 
 // ---- no false alarms ------------------------------------------------------------------------------------------
 
@@ -476,10 +468,11 @@ TEST(Order, IsThatOfThePlaces) {
   EXPECT_THAT(codes, testing::ElementsAre("D5", "D1", "D6", "D4", "D3", "D2", "D0"));
 
   const Checked checked =
-      check({.train = "precision = \"fp16\"\nhistograms = true", .memory = "strategy = [\"offload\"]"});
+      check({.data = Text{}.data + "\ncache = \"device\"", .train = "precision = \"fp16\"\nhistograms = true"});
   ASSERT_EQ(checked.findings.size(), 3U);
-  EXPECT_EQ(checked.findings[0].code, "T102");
-  EXPECT_THAT(checked.findings[2].what, HasSubstr("memory.strategy"));
+  EXPECT_THAT(checked.findings[0].what, HasSubstr("data.cache"));
+  EXPECT_EQ(checked.findings[1].code, "T102");
+  EXPECT_THAT(checked.findings[2].what, HasSubstr("train.histograms"));
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -121,12 +120,34 @@ layers = [ { flatten = true }, { dense = 10 } ]
       {"data convert a", 2, 'C'},
       {"data pack @c.toml", 2, 'C'},
       {"data preview @c.toml", 2, 'C'},
-      {"tune @c.toml", 2, 'C'},
+      {"tune @none.toml", 2, 'C'},
+      {"tune @c.toml --max-batch 0", 2, 'C'},
+      {"tune @c.toml --time-limit 0", 2, 'C'},
+      {"tune @c.toml --time-limit soon", 2, 'C'},
+      {"tune @c.toml --time-limit 0.001", 2, 'C'},
+      {"tune @c.toml --set train.batch=0", 2, 'T'},
+      {"tune @c.toml --set memory.budget=1MiB", 4, 'M'},
+      {"tune @c.toml --precisions fp33", 2, 'C'},
+      {"tune @c.toml --precisions fp32,fp16", 2, 'T'},
+      {"tune @c.toml --parts 1,1", 2, 'C'},
+      {"tune @c.toml --device cuda", 5, 'G'},
+      {"tune @c.toml --out @c.toml/x", 2, 'C'},
       {"export x", 2, 'C'},
       {"init x", 2, 'C'},
       {"runs", 2, 'C'},
       {"bench", 2, 'C'},
       {"bench op", 2, 'C'},
+      {"bench op conv=4", 2, 'C'},
+      {"bench op conv=4,kernel=9 --input 4x4x3", 2, 'A'},
+      {"bench op conv=4,kernel=3 --input 4x4", 2, 'C'},
+      {"bench op flatten=true", 2, 'C'},
+      {"bench device --device cuda", 5, 'G'},
+      {"bench loader @none.toml", 2, 'C'},
+      {"bench loader @c.toml --batch 100000", 2, 'C'},
+      {"bench compare @c.toml @c.toml", 2, 'C'},
+      {"bench compare @none @none", 2, 'C'},
+      {"bench compare @c.toml", 2, 'C'},
+      {"bench model @c.toml --batch 0", 2, 'C'},
       {"bench model @c.toml --steps 0", 2, 'C'},
       {"version extra", 2, 'C'},
       {"help nothing", 2, 'C'},
@@ -166,8 +187,9 @@ TEST_F(Commands, EveryHelpHasAnExampleAndNamesItsOptions) {
   const ProgramResult overview = run("--help");
   EXPECT_EQ(overview.code, 0);
   EXPECT_NE(overview.out.find("exit codes"), std::string::npos);
-  for (const std::string command : {"check", "plan", "train", "eval", "predict", "summary", "data info", "data synth",
-                                    "devices", "bench model", "version"}) {
+  for (const std::string command :
+       {"check", "plan", "train", "eval", "predict", "summary", "data info", "data synth", "devices", "tune",
+        "bench model", "bench op", "bench device", "bench loader", "bench compare", "version"}) {
     EXPECT_NE(overview.out.find("  " + command + " "), std::string::npos) << command;
     const ProgramResult help = run(command + " --help");
     EXPECT_EQ(help.code, 0) << command;
@@ -405,45 +427,6 @@ TEST_F(Commands, DataSynthWritesWhatTrains) {
   EXPECT_EQ(checked.code, 0) << checked.out << checked.error;
   EXPECT_EQ(run("train @shapes/config.toml --epochs 1 --out @run --quiet").code, 0);
   EXPECT_EQ(run("data synth --out @shapes").code, 2) << "an existing folder is left alone";
-}
-
-TEST_F(Commands, BenchModel) {
-  const Json object = run_json("bench model @c.toml --steps 5 --batch 16");
-  expect_fields(object,
-                "device model batch precision images_per_second ms_per_step flops_per_second flops_share "
-                "bytes_per_second bytes_share planned_bytes measured_bytes layers kinds");
-  EXPECT_EQ(object["batch"], 16);
-  EXPECT_EQ(object["steps"], 5);
-  EXPECT_GT(object["images_per_second"].get<double>(), 0);
-  EXPECT_LE(object["images_per_second_p5"].get<double>(), object["images_per_second_p95"].get<double>());
-  EXPECT_GT(object["layers"][0]["backward_ms"].get<double>(), 0);
-
-  // Where the time goes: every kind of step against the limits measured in the same run.
-  const double flops_peak = object["peak_flops_per_second"].get<double>();
-  const double bytes_peak = object["peak_bytes_per_second"].get<double>();
-  ASSERT_GT(flops_peak, 0);
-  ASSERT_GT(bytes_peak, 0);
-  double limit_ms = 0;
-  std::map<std::string, Json> kinds;
-  for (const Json& kind : object["kinds"]) {
-    kinds[kind["kind"].get<std::string>()] = kind;
-    limit_ms += kind["limit_ms"].get<double>();
-  }
-  EXPECT_NEAR(limit_ms, object["limit_ms"].get<double>(), 1e-9 + 1e-6 * limit_ms);
-  // 16 images of 16×16×3 to 16×16×8: 2 · 16 · 256 · 8 · 27 FLOP, (3 + 8) · 4096 floats and 8 · 27 weights.
-  ASSERT_TRUE(kinds.contains("conv_forward 3x3")) << object["kinds"].dump();
-  const Json& conv = kinds["conv_forward 3x3"];
-  EXPECT_EQ(conv["steps"], 1);
-  EXPECT_EQ(conv["flops"], 2 * 16 * 256 * 8 * 27);
-  EXPECT_EQ(conv["bytes"], 4 * (11 * 4096 + 8 * 27));
-  const double by_flops = 1e3 * conv["flops"].get<double>() / flops_peak;
-  const double by_bytes = 1e3 * conv["bytes"].get<double>() / bytes_peak;
-  EXPECT_DOUBLE_EQ(conv["limit_ms"].get<double>(), std::max(by_flops, by_bytes));
-  EXPECT_DOUBLE_EQ(conv["limit_share"].get<double>(), conv["limit_ms"].get<double>() / conv["ms"].get<double>());
-  for (const char* other : {"conv_backward_weights 3x3", "batchnorm_backward", "maxpool_forward", "sgd_update"})
-    EXPECT_TRUE(kinds.contains(other)) << other;
-  EXPECT_TRUE(std::ranges::is_sorted(object["kinds"], std::ranges::greater{},
-                                     [](const Json& kind) { return kind["ms"].get<double>(); }));
 }
 
 TEST_F(Commands, BenchModelTakesTurns) {

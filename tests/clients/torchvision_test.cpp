@@ -37,9 +37,10 @@ constexpr double kLogits = 1e-4, kGradients = 1e-3, kLoss = 1e-5;
 // precision makes of it, and against the whole gradient.
 constexpr double kTimesPyTorch = 4, kOfWhole = 1e-6;
 // bf16 has 8 bits: how far it gets from the exact values is the network's doing. So it is held against what PyTorch's
-// bf16 makes of the same network: logits and the whole gradient may be half again as far. One tensor may be three times
-// as far, and 2^-5 of its norm in any case: where an activation flips at a kink is chance.
-constexpr double kTimesBf16 = 1.5, kTimesBf16OfTensor = 3, kFlips = 1.0 / 32, kOfWholeBf16 = 1e-4;
+// bf16 makes of the same network: logits may be half again as far, the whole gradient twice. One tensor may be three
+// times as far, and 2^-5 of its norm in any case: where an activation flips at a kink is chance.
+constexpr double kTimesBf16 = 1.5, kTimesBf16OfGradient = 2;
+constexpr double kTimesBf16OfTensor = 3, kFlips = 1.0 / 32, kOfWholeBf16 = 1e-4;
 constexpr double kRounding = 1.0 / 256;
 constexpr std::uint64_t kImages = 1000, kLabels = 1001, kNoise = 1002, kDigest = 2000;
 constexpr double kRate = 1 << 20;  // the step is then far larger than the weights, and gives the gradient without loss
@@ -398,7 +399,7 @@ void expect_gradients_bf16(Net& net, const Json& mode, const Tensors& exact) {
     theirs += pytorch * pytorch;
     if (norm > 1e-3 * whole) worst = std::max(worst, found / pytorch);
   }
-  EXPECT_LE(std::sqrt(ours), kTimesBf16 * std::sqrt(theirs));
+  EXPECT_LE(std::sqrt(ours), kTimesBf16OfGradient * std::sqrt(theirs));
   std::cout << fmt::format("bf16: whole gradient {:.1e}, PyTorch's {:.1e}; of one tensor at most {:.2f} of PyTorch's\n",
                            std::sqrt(ours) / whole, std::sqrt(theirs) / whole, worst);
 }

@@ -98,10 +98,10 @@ std::vector<StepCase> fused_conv_cases() {
 
 std::vector<StepCase> winograd_cases() {
   const std::vector<ConvCase> table{
-      {.input = {4, 9, 7, 32}, .filters = 64, .kernel = {3, 3}, .pad_begin = {1, 1}, .pad_end = {1, 1}},
-      {.input = {2, 13, 15, 48}, .filters = 64, .kernel = {3, 3}, .bias = true},
+      {.input = {4, 9, 7, 64}, .filters = 64, .kernel = {3, 3}, .pad_begin = {1, 1}, .pad_end = {1, 1}},
+      {.input = {2, 13, 15, 80}, .filters = 64, .kernel = {3, 3}, .bias = true},
       {.input = {3, 10, 8, 96}, .filters = 96, .kernel = {3, 3}, .pad_begin = {2, 2}, .pad_end = {2, 2}, .bias = true},
-      {.input = {9, 6, 7, 64}, .filters = 32, .kernel = {3, 3}, .pad_begin = {0, 1}, .pad_end = {2, 0}},
+      {.input = {9, 6, 7, 64}, .filters = 64, .kernel = {3, 3}, .pad_begin = {0, 1}, .pad_end = {2, 0}},
       {.input = {70, 4, 4, 160}, .filters = 128, .kernel = {3, 3}, .pad_begin = {1, 1}, .pad_end = {1, 1}},
   };
   std::vector<StepCase> steps;

@@ -78,6 +78,67 @@ TEST(Verify, FindsEveryKindOfFault) {
   }
 }
 
+/// x is copied to the host and back beside steps of the main queue.
+struct Detour {
+  Program program;
+  TensorId x, device, host, back, y, z;
+
+  Detour() {
+    ProgramBuilder builder(program);
+    program.layers = {"0"};
+    x = test::image(builder, "x", Arena::input);
+    device = test::image(builder, "device");
+    host = test::image(builder, "host", Arena::host);
+    back = test::image(builder, "back");
+    y = test::image(builder, "y");
+    z = test::image(builder, "z");
+    const auto copy = [&](TensorId from, TensorId to) {
+      builder.add_step({.op = Op::copy, .operands = {{from}, {to, Access::out}}, .queue = kCopyQueue});
+    };
+    builder.add_step(test::relu(x, device));                             // 0
+    copy(device, host);                                                  // 1
+    builder.add_step(test::relu(device, y));                             // 2: reads what is being copied
+    builder.add_step({.op = Op::wait, .operands = {{device}, {host}}});  // 3
+    copy(host, back);                                                    // 4
+    builder.add_step(test::relu(y, z));                                  // 5
+    builder.add_step({.op = Op::wait, .operands = {{host}, {back}}});    // 6
+    builder.add_step(test::relu(back, z));                               // 7
+  }
+};
+
+TEST(Verify, KnowsWhatRunsAtTheSameTime) {
+  EXPECT_THAT(verify(Detour().program), IsEmpty());
+  struct Case {
+    const char* name;
+    std::function<void(Detour&)> breaking;
+    const char* says;
+  };
+  const std::vector<Case> cases{
+      {"written while it is copied", [](Detour& d) { d.program.steps[2].operands[1].tensor = d.device; },
+       "step 2 (activation_forward): touches device while step 1"},
+      {"read before it is back", [](Detour& d) { std::swap(d.program.steps[6], d.program.steps[7]); },
+       "step 6 (activation_forward): touches back while step 4"},
+      {"overwritten before it is back", [](Detour& d) { d.program.steps[5].operands[1].tensor = d.back; },
+       "touches back while step 4"},
+      {"read on the device", [](Detour& d) { d.program.steps[5].operands[0].tensor = d.device; },
+       "reads device on the device"},
+      {"read again in the end", [](Detour& d) { d.program.steps[7].operands[0].tensor = d.device; },
+       "reads device on the device"},
+      {"no wait", [](Detour& d) { d.program.steps.erase(d.program.steps.begin() + 6); }, "touches back while step 4"},
+      {"no wait at all", [](Detour& d) { d.program.steps.erase(d.program.steps.begin() + 6, d.program.steps.end()); },
+       "host is never waited for"},
+      {"copied before it was brought out", [](Detour& d) { std::swap(d.program.steps[1], d.program.steps[4]); },
+       "reads host before anything wrote it"},
+  };
+  for (const Case& test : cases) {
+    Detour detour;
+    test.breaking(detour);
+    const std::vector<std::string> problems = verify(detour.program);
+    ASSERT_FALSE(problems.empty()) << test.name;
+    EXPECT_THAT(problems.front(), HasSubstr(test.says)) << test.name;
+  }
+}
+
 TEST(Verify, AsksForTheChosenAlternative) {
   Chain chain;
   ProgramBuilder builder(chain.program);

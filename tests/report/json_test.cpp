@@ -64,16 +64,6 @@ TEST(Json, Prediction) {
             R"({"file":"x.npy[17]","class":"cat","probability":0.75,"top":[["cat",0.75],["dog",0.25]]})");
 }
 
-TEST(Json, BenchModelBeginsWithTheContractsFields) {
-  const BenchReport report{
-      .device = "cpu", .model = "net", .batch = 8, .layers = {{.name = "0", .forward_ms = 1, .backward_ms = 2}}};
-  EXPECT_TRUE(to_json(report).starts_with(
-      R"({"device":"cpu","model":"net","batch":8,"precision":"fp32","images_per_second":0.0,"ms_per_step":0.0,)"
-      R"("flops_per_second":0.0,"flops_share":0.0,"bytes_per_second":0.0,"bytes_share":0.0,"planned_bytes":0,)"
-      R"("measured_bytes":0,"layers":[{"name":"0","forward_ms":1.0,"backward_ms":2.0,"flops":0,"bytes":0,)"))
-      << to_json(report);
-}
-
 TEST(Json, PlanHasItsStepsAndTheEventOfARunHasNot) {
   PlanReport plan{.device = "cpu", .fits = true};
   plan.steps = {{.step = 0,

@@ -88,12 +88,13 @@ LoweringOptions options_of(const Case& test, const Graph& graph, DType dtype, bo
 }
 
 Plan plan_of(const Case& test, DType dtype, Backend& backend, const Dropped& recomputed = {}, const Split& split = {},
-             bool fuse = true) {
+             bool fuse = true, const Offloaded& offloaded = {}) {
   const Graph graph = test.graph();
   LoweringOptions training = options_of(test, graph, dtype, true);
   training.recomputed = recomputed;
   training.split = split;
   training.fuse = fuse;
+  training.offloaded = offloaded;
   return plan_programs({lower(graph, training), lower(graph, options_of(test, graph, dtype, false))}, backend);
 }
 
@@ -206,6 +207,35 @@ void expect_drops_change_nothing(const Case& test, DType dtype, Backend& backend
   }
 }
 
+/// What waits on the host comes back as it was: with copies done as early and as late as they may be, with memory
+/// reused and without, also where something else is dropped.
+void expect_the_host_changes_nothing(const Case& test, DType dtype, Backend& backend) {
+  SCOPED_TRACE(testing::Message() << test.name << " on " << backend.name());
+  const std::vector<std::string> names = droppable(test, dtype);
+  const Plan plain = plan_of(test, dtype, backend);
+  Runtime expected(plain);
+  run_three_steps(expected, plain, test);
+  Random random(6);
+  for (int choice = 0; choice < 4; ++choice) {  // everything, then some
+    Offloaded moved;
+    Dropped dropped;
+    for (const std::string& name : names) {
+      if (choice == 0 || random.below(3) > 0) moved.insert(name);
+      if (choice > 1 && random.below(2) == 0) dropped.insert(name);
+    }
+    const Plan plan = plan_of(test, dtype, backend, dropped, {}, true, moved);
+    EXPECT_TRUE(choice > 0 || plan.host_bytes > 0);
+    Runtime planned(plan);
+    Runtime late(plan, {.late_queues = true});
+    Runtime apart(plan, {.reuse_memory = false});
+    Runtime apart_and_late(plan, {.reuse_memory = false, .late_queues = true});
+    for (Runtime* runtime : {&planned, &late, &apart, &apart_and_late}) {
+      run_three_steps(*runtime, plan, test);
+      expect_same_results(plain, expected, *runtime);
+    }
+  }
+}
+
 void expect_same_bits(const Case& test, DType dtype, Backend& backend) {
   SCOPED_TRACE(testing::Message() << test.name << " on " << backend.name());
   const Plan plan = plan_of(test, dtype, backend);
@@ -294,6 +324,16 @@ TEST(Training, SameBitsWhateverIsRecomputedOnTheCpu) {
 TEST(Training, SameBitsWhateverIsRecomputedOnTheReference) {
   const auto backend = make_reference_backend();
   for (const Case& test : kCases) expect_drops_change_nothing(test, DType::f64, *backend);
+}
+
+TEST(Training, SameBitsWhateverWaitsOnTheHostOnTheCpu) {
+  const auto backend = make_cpu_backend({.threads = 1});
+  for (const Case& test : kCases) expect_the_host_changes_nothing(test, DType::f32, *backend);
+}
+
+TEST(Training, SameBitsWhateverWaitsOnTheHostOnTheReference) {
+  const auto backend = make_reference_backend();
+  for (const Case& test : kCases) expect_the_host_changes_nothing(test, DType::f64, *backend);
 }
 
 TEST(Training, SameBitsWithoutReuseOnTheCpu) {

@@ -36,7 +36,7 @@ std::vector<ChangedRun> runs_of(const std::string& more, const PlanRunOptions& o
   const RunSetup setup = make_setup(config);
   PlanReport refused;
   refused.breakdown.optimizer = 1;
-  PlanRequest request{.lowering = setup.lowering, .strategies = strategies_of(config)};
+  PlanRequest request{.lowering = setup.lowering, .strategies = strategies_of(config, false)};
   DeviceMemory device = cpu_memory();
   return changed_runs(config, setup, request, device, options_of_run, refused);
 }

@@ -26,7 +26,8 @@ const TrainState kState{.step = 41,
                         .best_val_accuracy = 0.5,
                         .stale_epochs = 1,
                         .log_bytes = 1234,
-                        .metrics_bytes = 99};
+                        .metrics_bytes = 99,
+                        .engines = {{"0 conv_forward", "conv:own"}, {"2 dense_forward", "inner:a + inner:b"}}};
 
 class StateOnDisk : public testing::Test {
  protected:
@@ -52,6 +53,31 @@ TEST_F(StateOnDisk, comes_back_bit_for_bit) {
   FakeTensors back(graph_, {state_prefix::kFirstMoment, state_prefix::kSecondMoment, state_prefix::kAverage});
   file.restore(graph_, back);
   EXPECT_EQ(back.values(), tensors_.values());
+}
+
+TEST(Engines, are_those_of_the_plan) {
+  PlanReport plan;
+  plan.layers.push_back({.name = "0", .engines = {{"conv_forward", "a", 0}, {"conv_backward_data", "b", 0}}});
+  plan.layers.push_back({.name = "1"});
+  plan.layers.push_back({.name = "2", .engines = {{"dense_forward", "c", 0}, {"dense_forward", "d", 0}}});
+  EXPECT_THAT(engines_of(plan),
+              testing::ElementsAre(testing::Pair("0 conv_backward_data", "b"), testing::Pair("0 conv_forward", "a"),
+                                   testing::Pair("2 dense_forward", "c + d")));
+}
+
+TEST(Engines, that_changed_are_told) {
+  const std::map<std::string, std::string> saved{{"0 conv_forward", "a"}, {"1 conv_forward", "b"}};
+  EXPECT_FALSE(changed_engines(saved, saved, "last.state"));
+  EXPECT_FALSE(changed_engines({}, saved, "last.state")) << "not recorded";
+  std::map<std::string, std::string> now = saved;
+  now["1 conv_forward"] = "other";
+  const auto changed = changed_engines(saved, now, "last.state");
+  ASSERT_TRUE(changed);
+  EXPECT_EQ(changed->severity, Severity::warning);
+  EXPECT_THAT(changed->what, HasSubstr("1 of 2 products"));
+  EXPECT_THAT(changed->what, HasSubstr("1 conv_forward: other, was b"));
+  now["2 dense_forward"] = std::string(300, 'x');
+  EXPECT_LE(changed_engines(saved, now, "last.state")->what.size(), 160U);
 }
 
 TEST_F(StateOnDisk, another_optimizer_is_refused) {

@@ -632,6 +632,27 @@ TEST_F(Trainer, a_folder_that_exists_or_cannot_be_made_is_refused) {
   EXPECT_EQ(failure(config(), nowhere).code[0], 'C');
 }
 
+/// In another precision other kernels compute: the run goes on, and says that its bits are others.
+TEST_F(Trainer, other_engines_are_told_on_resume) {
+  if (cannot_compute(Precision::bf16, this_processor())) GTEST_SKIP() << "this processor has no bf16";
+  Recorder first, same, other;
+  TrainOptions some = options("run", first);
+  some.max_steps = 2;
+  (void)train(config(), some, first);
+  EXPECT_FALSE(StateFile(out("run") / "last.state").state().engines.empty());
+  some.resume = true;
+  const auto told = [](const Recorder& recorder) {
+    return std::ranges::count(recorder.findings, "T623", &Diagnostic::code);
+  };
+  some.max_steps = 4;
+  (void)train(config(), some, same);
+  EXPECT_EQ(told(same), 0);
+  some.max_steps = 6;
+  (void)train(config({{"train.precision", "bf16"}}), some, other);
+  EXPECT_EQ(told(other), 1);
+  EXPECT_EQ(other.steps.size(), 2U);
+}
+
 TEST_F(Trainer, another_batch_cannot_resume_a_run) {
   Recorder recorder;
   TrainOptions some = options("run", recorder);

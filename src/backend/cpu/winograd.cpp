@@ -167,15 +167,15 @@ PreparedStep prepared(const CpuContext& context, Plan plan) {
 /// Whether the kernels apply and are the faster ones (measured against oneDNN 3.2's direct convolutions). Few patches
 /// do not repay the filters' transform.
 bool pays(const CpuContext& context, const ConvAttributes& conv, DType type, const Plan& plan) {
-  constexpr std::int64_t kLeastChannels = 32, kLeastPatches = 64;
+  constexpr std::int64_t kLeastChannels = 64, kLeastPatches = 64;
   const Window& window = conv.window;
   const auto all = [](const std::array<std::int64_t, 2>& values, std::int64_t value) {
     return values[0] == value && values[1] == value;
   };
   return type == kBf16 && context.kernels->winograd.product != nullptr && !has_amx_bf16() && conv.groups == 1 &&
          all(window.kernel, kTaps) && all(window.stride, 1) && all(window.dilation, 1) && plan.pad_rows >= 0 &&
-         plan.pad_columns >= 0 && plan.in >= kLeastChannels && plan.in % kFiltersAtOnce == 0 &&
-         plan.out % kProductColumns == 0 && plan.patches() >= kLeastPatches;
+         plan.pad_columns >= 0 && plan.in >= kLeastChannels && plan.out >= kLeastChannels &&
+         plan.in % kFiltersAtOnce == 0 && plan.out % kProductColumns == 0 && plan.patches() >= kLeastPatches;
 }
 
 }  // namespace

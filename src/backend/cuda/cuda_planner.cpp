@@ -19,11 +19,25 @@ class CudaPlanner final : public Backend {
 
   [[nodiscard]] PreparedStep prepare(const Program& program, const Step& step) override {
     if (!is_product(step.op)) return {.algorithm = "own", .workspace_bytes = scratch_bytes(program, step), .run = {}};
-    ProductPlan plan = plan_product(program, step, *source_, options_);
-    return {.algorithm = std::move(plan.engine.name), .workspace_bytes = plan.total_bytes, .run = {}};
+    return planned(plan_product(program, step, *source_, options_));
+  }
+
+  [[nodiscard]] std::optional<PreparedStep> prepare_within(const Program& program, const Step& step,
+                                                           std::int64_t workspace_bytes) override {
+    auto better = better_product(program, step, *source_, options_, workspace_bytes);
+    return better ? std::optional(planned(*std::move(better))) : std::nullopt;
+  }
+
+  [[nodiscard]] std::optional<std::int64_t> scratch_bound(const Program& program, const Step& step) override {
+    if (!is_product(step.op)) return scratch_bytes(program, step);
+    return product_scratch_bound(program, step, *source_, options_);
   }
 
  private:
+  static PreparedStep planned(ProductPlan plan) {
+    return {.algorithm = std::move(plan.engine.name), .workspace_bytes = plan.total_bytes, .run = {}};
+  }
+
   std::shared_ptr<EngineSource> source_;
   CudaPlannerOptions options_;
 };

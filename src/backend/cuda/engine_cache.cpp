@@ -9,6 +9,8 @@
 #include <system_error>
 #include <utility>
 
+#include "base/cache_folder.h"
+#include "base/checksum.h"
 #include "base/file.h"
 #include "base/text.h"
 
@@ -21,13 +23,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kHeader = "snug engines 1\n";  // counted up when what a line means changes
 constexpr std::uintmax_t kMostBytes = 8 << 20;            // some 40,000 convolutions; a fuller file begins anew
 constexpr std::size_t kMostFiles = 64;                    // devices × versions of cuDNN
-
-/// FNV-1a: tells what was cut off or changed by accident.
-std::uint64_t checksum(std::string_view text) {
-  std::uint64_t hash = 14695981039346656037ULL;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  return hash;
-}
 
 /// "checksum|key|name bytes|name bytes…"
 std::string to_line(const std::string& key, const std::vector<Engine>& engines) {
@@ -85,20 +80,6 @@ std::unordered_map<std::string, std::vector<Engine>> read_entries(const fs::path
   return entries;
 }
 
-/// Keeps the folder bounded: the files that were written longest ago go first.
-void drop_oldest(const fs::path& folder) {
-  std::error_code error;
-  std::vector<std::pair<fs::file_time_type, fs::path>> files;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.path().filename().string().starts_with("engines-")) {
-      files.emplace_back(entry.last_write_time(error), entry.path());
-    }
-  }
-  if (files.size() <= kMostFiles) return;
-  std::ranges::sort(files);
-  for (std::size_t i = 0; i + kMostFiles < files.size(); ++i) fs::remove(files[i].second, error);
-}
-
 }  // namespace
 
 EngineCache::EngineCache(const fs::path& folder, std::string_view subject) {
@@ -130,7 +111,7 @@ void EngineCache::save() {
       text += line;
     }
     write_text(path_, text);
-    drop_oldest(path_.parent_path());
+    drop_oldest(path_.parent_path(), "engines-", kMostFiles);
   } catch (const std::exception&) {
     return;  // a full disk or a folder that may not be written: the answers are asked for again next time
   }

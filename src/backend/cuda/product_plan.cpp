@@ -37,6 +37,10 @@ Beside beside(const Program& program, const Step& step, const Convolution& c) {
   return more;
 }
 
+std::int64_t limit_of(const EngineSource& source, const CudaPlannerOptions& options) {
+  return options.workspace_limit_bytes.value_or(default_workspace_limit(source.sheet().total_bytes));
+}
+
 [[noreturn]] void throw_no_engine(const Program& program, const Step& step, const EngineSource& source,
                                   const Convolution& c) {
   const std::string layer = step.layer.valid() ? program.layers[step.layer.index()] : std::string("the network");
@@ -59,13 +63,30 @@ ProductPlan plan_product(const Program& program, const Step& step, EngineSource&
         more.kept > 0 ? round_up(engine.workspace_bytes, kPartAlignmentBytes) : engine.workspace_bytes;
     return more.kept + std::max(with, more.after);
   };
-  const std::int64_t limit =
-      options.workspace_limit_bytes.value_or(default_workspace_limit(source.sheet().total_bytes));
+  const std::int64_t limit = limit_of(source, options);
   const auto fits = std::ranges::find_if(engines, [&](const Engine& engine) { return total(engine) <= limit; });
   plan.engine = fits != engines.end() ? *fits : engines.back();
   plan.kept_bytes = more.kept;
   plan.total_bytes = total(plan.engine);
   return plan;
+}
+
+std::optional<ProductPlan> better_product(const Program& program, const Step& step, EngineSource& source,
+                                          const CudaPlannerOptions& options, std::int64_t workspace_bytes) {
+  if (!is_product(step.op) || workspace_bytes <= limit_of(source, options)) return std::nullopt;
+  CudaPlannerOptions wider = options;
+  wider.workspace_limit_bytes = workspace_bytes;
+  ProductPlan better = plan_product(program, step, source, wider);
+  const bool is_better = better.engine.name != plan_product(program, step, source, options).engine.name;
+  return is_better && better.total_bytes <= workspace_bytes ? std::optional(std::move(better)) : std::nullopt;
+}
+
+std::optional<std::int64_t> product_scratch_bound(const Program& program, const Step& step, const EngineSource& source,
+                                                  const CudaPlannerOptions& options) {
+  // Where what stands beside an engine's own takes much of the limit, maybe no engine keeps to it.
+  const std::int64_t limit = limit_of(source, options);
+  const Beside more = beside(program, step, convolution_of(program, step, options.tf32));
+  return 2 * (more.kept + more.after) <= limit ? std::optional(limit) : std::nullopt;
 }
 
 }  // namespace snug

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "backend/cuda/convolution.h"
 #include "backend/cuda/cuda_planner.h"
@@ -24,5 +25,15 @@ struct ProductPlan {
 /// for the step. Throws Error A910 when the library cannot compute it.
 [[nodiscard]] ProductPlan plan_product(const Program& program, const Step& step, EngineSource& source,
                                        const CudaPlannerOptions& options);
+
+/// The plan with a better engine, where the step may take so many bytes, which are more than the limit.
+[[nodiscard]] std::optional<ProductPlan> better_product(const Program& program, const Step& step, EngineSource& source,
+                                                        const CudaPlannerOptions& options,
+                                                        std::int64_t workspace_bytes);
+
+/// The most scratch that `plan_product` gives the step, where that is known without asking the library.
+[[nodiscard]] std::optional<std::int64_t> product_scratch_bound(const Program& program, const Step& step,
+                                                                const EngineSource& source,
+                                                                const CudaPlannerOptions& options);
 
 }  // namespace snug

@@ -1,5 +1,7 @@
 #include "backend/reference/call.h"
 
+#include <cstring>
+
 namespace snug::reference {
 
 namespace {
@@ -48,6 +50,14 @@ Extents Call::extents(const TensorInfo& tensor) {
 Extents Call::strides(const TensorInfo& tensor) {
   return four_axes([&](int axis) { return tensor.view.strides[static_cast<std::size_t>(axis)]; }, tensor.shape.rank(),
                    0);
+}
+
+bool Call::copy_bytes() const {
+  const TensorInfo &x = tensor(0), &y = tensor(1);
+  if (x.dtype == DType::f64 || x.dtype != y.dtype || !is_packed(x) || !is_packed(y)) return false;
+  ensure(x.shape == y.shape, "a copy keeps the shape");
+  std::memcpy(arguments_.operands[1], arguments_.operands[0], static_cast<std::size_t>(extent_bytes(x)));
+  return true;
 }
 
 }  // namespace snug::reference

@@ -63,6 +63,8 @@ class Call {
   [[nodiscard]] Bytes bytes(int operand) const { return typed<std::uint8_t>(operand, DType::u8); }
   [[nodiscard]] Reader reader(int operand) const;
   [[nodiscard]] Extents extents(int operand) const { return extents(tensor(operand)); }
+  /// Copies operand 0 to 1 as it lies where they are packed and hold no doubles: indices, bytes.
+  [[nodiscard]] bool copy_bytes() const;
   template <class A>
   [[nodiscard]] const A& attributes() const {
     return std::get<A>(step_.attributes);

@@ -135,17 +135,25 @@ class CudaBackend final : public Backend {
   [[nodiscard]] std::string_view name() const override { return source_->sheet().name; }
 
   [[nodiscard]] PreparedStep prepare(const Program& program, const Step& step) override {
+    if (!is_product(step.op)) return prepared("own", launch_of(std::make_shared<const StepInfo>(program, step)));
+    return prepare_product(program, step, plan_product(program, step, *source_, options_));
+  }
+
+  [[nodiscard]] std::optional<PreparedStep> prepare_within(const Program& program, const Step& step,
+                                                           std::int64_t workspace_bytes) override {
+    const auto better = better_product(program, step, *source_, options_, workspace_bytes);
+    return better ? std::optional(prepare_product(program, step, *better)) : std::nullopt;
+  }
+
+ private:
+  [[nodiscard]] PreparedStep prepare_product(const Program& program, const Step& step, const ProductPlan& plan) {
     const auto info = std::make_shared<const StepInfo>(program, step);
-    if (!is_product(step.op)) return prepared("own", launch_of(info));
-    const ProductPlan plan = plan_product(program, step, *source_, options_);
     try {
       return prepared(plan.engine.name, library_launch(info, plan, call_of(plan)));
     } catch (const DeviceFailure& failure) {
       refuse(program, step, plan, failure);
     }
   }
-
- private:
   [[noreturn]] void refuse(const Program& program, const Step& step, const ProductPlan& plan,
                            const DeviceFailure& failure) const {
     const std::string layer = program.layer_name(step.layer);

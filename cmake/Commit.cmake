@@ -1,0 +1,22 @@
+# Writes the commit of SOURCE into the header OUT, "+" behind it where files differ from it; "unknown" without git.
+find_program(GIT git)
+set(commit "unknown")
+if(GIT)
+  execute_process(COMMAND ${GIT} -C ${SOURCE} rev-parse --short=12 HEAD OUTPUT_VARIABLE found RESULT_VARIABLE failed
+                  ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(failed EQUAL 0)
+    set(commit ${found})
+    execute_process(COMMAND ${GIT} -C ${SOURCE} diff --quiet HEAD -- src kernels include cmake CMakeLists.txt
+                    RESULT_VARIABLE changed ERROR_QUIET)
+    if(NOT changed EQUAL 0)
+      string(APPEND commit "+")
+    endif()
+  endif()
+endif()
+set(text "#pragma once\nnamespace snug {\ninline constexpr const char* kCommit = \"${commit}\";\n}\n")
+if(EXISTS ${OUT})
+  file(READ ${OUT} before)
+endif()
+if(NOT "${before}" STREQUAL "${text}")
+  file(WRITE ${OUT} "${text}")
+endif()

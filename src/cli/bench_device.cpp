@@ -1,0 +1,31 @@
+#include "cli/calibrate.h"
+#include "cli/command.h"
+#include "cli/common.h"
+#include "cli/conditions.h"
+#include "report/bench.h"
+
+namespace snug {
+
+namespace {
+
+int run(const Arguments& arguments) {
+  require_cpu(arguments, DeviceUse::train);
+  const int threads = thread_count(arguments);
+  DeviceBench bench{.conditions = conditions_here("bench device", arguments, threads)};
+  measure_device(*make_cpu_backend({.threads = threads}), bench);
+  print_result(arguments, to_json(bench), to_text(bench));
+  return 0;
+}
+
+}  // namespace
+
+Command bench_device_command() {
+  return {.name = "bench device",
+          .arguments = "",
+          .summary = "what this device can do: copies in memory and caches, matrix products by type",
+          .example = "snug bench device --json",
+          .options = {kDeviceOption, kThreadsOption},
+          .run = run};
+}
+
+}  // namespace snug
