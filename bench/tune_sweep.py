@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Holds `snug tune` against an exhaustive sweep: batches of 2^k and 3 · 2^k up to the largest that fits, each for some
-seconds, then the search several times. Writes both curves, and whether the picks hold.
+seconds in several passes (a machine that is slow for a while is slow for all), then the search several times. Writes both curves, and whether the picks hold.
 
   bench/tune_sweep.py configs/cifar10-cpu.toml --realtime --out bench/results/tune-NAME.json
 """
@@ -58,9 +58,7 @@ class Point:
             milliseconds.append(self.step())
         self.process.stdin.close()
         self.process.wait()
-        median = statistics.median(milliseconds)
-        return {"batch": self.batch, "images_per_second": round(1e3 * self.batch / median, 2), "ms": round(median, 3),
-                "steps": len(milliseconds), "planned_bytes": self.ready["planned_bytes"]}
+        return milliseconds
 
 
 def largest_batch(options):
@@ -70,11 +68,21 @@ def largest_batch(options):
 
 
 def sweep(options):
-    points, begin = [], time.monotonic()
-    for batch in batches_to(largest_batch(options)):
-        point = Point(options, batch).measure(options.seconds)
-        points.append(point)
-        print(f"  {batch:>6}  {point['images_per_second']:>9.1f} img/s  {point['steps']:>5} steps", flush=True)
+    batches, begin = batches_to(largest_batch(options)), time.monotonic()
+    times, planned = {batch: [] for batch in batches}, {}
+    for turn in range(options.passes):
+        for batch in batches if turn % 2 == 0 else reversed(batches):
+            point = Point(options, batch)
+            times[batch].append(point.measure(options.seconds / options.passes))
+            planned[batch] = point.ready["planned_bytes"]
+        print(f"  pass {turn + 1} of {options.passes}, {time.monotonic() - begin:.0f} s", flush=True)
+    points = []
+    for batch in batches:
+        rates = [1e3 * batch / statistics.median(milliseconds) for milliseconds in times[batch]]
+        points.append({"batch": batch, "images_per_second": round(statistics.median(rates), 2),
+                       "of_passes": [round(rate, 2) for rate in rates],
+                       "steps": sum(map(len, times[batch])), "planned_bytes": planned[batch]})
+        print(f"  {batch:>6}  {points[-1]['images_per_second']:>9.1f} img/s  ({min(rates):.1f} to {max(rates):.1f})")
     return points, time.monotonic() - begin
 
 
@@ -100,6 +108,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
     parser.add_argument("--seconds", type=float, default=20, help="for each batch of the sweep")
+    parser.add_argument("--passes", type=int, default=4, help="that these seconds are divided into")
     parser.add_argument("--tunes", type=int, default=3)
     parser.add_argument("--max-batch", type=int, default=65535)
     parser.add_argument("--realtime", action="store_true", help="compute before all others on a busy machine (root)")

@@ -208,7 +208,7 @@ double rate_with_data(const TuneSetting& setting, BenchNetwork& network, std::in
 }
 
 std::string advice_for(const Config& config, int workers) {
-  if (config.data.train->format == DataFormat::pack)
+  if (config.data.train && config.data.train->format == DataFormat::pack)
     return fmt::format("a larger batch does not help; [data] workers = {}, or less augmentation", 2 * workers);
   return fmt::format("a larger batch does not help; `snug data pack {} --out PACK`, or [data] workers = {}",
                      config.file, 2 * workers);
@@ -310,7 +310,8 @@ void store(const Tuning& tuning, const TunePoint& best, TuneReport& report) {
 
 void write_files(const Arguments& arguments, TuneReport& report) {
   std::filesystem::path stem;
-  if (const auto out = arguments.text("out")) {
+  const auto out = arguments.text("out");
+  if (out) {
     stem = std::filesystem::path(*out) / "curve";
   } else if (!report.stored.empty()) {
     stem = std::filesystem::path(report.stored).replace_extension();
@@ -323,8 +324,8 @@ void write_files(const Arguments& arguments, TuneReport& report) {
   write_text(svg_file, to_svg(drawing));
   write_text(png_file, std::string_view(reinterpret_cast<const char*>(png.data()), png.size()));
   report.files = {svg_file, png_file};
-  if (!arguments.has("out")) return;
-  const std::string json = (std::filesystem::path(*arguments.text("out")) / "tune.json").string();
+  if (!out) return;
+  const std::string json = (std::filesystem::path(*out) / "tune.json").string();
   report.files.push_back(json);
   write_text(json, to_json(report) + "\n");
 }

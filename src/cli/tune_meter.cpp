@@ -35,9 +35,8 @@ std::optional<TuneSample> NetworkMeter::measure(int setting, std::int64_t batch)
   bool fresh = false;
   BenchNetwork* network = obtain(key, fresh);
   if (network == nullptr) return std::nullopt;
-  double last = 0;
   if (fresh) {
-    last = network->warm_up();
+    static_cast<void>(network->warm_up());
     bytes_[key] = {.planned = network->plan().total_bytes + network->plan().host_bytes,
                    .measured = measured_bytes(*network)};
   } else if (network->start_up().first_step_seconds < kShortStep) {
@@ -47,7 +46,7 @@ std::optional<TuneSample> NetworkMeter::measure(int setting, std::int64_t batch)
   double sum = 0;
   while (seconds.size() < kMostSteps) {
     if (stopped()) return std::nullopt;
-    last = network->step();
+    const double last = network->step();
     seconds.push_back(last);
     sum += last;
     const bool enough = seconds.size() >= kLeastSteps || last > options_.sample_seconds / 2;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <iterator>
 #include <utility>
 
@@ -27,12 +28,12 @@ std::string per_second(double count, std::string_view unit) {
 
 std::string rate_text(double images_per_second) {
   return images_per_second < 100 ? fmt::format("{:.1f}", images_per_second)
-                                 : format_count(static_cast<std::int64_t>(images_per_second + 0.5));
+                                 : format_count(std::llround(images_per_second));
 }
 
 /// One line that says on what.
 std::string conditions_text(const Conditions& c) {
-  std::string text = fmt::format("  {}{}, {} of {} cores", c.processor, c.clock_mhz > 0 ? "" : "", c.threads, c.cores);
+  std::string text = fmt::format("  {}, {} of {} cores", c.processor, c.threads, c.cores);
   if (c.clock_mhz > 0) text += fmt::format(" at {:.0f} MHz", c.clock_mhz);
   text += fmt::format("; load {:.2f}; snug {} {}\n", c.load, c.version, c.commit);
   return text;

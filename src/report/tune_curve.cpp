@@ -123,7 +123,8 @@ class Curve {
 
   void rate_axis() {
     const double step = round_step(rate_.high, 5);
-    for (double value = 0; value <= rate_.high; value += step) {
+    for (int i = 0; i * step <= rate_.high; ++i) {
+      const double value = i * step;
       line({{kLeft, rate_.at(value)}, {kRight, rate_.at(value)}}, Ink::grid);
       const std::string label = step < 1 ? fmt::format("{:.1f}", value) : format_count(std::llround(value));
       text({kLeft - 10, rate_.at(value) + 4}, label, Ink::muted, Anchor::end);
@@ -133,7 +134,8 @@ class Curve {
   void bytes_axis() {
     const double octaves = std::log2(bytes_.high / bytes_.low);
     const double factor = std::exp2(std::max(1.0, std::ceil(octaves / 5)));
-    for (double value = bytes_.low; value <= bytes_.high; value *= factor) {
+    for (int i = 0; bytes_.low * std::pow(factor, i) <= bytes_.high; ++i) {
+      const double value = bytes_.low * std::pow(factor, i);
       line({{kLeft, bytes_.at(value)}, {kRight, bytes_.at(value)}}, Ink::grid);
       text({kLeft - 10, bytes_.at(value) + 4}, format_bytes(std::llround(value)), Ink::muted, Anchor::end);
     }
@@ -147,7 +149,8 @@ class Curve {
 
   void batch_axis() {
     double last = -100;
-    for (double batch = 1; batch <= batch_.high; batch *= 2) {
+    for (int i = 0; std::exp2(i) <= batch_.high; ++i) {
+      const double batch = std::exp2(i);
       if (batch < batch_.low) continue;
       const double x = batch_.at(batch);
       if (x - last < 46) continue;

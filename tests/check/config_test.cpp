@@ -468,7 +468,7 @@ TEST(Order, IsThatOfThePlaces) {
   EXPECT_THAT(codes, testing::ElementsAre("D5", "D1", "D6", "D4", "D3", "D2", "D0"));
 
   const Checked checked =
-      check({.data = Text{}.data + "\ncache = \"device\"", .train = "precision = \"fp16\"\nhistograms = true"});
+      check({.train = "precision = \"fp16\"\nhistograms = true", .data = Text{}.data + "\ncache = \"device\""});
   ASSERT_EQ(checked.findings.size(), 3U);
   EXPECT_THAT(checked.findings[0].what, HasSubstr("data.cache"));
   EXPECT_EQ(checked.findings[1].code, "T102");

@@ -115,7 +115,7 @@ bool replace_value(std::string& line, const std::string& key, const std::string&
     const bool whole = at == 0 || line[at - 1] == ' ' || line[at - 1] == '{';
     if (!whole) continue;
     const std::size_t end = end_of_value(line, at + key.size() + 2);
-    line = line.substr(0, at) + assignment + line.substr(end);
+    line.replace(at, end - at, assignment);
     return true;
   }
   return false;

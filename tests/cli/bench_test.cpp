@@ -191,7 +191,7 @@ TEST_F(Bench, TuneFindsABatchAndTrainUsesIt) {
 }
 
 TEST_F(Bench, TuneKeepsWhatWasMeasuredWhenItIsInterrupted) {
-  const std::string setup = "(sleep 2; kill -INT $(cat pid)) & sh -c 'echo $PPID' > pid";
+  const std::string setup = "(sleep 1; kill -INT $(cat pid)) & sh -c 'echo $PPID' > pid";
   const ProgramResult result = run("tune c.toml --json --max-batch 64 --set train.batch=\"auto\"", setup);
   if (result.code == 0) GTEST_SKIP() << "it was done before the signal came";
   ASSERT_EQ(result.code, 130) << result.error;
