@@ -201,9 +201,12 @@ std::int64_t library_bytes(const Plan& plan, const DeviceMemory& device) {
   return device.library_bytes + (device.kernel_bytes > 0 ? device.kernel_bytes * count_products(plan) : 0);
 }
 
+std::int64_t arena_bytes(const Plan& plan, const DeviceMemory& device) {
+  return given(plan.persistent_bytes, device) + given(plan.transient_bytes, device) + given(plan.input_bytes, device);
+}
+
 std::int64_t total_bytes(const Plan& plan, const DeviceMemory& device) {
-  return device.driver_bytes + library_bytes(plan, device) + given(plan.persistent_bytes, device) +
-         given(plan.transient_bytes, device) + given(plan.input_bytes, device);
+  return device.driver_bytes + library_bytes(plan, device) + arena_bytes(plan, device);
 }
 
 std::int64_t host_arena_bytes(const Plan& plan) {
