@@ -73,7 +73,7 @@ template <class T, int V, class Choice>
 void launch_normalize(const BatchNorm& norm, const NormTensors& tensors, const Affine& affine, Stream stream) {
   const RowTiles t = row_tiles(norm.rows, norm.channels, V, 2 * kRowsAtOnce, 1 << 15);
   const auto run = [&](auto kernel) {
-    launch(kernel, t.grid(), kThreads, 0, stream, static_cast<T*>(tensors.y), static_cast<const T*>(tensors.x),
+    launch(kernel, grid_of(t), kThreads, 0, stream, static_cast<T*>(tensors.y), static_cast<const T*>(tensors.x),
            pitch_or(norm.x_pitch, norm.channels), static_cast<const T*>(tensors.residual), affine, t, norm.activation);
   };
   if (tensors.residual != nullptr) {
@@ -206,7 +206,7 @@ void launch_backward(const BatchNorm& norm, const NormGradients& g, const Affine
                            norm.accumulate_dx};
   const bool residual = g.y != nullptr;
   const auto sum = [&](auto kernel) {
-    launch(kernel, t.grid(), kThreads, 0, stream, partial, static_cast<T*>(g.dresidual), static_cast<const T*>(g.dy),
+    launch(kernel, grid_of(t), kThreads, 0, stream, partial, static_cast<T*>(g.dresidual), static_cast<const T*>(g.dy),
            static_cast<const T*>(g.y), static_cast<const T*>(g.saved), form.z_pitch, affine, t, norm.activation);
   };
   if (residual) {
@@ -217,7 +217,7 @@ void launch_backward(const BatchNorm& norm, const NormGradients& g, const Affine
   finish_backward(partial, coefficients, finish, t, stream);
   const RowTiles u = row_tiles(norm.rows, norm.channels, V, 2 * kRowsAtOnce, 1 << 15);
   const auto write = [&](auto kernel, const void* gradient) {
-    launch(kernel, u.grid(), kThreads, 0, stream, static_cast<T*>(g.dx), static_cast<const T*>(gradient),
+    launch(kernel, grid_of(u), kThreads, 0, stream, static_cast<T*>(g.dx), static_cast<const T*>(gradient),
            static_cast<const T*>(finish.frozen ? nullptr : g.saved), form, coefficients, affine, u, norm.activation);
   };
   if (residual) {
@@ -241,16 +241,6 @@ void backward(const BatchNorm& norm, const NormGradients& g, const Affine& affin
 }
 
 }  // namespace
-
-std::int64_t batchnorm_workspace_bytes(const BatchNorm& norm) {
-  std::int64_t parts = 1;
-  for (const int per_access : {1, 4, 8}) {
-    const std::int64_t own = row_tiles(norm.rows, norm.channels, per_access, kSumRows, kSumBlocks).parts;
-    parts = own > parts ? own : parts;
-  }
-  const std::int64_t coefficients = 3;
-  return (round_up_to_16_bytes(2 * parts * norm.channels) + coefficients * norm.channels) * std::int64_t{sizeof(float)};
-}
 
 void batchnorm_forward(const BatchNorm& norm, const NormTensors& t, float* running_mean, float* running_var,
                        float* mean, float* inverse_std, void* workspace, Stream stream) {

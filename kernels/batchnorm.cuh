@@ -4,6 +4,7 @@
 // Sums are cut by shape alone and added up in a fixed order: the same input gives the same bits.
 #pragma once
 
+#include "tiles.h"  // batchnorm_workspace_bytes
 #include "types.h"
 
 namespace snug::kernels {
@@ -20,9 +21,6 @@ struct BatchNorm {
   std::int64_t x_pitch = 0;   ///< of the input, also as what backward saved
   std::int64_t dx_pitch = 0;  ///< of its gradient
 };
-
-/// Bytes that forward and backward need, whatever the addresses.
-[[nodiscard]] std::int64_t batchnorm_workspace_bytes(const BatchNorm& norm);
 
 /// What is normalised: y = activation((x − mean) · inverse_std · gamma + beta [+ residual]).
 struct NormTensors {

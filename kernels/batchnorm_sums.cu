@@ -166,7 +166,7 @@ void measure(const BatchNorm& norm, const void* x, const FinishStatistics& finis
   by_type(norm.data, [&]<class T>() {
     by_width<T>(widths_allow(norm, kWide<T>) && aligned(x), [&]<int V>() {
       const RowTiles t = row_tiles(norm.rows, norm.channels, V, kSumRows, kSumBlocks);
-      launch(moments<T, V>, t.grid(), kThreads, 0, stream, partial, static_cast<const T*>(x),
+      launch(moments<T, V>, grid_of(t), kThreads, 0, stream, partial, static_cast<const T*>(x),
              pitch_or(norm.x_pitch, norm.channels), t);
       finish_statistics(partial, finish, t, stream);
     });

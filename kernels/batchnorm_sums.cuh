@@ -6,11 +6,6 @@
 
 namespace snug::kernels {
 
-/// Rows of a thread, and blocks, of a first pass over rows: four blocks a multiprocessor on the largest GPU of today.
-inline constexpr int kSumRows = 16, kSumBlocks = 512;
-
-[[nodiscard]] inline std::int64_t round_up_to_16_bytes(std::int64_t floats) { return divide_up(floats, 4L) * 4; }
-
 /// Elements from row to row.
 [[nodiscard]] inline std::int64_t pitch_or(std::int64_t pitch, int channels) { return pitch > 0 ? pitch : channels; }
 /// Whether channels and pitch allow accesses of so many elements.

@@ -7,8 +7,6 @@ namespace snug::kernels {
 
 namespace {
 
-constexpr int kSumRows = 16, kSumBlocks = 512;  // as for batch normalization
-
 template <class T, int V, class Choice>
 __global__ void __launch_bounds__(kThreads) add_bias(T* y, const T* x, const float* bias, RowTiles t, Activation kind) {
   const RowPlace p = row_place<V>(t);
@@ -80,21 +78,12 @@ void bias_activation(Data data, Activation kind, const void* x, const float* bia
   by_type(data, [&]<class T>() {
     const auto run = [&]<int V, class Choice>() {
       const RowTiles t = row_tiles(rows, channels, V, 2 * kRowsAtOnce, 1 << 15);
-      launch(add_bias<T, V, Choice>, t.grid(), kThreads, 0, stream, static_cast<T*>(y), static_cast<const T*>(x), bias,
-             t, kind);
+      launch(add_bias<T, V, Choice>, grid_of(t), kThreads, 0, stream, static_cast<T*>(y), static_cast<const T*>(x),
+             bias, t, kind);
     };
     if (channels % kWide<T> != 0 || !aligned(x, bias, y)) return run.template operator()<1, AnyActivation>();
     by_activation(kind, [&]<class Choice>() { run.template operator()<kWide<T>, Choice>(); });
   });
-}
-
-std::int64_t bias_gradient_workspace_bytes(std::int64_t rows, int channels) {
-  std::int64_t parts = 1;
-  for (const int per_access : {1, 4, 8}) {
-    const std::int64_t own = row_tiles(rows, channels, per_access, kSumRows, kSumBlocks).parts;
-    parts = own > parts ? own : parts;
-  }
-  return parts * channels * static_cast<std::int64_t>(sizeof(float));
 }
 
 void bias_gradient(Data data, const void* dy, float* dbias, bool accumulate, std::int64_t rows, int channels,
@@ -104,7 +93,7 @@ void bias_gradient(Data data, const void* dy, float* dbias, bool accumulate, std
   by_type(data, [&]<class T>() {
     by_width<T>(channels % kWide<T> == 0 && aligned(dy), [&]<int V>() {
       const RowTiles t = row_tiles(rows, channels, V, kSumRows, kSumBlocks);
-      launch(sum_rows<T, V>, t.grid(), kThreads, 0, stream, partial, static_cast<const T*>(dy), t);
+      launch(sum_rows<T, V>, grid_of(t), kThreads, 0, stream, partial, static_cast<const T*>(dy), t);
       launch(join_rows, static_cast<unsigned>(divide_up(channels, 32)), kThreads, 0, stream, dbias, partial, t.parts,
              channels, accumulate);
     });

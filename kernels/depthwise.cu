@@ -8,7 +8,7 @@ namespace snug::kernels {
 namespace {
 
 /// Blocks of a weight gradient, all places of the window together.
-constexpr int kSumRows = 32, kSumBlocks = 1024;
+constexpr int kGradientRows = 32, kGradientBlocks = 1024;
 /// Columns of a window that a thread adds up at once; wider windows take several blocks.
 constexpr int kColumnsAtOnce = 3;
 
@@ -179,7 +179,7 @@ RowTiles pixel_tiles(const Depthwise& conv, int height, int width, int per_acces
 
 RowTiles sum_tiles(const Depthwise& conv, int per_access) {
   const int groups = conv.window.kernel[0] * divide_up(conv.window.kernel[1], kColumnsAtOnce);
-  return row_tiles(conv.x.n * conv.y_h * conv.y_w, conv.x.c, per_access, kSumRows, kSumBlocks / groups);
+  return row_tiles(conv.x.n * conv.y_h * conv.y_w, conv.x.c, per_access, kGradientRows, kGradientBlocks / groups);
 }
 
 }  // namespace
@@ -190,7 +190,7 @@ void depthwise_forward(const Depthwise& conv, const void* x, const void* w, cons
   by_type(conv.data, [&]<class T>() {
     const auto run = [&]<int V, class Choice>() {
       const RowTiles t = pixel_tiles(conv, conv.y_h, conv.y_w, V);
-      launch(filter_pixels<T, V, Choice>, t.grid(), kThreads, filter_bytes(conv, t, V), stream, static_cast<T*>(y),
+      launch(filter_pixels<T, V, Choice>, grid_of(t), kThreads, filter_bytes(conv, t, V), stream, static_cast<T*>(y),
              static_cast<const T*>(x), static_cast<const T*>(w), bias, conv, t, kind);
     };
     if (conv.x.c % kWide<T> != 0 || !aligned(x, y)) return run.template operator()<1, AnyActivation>();
@@ -203,7 +203,7 @@ void depthwise_backward_data(const Depthwise& conv, const void* dy, const void* 
   by_type(conv.data, [&]<class T>() {
     by_width<T>(conv.x.c % kWide<T> == 0 && aligned(dy, dx), [&]<int V>() {
       const RowTiles t = pixel_tiles(conv, conv.x.h, conv.x.w, V);
-      launch(filter_gradients<T, V>, t.grid(), kThreads, filter_bytes(conv, t, V), stream, static_cast<T*>(dx),
+      launch(filter_gradients<T, V>, grid_of(t), kThreads, filter_bytes(conv, t, V), stream, static_cast<T*>(dx),
              static_cast<const T*>(dy), static_cast<const T*>(w), conv, t);
     });
   });

@@ -15,6 +15,16 @@ struct Same {
   __device__ float operator()(float x) const { return x; }
 };
 
+/// y += x. A gradient of weights is small beside the maps that it came from: one element a thread and turn.
+template <class From>
+__global__ void __launch_bounds__(kThreads) add_widened(float* y, const From* x, std::int64_t n) {
+  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * (kThreads * kPacketsPerThread) + threadIdx.x;
+#pragma unroll
+  for (int k = 0; k < kPacketsPerThread; ++k) {
+    if (const std::int64_t i = first + k * kThreads; i < n) y[i] += to_float(x[i]);
+  }
+}
+
 /// Rows of packets; a thread per packet of all rows together.
 template <class Word>
 __global__ void __launch_bounds__(kThreads) copy_rows(unsigned char* y, const unsigned char* x, PitchedRows r) {
@@ -150,6 +160,13 @@ void cast(Data from, Data to, const void* x, void* y, std::int64_t n, Stream str
     by_type(to, [&]<class To>() {
       launch_map<1>(static_cast<To*>(y), Inputs<From>{static_cast<const From*>(x), nullptr}, n, Same{}, stream);
     });
+  });
+}
+
+void add_to(Data from, const void* x, float* y, std::int64_t n, Stream stream) {
+  if (n <= 0) return;
+  by_type(from, [&]<class From>() {
+    launch(add_widened<From>, map_blocks(n, 1), kThreads, 0, stream, y, static_cast<const From*>(x), n);
   });
 }
 

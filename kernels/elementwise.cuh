@@ -17,6 +17,9 @@ void copy(const void* x, void* y, const PitchedRows& rows, Stream stream);
 /// From any type to any, rounded to nearest even. The flat tensors' segments are cast one by one.
 void cast(Data from, Data to, const void* x, void* y, std::int64_t n, Stream stream);
 
+/// y += x, in float.
+void add_to(Data from, const void* x, float* y, std::int64_t n, Stream stream);
+
 /// n elements of 1, 2, 4 or 8 bytes, each with these bits.
 void fill(void* y, int element_bytes, std::uint64_t bits, std::int64_t n, Stream stream);
 

@@ -6,12 +6,6 @@ namespace snug::kernels {
 
 namespace {
 
-/// What one sample adds to the statistics.
-struct SampleResult {
-  double loss, weight;
-  int correct, correct_top5;
-};
-
 __device__ inline double mean_over(const Loss& loss) {
   return loss.class_weights != nullptr ? static_cast<double>(*loss.weight_sum) : loss.mean_over;
 }
@@ -222,10 +216,6 @@ __global__ void add_doubles(double* totals, const double* stats, int count) {
 }
 
 }  // namespace
-
-std::int64_t loss_workspace_bytes(std::int64_t samples) {
-  return samples * static_cast<std::int64_t>(sizeof(SampleResult));
-}
 
 void softmax_crossentropy(const Loss& loss, const float* logits, const std::int32_t* labels, void* workspace,
                           Stream stream) {

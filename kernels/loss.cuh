@@ -2,6 +2,7 @@
 // the samples' order. Outputs, labels and gradients are float.
 #pragma once
 
+#include "tiles.h"  // loss_workspace_bytes
 #include "types.h"
 
 namespace snug::kernels {
@@ -21,8 +22,6 @@ struct Loss {
   double* stats = nullptr;               ///< added to
   float* gradient = nullptr;             ///< [samples, width], or null
 };
-
-[[nodiscard]] std::int64_t loss_workspace_bytes(std::int64_t samples);
 
 void softmax_crossentropy(const Loss& loss, const float* logits, const std::int32_t* labels, void* workspace,
                           Stream stream);

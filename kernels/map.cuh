@@ -7,10 +7,6 @@
 
 namespace snug::kernels {
 
-inline constexpr int kThreads = 256;
-/// Packets of a thread: all of them are fetched before the first is used.
-inline constexpr int kPacketsPerThread = 4;
-
 /// Inputs of one element type; what a function of fewer takes is null.
 template <class T>
 struct Inputs {

@@ -9,29 +9,7 @@
 
 namespace snug::kernels {
 
-struct RowTiles {
-  std::int64_t rows = 0;
-  int channels = 0;
-  int lanes = 1;
-  unsigned tiles = 1, parts = 1;
-  std::int64_t rows_per_part = 0;
-  [[nodiscard]] dim3 grid() const { return {tiles, parts, 1}; }
-};
-
-/// `rows_per_thread`: how many a thread should have at least; `most_blocks`: beyond it parts grow.
-inline RowTiles row_tiles(std::int64_t rows, int channels, int per_access, int rows_per_thread, int most_blocks) {
-  RowTiles t{.rows = rows, .channels = channels};
-  const int packets = divide_up(channels, per_access);
-  while (t.lanes < 32 && t.lanes < packets) t.lanes *= 2;
-  t.tiles = static_cast<unsigned>(divide_up(packets, t.lanes));
-  const std::int64_t at_once = kThreads / t.lanes;
-  const std::int64_t wanted = divide_up(rows, at_once * rows_per_thread);
-  const std::int64_t most = most_blocks / static_cast<std::int64_t>(t.tiles);
-  const std::int64_t parts = wanted < most ? wanted : (most < 1 ? 1 : most);
-  t.rows_per_part = divide_up(divide_up(rows, parts), at_once) * at_once;
-  t.parts = static_cast<unsigned>(divide_up(rows, t.rows_per_part));
-  return t;
-}
+[[nodiscard]] inline dim3 grid_of(const RowTiles& t) { return {t.tiles, t.parts, 1}; }
 
 /// Where a thread stands in its tiles.
 struct RowPlace {

@@ -6,8 +6,8 @@ namespace snug::kernels {
 
 namespace {
 
-constexpr int kMostSegments = 160;                        // of a launch: its arguments have at most 4 KiB
-constexpr int kChunk = kThreads * kPacketsPerThread * 4;  // elements of a block
+constexpr int kMostSegments = 160;  // of a launch: its arguments have at most 4 KiB
+constexpr int kChunk = kSegmentChunk;
 
 /// Segments as arguments of a launch: block b works on the segment i with first_block[i] ≤ b < first_block[i + 1].
 struct SegmentTable {
@@ -196,9 +196,9 @@ unsigned blocks_of(const SegmentTable& t) { return t.first_block[t.size]; }
 }  // namespace
 
 std::int64_t gradient_norm_workspace_bytes(const FlatSegments& segments) {
-  std::int64_t blocks = 0;
-  for (int i = 0; i < segments.size; ++i) blocks += divide_up(segments.count[i], std::int64_t{kChunk});
-  return blocks * static_cast<std::int64_t>(sizeof(double));
+  std::int64_t bytes = 0;
+  for (int i = 0; i < segments.size; ++i) bytes += gradient_norm_workspace_bytes(segments.count[i]);
+  return bytes;
 }
 
 void gradient_norm(const FlatSegments& segments, const float* g, double* sum, bool accumulate, double* not_finite,

@@ -4,6 +4,7 @@
 // a captured launch needs no new arguments; while the flag is set nothing is written.
 #pragma once
 
+#include "tiles.h"
 #include "types.h"
 
 namespace snug::kernels {

@@ -6,6 +6,7 @@
 #include <cfloat>
 
 #include "cuda.cuh"
+#include "tiles.h"
 #include "types.h"
 
 namespace snug::kernels {
@@ -165,11 +166,6 @@ void by_width(bool wide, const Call& call) {
   } else {
     call.template operator()<1>();
   }
-}
-
-template <class Number>
-constexpr Number divide_up(Number a, Number b) {
-  return (a + b - 1) / b;
 }
 
 }  // namespace snug::kernels

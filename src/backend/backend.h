@@ -17,13 +17,15 @@ namespace snug {
 struct StepArguments {
   void* const* operands = nullptr;
   void* workspace = nullptr;
+  void* stream = nullptr;  ///< of a device: the queue that the step goes into
 };
 
 /// What one step became on a backend: its algorithm, the scratch it needs, and the call that runs it.
 struct PreparedStep {
   std::string algorithm;  ///< for people: "conv:jit_avx512_core"
   std::int64_t workspace_bytes = 0;
-  std::function<void(const StepArguments&)> run;  ///< allocates nothing; absent where only planning is possible
+  /// Allocates nothing; absent where only planning is possible. On a device it enqueues and never waits.
+  std::function<void(const StepArguments&)> run;
 };
 
 class Backend {

@@ -32,6 +32,22 @@ void fill(std::span<float> target, const std::vector<double>& values) {
 
 }  // namespace
 
+/// The values of a rehearsal, for those that fill them in.
+class Rehearsal::Values final : public TensorStore {
+ public:
+  explicit Values(Rehearsal& rehearsal) : rehearsal_(rehearsal) {}
+  [[nodiscard]] std::int64_t elements(std::string_view name) const override {
+    return std::ssize(rehearsal_.values(name));
+  }
+  [[nodiscard]] std::span<const float> read(std::string_view name) override { return rehearsal_.values(name); }
+  void write(std::string_view name, std::span<const float> values) override {
+    std::ranges::copy(values, rehearsal_.values(name).begin());
+  }
+
+ private:
+  Rehearsal& rehearsal_;
+};
+
 void FreeBytes::operator()(std::byte* bytes) const { std::free(bytes); }
 
 std::unique_ptr<Rehearsal> Rehearsal::make(const RunSetup& setup, std::int64_t batch, int threads,
@@ -58,7 +74,8 @@ Rehearsal::Rehearsal(const RunSetup& setup, Plan plan, std::int64_t batch)
   fill(values(exchange::kMean), setup.scaling.mean);
   fill(values(exchange::kInverseStd), setup.scaling.inverse_std);
   fill(values(exchange::kClassWeights), setup.lowering.train.class_weights);
-  initialize_parameters(setup.graph, setup.lowering.train, [this](std::string_view name) { return values(name); });
+  Values tensors(*this);
+  initialize_parameters(setup.graph, setup.lowering.train, tensors);
 }
 
 std::byte* Rehearsal::address(TensorId tensor) const {

@@ -49,6 +49,7 @@ class Rehearsal {
   [[nodiscard]] std::span<float> values(std::string_view tensor);
 
  private:
+  class Values;
   Rehearsal(const RunSetup& setup, Plan plan, std::int64_t batch);
   template <class T>
   [[nodiscard]] std::span<T> typed(std::string_view tensor);

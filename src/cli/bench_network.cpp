@@ -91,7 +91,7 @@ BenchNetwork::BenchNetwork(const Config& config, const RunSetup& setup, const Be
   if (options.before_memory) options.before_memory(plan_.report.total_bytes + plan_.report.host_bytes);
   start_.plan_seconds = seconds_since(begin);
   network_ = std::make_unique<Network>(plan_, setup.scaling, config.train);
-  initialize_parameters(setup.graph, config.train, network_->tensors());
+  initialize_parameters(setup.graph, config.train, *network_);
   load_random_batch(*network_, config, setup, plan_.report.batch);
   start_.memory_seconds = seconds_since(begin) - start_.plan_seconds;
 }

@@ -79,7 +79,7 @@ void require_cpu(const Arguments& arguments, DeviceUse use) {
   if (is_gpu_name(name)) {
     throw Error({.code = "G901",
                  .where = "--device " + name,
-                 .what = "this build computes on the CPU alone: it has no CUDA backend",
+                 .what = "this command computes on the CPU alone",
                  .fix = "--device cpu"});
   }
   const DeviceProfile profile = load_profile(name);

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "backend/cuda/cuda_planner.h"
+#include "backend/cuda/gpu/gpu.h"
 #include "base/text.h"
+#include "cli/common.h"
 #include "cli/gpus.h"
 #include "snug/diagnostic.h"
 
@@ -41,7 +44,51 @@ DeviceProfile profile_of_gpu(std::int64_t number, const std::string& name) {
   }
 }
 
+/// What is known of an open GPU: its profile where there is one, and what its driver tells. Its memory is what is free
+/// now, without the context that this process has there already.
+DeviceMemory memory_of_gpu(const OpenGpu& gpu, Precision precision) {
+  const DeviceMemoryState now = gpu.device->memory();
+  DeviceMemory memory{.name = gpu.sheet.name,
+                      .driver_bytes = std::int64_t{576} << 20,  // of an H100, the largest that was seen
+                      .library_bytes = std::int64_t{64} << 20,
+                      .granularity_bytes = kDeviceGranularityBytes,
+                      .estimated = {"driver", "library"}};
+  try {
+    memory = memory_of(load_profile(gpu.sheet.name), precision);
+  } catch (const Error&) {  // a card without a profile: no rates, and so no estimated times
+  }
+  memory.total_bytes = now.total_bytes;
+  memory.free_bytes = std::min(now.total_bytes, now.free_bytes + memory.driver_bytes);
+  return memory;
+}
+
+Computer computer_of(const OpenGpu& gpu) {
+  const auto source = std::make_shared<EngineSource>(gpu.sheet);
+  const auto options = [](const Config& config) {
+    return CudaPlannerOptions{.workspace_limit_bytes = config.memory.workspace_bytes,
+                              .tf32 = config.train.precision == Precision::tf32};
+  };
+  const auto planning = [=](const Config& config) {
+    Planning answer{.memory = memory_of_gpu(gpu, config.train.precision),
+                    .make_backend = [=] { return make_cuda_planner(source, options(config)); }};
+    answer.memory.engines = source->name();
+    return answer;
+  };
+  return {.planning = planning,
+          .make_backend = [=](const Config& config) { return gpu.make_backend(source, options(config)); },
+          .device = gpu.device,
+          .processor = {.gpu = Gpu{.name = gpu.sheet.name, .capability = gpu.sheet.capability}}};
+}
+
 }  // namespace
+
+std::optional<Computer> run_target(const Arguments& arguments) {
+  const std::string name = arguments.text("device").value_or("cpu");
+  if (name == "cpu") return std::nullopt;
+  if (const auto number = gpu_number(name)) return computer_of(open_gpu(static_cast<int>(*number)));
+  require_cpu(arguments, DeviceUse::train);  // says that a profile is no GPU of this machine
+  return std::nullopt;
+}
 
 Target plan_target(const Arguments& arguments) {
   const std::string name = arguments.text("device").value_or("cpu");

@@ -22,6 +22,10 @@ struct Target {
 /// that is none.
 [[nodiscard]] Target plan_target(const Arguments& arguments);
 
+/// What a training runs on; nothing for this processor. Throws Error: G… for a GPU that this build or machine does not
+/// have, and for a profile, which can only be planned for; C… for a name that is none.
+[[nodiscard]] std::optional<Computer> run_target(const Arguments& arguments);
+
 /// A GPU that need not be here.
 [[nodiscard]] Target target_of(DeviceProfile profile);
 

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/signals.h"
+#include "cli/target.h"
 #include "report/progress.h"
 #include "report/terminal.h"
 #include "snug/trainer.h"
@@ -39,11 +40,20 @@ std::unique_ptr<Reporter> make_reporter(const Arguments& arguments, const Config
   return make_console_reporter(console_options(config.train.epochs));
 }
 
+/// What a GPU could compute and this version does not.
+void require_computable(const Config& config) {
+  if (config.train.precision != Precision::fp16) return;
+  throw Error({.code = "T616",
+               .where = to_string(config.where("train.precision")),
+               .what = "precision = \"fp16\" needs scaled losses to train, which this version does not do yet",
+               .fix = "precision = \"bf16\""});
+}
+
 /// Once events are written, what ends the run is one of them: a reader of lines meets nothing else.
 int train_to_the_end(const Config& config, const TrainOptions& options, Reporter& reporter, CheckedRun& checked,
-                     bool json) {
+                     const std::optional<Computer>& computer, bool json) {
   try {
-    return train(config, options, reporter, take_setup(config, checked)).interrupted ? kInterrupted : 0;
+    return train(config, options, reporter, take_setup(config, checked), computer).interrupted ? kInterrupted : 0;
   } catch (...) {
     if (!json) throw;
     const std::vector<Diagnostic> findings = current_exception_findings();
@@ -55,24 +65,28 @@ int train_to_the_end(const Config& config, const TrainOptions& options, Reporter
 int run(const Arguments& arguments) {
   const TrainOptions options = train_options(arguments);
   std::vector<Diagnostic> device;
-  collect(device, [&] { require_cpu(arguments, DeviceUse::train); });
+  std::optional<Computer> computer;
+  collect(device, [&] { computer = run_target(arguments); });
   std::optional<Config> config;
   CheckedRun checked;
   collect(checked.findings, [&] {
     config = read_config(arguments.positional()[0], arguments);
-    checked = check_run(*config, arguments);
-    // Of weights that come from elsewhere the first batch says nothing.
-    if (!options.resume && !options.init && device.empty()) measure_run(*config, arguments, checked);
+    checked = check_run(*config, arguments, computer ? computer->processor : this_processor());
+    if (computer) collect(checked.findings, [&] { require_computable(*config); });
+    // Of weights that come from elsewhere the first batch says nothing. It is tried on the processor in a process of
+    // its own, which a process with a GPU must not begin.
+    const bool on_cpu = !computer && device.empty();
+    if (!options.resume && !options.init && on_cpu) measure_run(*config, arguments, checked);
     collect(checked.findings, [&] { (void)choose_run_folder(options.out, options.resume, config->name); });
   });
   checked.findings.insert(checked.findings.end(), device.begin(), device.end());
   if (!config || has_errors(checked.findings)) throw Error(checked.findings);
 
-  ensure_cpu_rates(options.threads);
+  if (!computer) ensure_cpu_rates(options.threads);
   const StopSignals signals;
   const auto reporter = make_reporter(arguments, *config);
   for (const Diagnostic& finding : checked.findings) reporter->on_event(FindingEvent{finding});
-  return train_to_the_end(*config, options, *reporter, checked, arguments.has("json"));
+  return train_to_the_end(*config, options, *reporter, checked, computer, arguments.has("json"));
 }
 
 }  // namespace

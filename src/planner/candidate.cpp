@@ -394,7 +394,7 @@ void Candidates::estimate(const Candidate& candidate, Plan& plan) const {
 }
 
 std::int64_t Candidates::short_by(const Plan& plan, const Limits& limits) const {
-  const std::int64_t arenas = plan.persistent_bytes + plan.transient_bytes + plan.input_bytes;
+  const std::int64_t arenas = arena_bytes(plan, device_);
   // On the CPU host memory is the same memory; a budget in bytes is for the device's part alone.
   const bool shared = device_.driver_in_use && !request_.budget.bytes;
   const std::int64_t total = total_bytes(plan, device_) + (shared ? host_arena_bytes(plan) : 0);

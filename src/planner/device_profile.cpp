@@ -8,6 +8,7 @@
 #include <map>
 #include <system_error>
 
+#include "backend/device.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "config/findings.h"
@@ -173,7 +174,8 @@ DeviceMemory memory_of(const DeviceProfile& profile, Precision precision) {
                       .total_bytes = profile.total_bytes.value,
                       .free_bytes = profile.usable_bytes.value,
                       .driver_bytes = profile.context_bytes.value,
-                      .library_bytes = profile.library_bytes.value};
+                      .library_bytes = profile.library_bytes.value,
+                      .granularity_bytes = kDeviceGranularityBytes};
   memory.rates = rates_of(profile, precision);
   const auto note = [&](std::string_view part, Source source) {
     if (source == Source::estimated) memory.estimated.emplace_back(part);

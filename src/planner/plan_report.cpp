@@ -15,7 +15,8 @@
 namespace snug {
 namespace {
 
-std::int64_t pages(std::int64_t bytes) { return round_up(bytes, kPageBytes); }
+/// An arena as the device gives it.
+std::int64_t given(std::int64_t bytes, const DeviceMemory& device) { return round_up(bytes, device.granularity_bytes); }
 
 std::vector<const Program*> pointers(const Plan& plan) {
   std::vector<const Program*> programs;
@@ -200,12 +201,18 @@ std::int64_t library_bytes(const Plan& plan, const DeviceMemory& device) {
   return device.library_bytes + (device.kernel_bytes > 0 ? device.kernel_bytes * count_products(plan) : 0);
 }
 
-std::int64_t total_bytes(const Plan& plan, const DeviceMemory& device) {
-  return device.driver_bytes + library_bytes(plan, device) + pages(plan.persistent_bytes) +
-         pages(plan.transient_bytes) + pages(plan.input_bytes);
+std::int64_t arena_bytes(const Plan& plan, const DeviceMemory& device) {
+  return given(plan.persistent_bytes, device) + given(plan.transient_bytes, device) + given(plan.input_bytes, device);
 }
 
-std::int64_t host_arena_bytes(const Plan& plan) { return pages(plan.host_bytes); }
+std::int64_t total_bytes(const Plan& plan, const DeviceMemory& device) {
+  return device.driver_bytes + library_bytes(plan, device) + arena_bytes(plan, device);
+}
+
+std::int64_t host_arena_bytes(const Plan& plan) {
+  constexpr std::int64_t kPageBytes = 4096;
+  return round_up(plan.host_bytes, kPageBytes);
+}
 
 void describe(Plan& plan, const DeviceMemory& device) {
   PlanReport& report = plan.report;
@@ -215,9 +222,9 @@ void describe(Plan& plan, const DeviceMemory& device) {
   report.engines = device.engines;
   report.estimated = device.estimated;
   report.free_bytes = device.free_bytes;
-  report.allocated = {.persistent = pages(plan.persistent_bytes),
-                      .transient = pages(plan.transient_bytes),
-                      .input = pages(plan.input_bytes)};
+  report.allocated = {.persistent = given(plan.persistent_bytes, device),
+                      .transient = given(plan.transient_bytes, device),
+                      .input = given(plan.input_bytes, device)};
   report.breakdown.driver = device.driver_bytes;
   report.breakdown.library = library_bytes(plan, device);
   describe_peak(find_largest(plan), report);

@@ -4,13 +4,13 @@
 
 namespace snug {
 
-/// Memory is given out in pages: each arena takes whole ones.
-inline constexpr std::int64_t kPageBytes = 4096;
-
 /// What the library keeps for the kernels of a plan. Steps on equal shapes share one.
 [[nodiscard]] std::int64_t library_bytes(const Plan& plan, const DeviceMemory& device);
 
-/// Everything counted: driver, library and the arenas in whole pages.
+/// The arenas on the device, as it gives them.
+[[nodiscard]] std::int64_t arena_bytes(const Plan& plan, const DeviceMemory& device);
+
+/// Everything counted: driver, library and the arenas as the device gives them.
 [[nodiscard]] std::int64_t total_bytes(const Plan& plan, const DeviceMemory& device);
 
 /// The arena in host memory, in whole pages.

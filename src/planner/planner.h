@@ -33,11 +33,12 @@ struct DeviceMemory {
   std::string name;  ///< "cpu", "NVIDIA H200"
   std::int64_t total_bytes = 0;
   std::int64_t free_bytes = 0;
-  std::int64_t driver_bytes = 0;   ///< context; on the CPU the process before its arenas
-  std::int64_t library_bytes = 0;  ///< loaded kernels
-  std::int64_t kernel_bytes = 0;   ///< and for every library kernel that a run prepares
-  bool driver_in_use = false;      ///< driver and library are taken already and so not part of free_bytes; host memory
-                                   ///< is taken from free_bytes too (the CPU)
+  std::int64_t driver_bytes = 0;          ///< context; on the CPU the process before its arenas
+  std::int64_t library_bytes = 0;         ///< loaded kernels
+  std::int64_t kernel_bytes = 0;          ///< and for every library kernel that a run prepares
+  std::int64_t granularity_bytes = 4096;  ///< an allocation takes a multiple of it: here a page
+  bool driver_in_use = false;  ///< driver and library are taken already and so not part of free_bytes; host memory
+                               ///< is taken from free_bytes too (the CPU)
   DeviceRates rates{};
   std::string engines{};  ///< where engines of convolutions come from: "cudnn 9.19.1", "bound"; for reports
   std::vector<std::string> estimated{};  ///< what of a device's numbers is estimated: "driver", "library"

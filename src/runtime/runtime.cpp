@@ -13,8 +13,9 @@
 #include "base/text.h"
 #include "program/lifetimes.h"
 #include "runtime/allocation/step_pool.h"
+#include "runtime/arena_memory.h"
 #include "runtime/finite.h"
-#include "runtime/mapping.h"
+#include "runtime/staging.h"
 #include "snug/diagnostic.h"
 
 namespace snug {
@@ -34,7 +35,8 @@ struct Bound {
   std::vector<void*> operands;       // of all steps, one after another
   std::vector<Call> calls;
   bool ran = false;
-  Mapping own;                                 // transient storages, when memory is not shared
+  std::unique_ptr<DeviceGraph> graph;
+  ArenaMemory own;                             // transient storages, when memory is not shared
   std::vector<std::vector<StorageId>> deaths;  // by step: transient storages that no later one uses; likewise
 
   [[nodiscard]] void* address(TensorId tensor) const {
@@ -44,17 +46,19 @@ struct Bound {
 };
 
 struct Arenas {
-  Mapping persistent, transient, input, host;
+  ArenaMemory persistent, transient, input, host;
 };
 
+using DevicePointer = std::shared_ptr<Device>;
+
 /// Gives every storage of `bound` that lives for a part of a step memory that it shares with none.
-void bind_apart(Bound& bound) {
+void bind_apart(Bound& bound, const DevicePointer& device) {
   const Program& program = bound.planned.program;
   std::int64_t bytes = 0;
   for (const Storage& storage : program.storages) {
     if (is_shared_over_step(storage.arena)) bytes += round_up(storage.size_bytes, kArenaAlignmentBytes);
   }
-  bound.own = Mapping(bytes, "memory without reuse");
+  bound.own = ArenaMemory(bytes, "memory without reuse", device);
   std::byte* next = bound.own.data();
   for (std::size_t i = 0; i < program.storages.size(); ++i) {
     if (!is_shared_over_step(program.storages[i].arena)) continue;
@@ -69,7 +73,7 @@ void bind_apart(Bound& bound) {
   }
 }
 
-void bind_storages(Bound& bound, const Arenas& arenas, bool reuse_memory) {
+void bind_storages(Bound& bound, const Arenas& arenas, const RuntimeOptions& options) {
   const Program& program = bound.planned.program;
   bound.storages.resize(program.storages.size());
   for (std::size_t i = 0; i < program.storages.size(); ++i) {
@@ -77,14 +81,14 @@ void bind_storages(Bound& bound, const Arenas& arenas, bool reuse_memory) {
     switch (program.storages[i].arena) {
       case Arena::persistent: bound.storages[i] = arenas.persistent.data() + offset; break;
       case Arena::input: bound.storages[i] = arenas.input.data() + offset; break;
-      case Arena::transient: bound.storages[i] = arenas.transient.data() + (reuse_memory ? offset : 0); break;
-      case Arena::host: bound.storages[i] = arenas.host.data() + (reuse_memory ? offset : 0); break;
+      case Arena::transient: bound.storages[i] = arenas.transient.data() + (options.reuse_memory ? offset : 0); break;
+      case Arena::host: bound.storages[i] = arenas.host.data() + (options.reuse_memory ? offset : 0); break;
     }
   }
-  if (!reuse_memory) bind_apart(bound);
+  if (!options.reuse_memory) bind_apart(bound, options.device);
 }
 
-void bind_calls(Bound& bound) {
+void bind_calls(Bound& bound, const DevicePointer& device) {
   const std::vector<Step>& steps = bound.planned.program.steps;
   std::size_t operands = 0;
   for (const Step& step : steps) operands += step.operands.size();
@@ -95,6 +99,7 @@ void bind_calls(Bound& bound) {
     call.arguments.operands = bound.operands.data() + bound.operands.size();
     for (const Operand& operand : steps[i].operands) bound.operands.push_back(bound.address(operand.tensor));
     if (steps[i].has_workspace) call.arguments.workspace = bound.operands.back();
+    if (device != nullptr) call.arguments.stream = device->stream(steps[i].queue);
     bound.calls.push_back(call);
   }
 }
@@ -132,12 +137,14 @@ void run_call(const Bound& bound, std::size_t index) {
 }
 
 /// All bits set: a NaN in every floating type.
+constexpr std::uint8_t kPoison = 0xFF;
+
 void poison(const Bound& bound, StorageId id) {
-  std::memset(bound.storages[id.index()], 0xFF, static_cast<std::size_t>(bound.planned.program[id].size_bytes));
+  bound.own.fill(bound.storages[id.index()], kPoison, bound.planned.program[id].size_bytes);
 }
 
 void poison_transient(const Bound& bound) {
-  if (!bound.own.bytes().empty()) std::memset(bound.own.data(), 0xFF, bound.own.bytes().size());
+  if (bound.own.size() > 0) bound.own.fill(bound.own.data(), kPoison, bound.own.size());
 }
 
 void poison_dead(const Bound& bound, std::size_t step) {
@@ -145,14 +152,15 @@ void poison_dead(const Bound& bound, std::size_t step) {
   for (const StorageId id : bound.deaths[step]) poison(bound, id);
 }
 
-std::optional<NotFinite> first_not_finite(const Bound& bound, const Step& step) {
+/// The first element of a step's outputs that is not finite. `fetch` gives the bytes of an operand in this process.
+template <class Fetch>
+std::optional<NotFinite> first_not_finite(const Bound& bound, const Step& step, const Fetch& fetch) {
   const Program& program = bound.planned.program;
   const std::size_t count = step.operands.size() - (step.has_workspace ? 1 : 0);
   for (std::size_t i = 0; i < count; ++i) {
     if (step.operands[i].access == Access::in) continue;
     const TensorInfo& tensor = program[step.operands[i].tensor];
-    const auto* data = static_cast<const std::byte*>(bound.address(step.operands[i].tensor));
-    const auto bad = find_not_finite(tensor, data);
+    const auto bad = find_not_finite(tensor, fetch(step.operands[i].tensor));
     if (!bad) continue;
     const LayerId layer = step.layer.valid() ? step.layer : tensor.layer;
     return NotFinite{.layer = program.layer_name(layer),
@@ -164,10 +172,24 @@ std::optional<NotFinite> first_not_finite(const Bound& bound, const Step& step) 
   return std::nullopt;
 }
 
+constexpr std::size_t kMostWhat = 160;  // bytes of a finding's sentence
+constexpr std::string_view kWhoHoldsMemory = "snug devices   # who else holds the memory of the device";
+constexpr std::string_view kCheckSteps =
+    "SNUG_DEVICE_CHECKS=1 snug …   # waits for each step, so that the first one that fails is named";
+
+Error device_stopped(const Device& device, const DeviceFailure& failure) {
+  return Error({.code = failure.of_memory ? "M304" : "G922",
+                .where = std::string(device.name()),
+                .what = fmt::format("the device stopped: {}", failure.what()).substr(0, kMostWhat),
+                .fix = std::string(failure.of_memory ? kWhoHoldsMemory : kCheckSteps)});
+}
+
 }  // namespace
 
 struct Runtime::State {
+  RuntimeOptions options;
   Arenas arenas;
+  std::unique_ptr<Staging> staging;  // of a device
   std::int64_t arena_bytes = 0;
   std::vector<std::unique_ptr<Bound>> programs;
   /// The largest tensor of each name, and the program it is of.
@@ -183,39 +205,159 @@ struct Runtime::State {
       if (extent_bytes(program[id]) > extent_bytes(other->planned.program[other_id])) at->second = {&bound, id};
     }
   }
+  /// Where a tensor lies that is kept between runs, packed; null when there is none of this name.
+  struct Kept {
+    std::byte* data = nullptr;
+    std::int64_t bytes = 0;
+    Arena arena = Arena::persistent;
+  };
+  [[nodiscard]] Kept kept(std::string_view tensor) const {
+    const auto at = names.find(tensor);
+    if (at == names.end()) return {};
+    const auto& [bound, id] = at->second;
+    const Program& program = bound->planned.program;
+    const Arena arena = program.storage_of(id).arena;
+    if (is_shared_over_step(arena) || !is_packed(program[id])) return {};
+    return {static_cast<std::byte*>(bound->address(id)), extent_bytes(program[id]), arena};
+  }
+  Kept posted;  // in this process, where a run is over when it returns
+
+  /// Runs a step, or enqueues it. Throws Error G… for what the device says against it.
+  void launch(const Bound& bound, std::size_t step) const;
+  /// Runs all steps; `look(i)` once step i is done.
+  template <class Look>
+  void each_step(Bound& bound, const Look& look) {
+    Device* const device = options.device.get();
+    if (device != nullptr)
+      guarded([&] {
+        staging->next_run();
+        device->wait();
+      });
+    bound.ran = true;
+    poison_transient(bound);
+    for (std::size_t i = 0; i < bound.calls.size(); ++i) {
+      launch(bound, i);
+      if (device != nullptr) wait_for_step(bound, i);
+      look(i);
+      poison_dead(bound, i);
+    }
+  }
+  void wait_for_step(const Bound& bound, std::size_t step) const;
+  /// What the device says against anything but one step: a kernel's fault shows with whatever waits for it.
+  template <class Call>
+  void guarded(const Call& call) const {
+    try {
+      call();
+    } catch (const DeviceFailure& failure) {
+      throw device_stopped(*options.device, failure);
+    }
+  }
+  void enqueue(Bound& bound);
+  void enqueue_steps(const Bound& bound) const;
   [[nodiscard]] Bound& bound(int program) {
     ensure(program >= 0 && program < static_cast<int>(programs.size()), "a plan runs the programs that it has");
     return *programs[static_cast<std::size_t>(program)];
   }
 };
 
+namespace {
+
+/// Tells of too little memory before any of it is taken: what was free when the plan was made may have gone since.
+/// `host`: of the arena in host memory, which here is the same memory.
+void require_free(std::int64_t on_device, std::int64_t host, const Device* device) {
+  const std::int64_t arenas = device != nullptr ? on_device : on_device + host;
+  const std::int64_t free_bytes = device != nullptr ? device->memory().free_bytes : cpu_memory().free_bytes;
+  if (arenas <= free_bytes) return;
+  throw Error({.code = "M301",
+               .where = "memory.budget",
+               .what = fmt::format("the arenas need {}, {} has {} free now", format_bytes(arenas),
+                                   device != nullptr ? device->name() : "the system", format_bytes(free_bytes)),
+               .fix = "memory.budget = \"90%\""});
+}
+
+/// What a device says against a step, with the step.
+Error device_error(const Bound& bound, std::size_t index, const Device& device, const DeviceFailure& failure) {
+  const Program& program = bound.planned.program;
+  const Step& step = program.steps[index];
+  const Shape& shape = program[step.operands.front().tensor].shape;
+  const std::string layer = program.layer_name(step.layer);
+  const std::string why = failure.what();
+  std::string what = fmt::format("step {}, {} of {} by {}: {}", index, to_string(step.op), to_string(shape),
+                                 bound.planned.steps[index].algorithm, why);
+  if (what.size() > kMostWhat)
+    what = fmt::format("step {}, {}: {}", index, to_string(step.op), why).substr(0, kMostWhat);
+  return Error({.code = failure.of_memory ? "M304" : "G921",
+                .where = layer.empty() ? std::string(device.name()) : layer,
+                .what = std::move(what),
+                .fix = std::string(failure.of_memory ? kWhoHoldsMemory : kCheckSteps)});
+}
+
+}  // namespace
+
+void Runtime::State::launch(const Bound& bound, std::size_t step) const {
+  Device* const device = options.device.get();
+  if (device == nullptr) return run_call(bound, step);
+  const Step& what = bound.planned.program.steps[step];
+  try {
+    if (what.queue != kMainQueue) device->fork(what.queue);
+    if (what.op == Op::wait) device->join();
+    run_call(bound, step);
+    if (const auto failure = device->take_failure()) throw *failure;
+  } catch (const DeviceFailure& failure) {
+    throw device_error(bound, step, *device, failure);
+  }
+}
+
+void Runtime::State::wait_for_step(const Bound& bound, std::size_t step) const {
+  try {
+    options.device->wait();
+  } catch (const DeviceFailure& failure) {
+    throw device_error(bound, step, *options.device, failure);
+  }
+}
+
+void Runtime::State::enqueue_steps(const Bound& bound) const {
+  poison_transient(bound);
+  for (std::size_t i = 0; i < bound.calls.size(); ++i) {
+    launch(bound, i);
+    poison_dead(bound, i);
+  }
+}
+
+/// The first time step by step, for then libraries load what they need; the second time recorded.
+void Runtime::State::enqueue(Bound& bound) {
+  guarded([&] {
+    staging->next_run();
+    if (options.graphs && bound.ran && bound.graph == nullptr)
+      bound.graph = options.device->record([&] { enqueue_steps(bound); });
+    bound.ran = true;
+    if (bound.graph == nullptr) return enqueue_steps(bound);
+    bound.graph->launch();
+  });
+}
+
 Runtime::Runtime(const Plan& plan, const RuntimeOptions& options) : state_(std::make_unique<State>()) {
   ensure(!plan.programs.empty(), "only a plan that fits is run");
   State& state = *state_;
+  state.options = options;
+  const DevicePointer& device = options.device;
   const std::int64_t transient = options.reuse_memory ? plan.transient_bytes : 0;
   const std::int64_t host = options.reuse_memory ? plan.host_bytes : 0;
-  const std::int64_t arenas = plan.persistent_bytes + transient + plan.input_bytes + host;
-  const DeviceMemory memory = cpu_memory();
-  if (arenas > memory.free_bytes) {
-    throw Error({.code = "M301",
-                 .where = "memory.budget",
-                 .what = fmt::format("the arenas need {}, the system has {} free now", format_bytes(arenas),
-                                     format_bytes(memory.free_bytes)),
-                 .fix = "memory.budget = \"90%\""});
-  }
-  state.arenas = {.persistent = Mapping(plan.persistent_bytes, "persistent arena"),
-                  .transient = Mapping(transient, "transient arena"),
-                  .input = Mapping(plan.input_bytes, "input arena"),
-                  .host = Mapping(host, "host arena")};
-  state.arena_bytes = state.arenas.persistent.mapped_bytes() + state.arenas.transient.mapped_bytes() +
-                      state.arenas.input.mapped_bytes() + state.arenas.host.mapped_bytes();
+  require_free(plan.persistent_bytes + transient + plan.input_bytes, host, device.get());
+  state.arenas = {.persistent = ArenaMemory(plan.persistent_bytes, "persistent arena", device),
+                  .transient = ArenaMemory(transient, "transient arena", device),
+                  .input = ArenaMemory(plan.input_bytes, "input arena", device),
+                  .host = ArenaMemory(host, "host arena", device, ArenaMemory::Kind::host)};
+  state.arena_bytes = state.arenas.persistent.taken_bytes() + state.arenas.transient.taken_bytes() +
+                      state.arenas.input.taken_bytes() + state.arenas.host.taken_bytes();
+  if (device != nullptr) state.guarded([&] { state.staging = std::make_unique<Staging>(device, plan.input_bytes); });
   for (const PlannedProgram& planned : plan.programs) {
     auto bound = std::make_unique<Bound>();
     bound->planned = planned;
-    bind_storages(*bound, state.arenas, options.reuse_memory);
-    bind_calls(*bound);
+    bind_storages(*bound, state.arenas, options);
+    bind_calls(*bound, device);
     if (options.late_queues) put_off(*bound);
-    state.arena_bytes += bound->own.mapped_bytes();
+    state.arena_bytes += bound->own.taken_bytes();
     state.index_names(*bound);
     state.programs.push_back(std::move(bound));
   }
@@ -225,6 +367,7 @@ Runtime::~Runtime() = default;
 
 void Runtime::run(int program) {
   Bound& bound = state_->bound(program);
+  if (state_->options.device != nullptr) return state_->enqueue(bound);
   StepPool pool(std::exchange(bound.ran, true) ? StepMemory::pool : StepMemory::heap);
   poison_transient(bound);
   for (std::size_t i = 0; i < bound.calls.size(); ++i) {
@@ -234,16 +377,26 @@ void Runtime::run(int program) {
   }
 }
 
+bool Runtime::settled(int program) const {
+  const Bound& bound = state_->bound(program);
+  return state_->options.device == nullptr || bound.graph != nullptr || (bound.ran && !state_->options.graphs);
+}
+
 std::optional<NotFinite> Runtime::run_watched(int program) {
-  Bound& bound = state_->bound(program);
-  bound.ran = true;
-  poison_transient(bound);
+  State& state = *state_;
+  Bound& bound = state.bound(program);
+  std::vector<std::byte> copy;
+  const auto fetch = [&](TensorId tensor) -> const std::byte* {
+    const auto* data = static_cast<const std::byte*>(bound.address(tensor));
+    if (state.staging == nullptr) return data;
+    copy.resize(static_cast<std::size_t>(extent_bytes(bound.planned.program[tensor])));
+    state.staging->read(copy, data);
+    return copy.data();
+  };
   std::optional<NotFinite> first;
-  for (std::size_t i = 0; i < bound.calls.size(); ++i) {
-    run_call(bound, i);
-    if (!first) first = first_not_finite(bound, bound.planned.program.steps[i]);
-    poison_dead(bound, i);
-  }
+  state.each_step(bound, [&](std::size_t i) {
+    if (!first) first = first_not_finite(bound, bound.planned.program.steps[i], fetch);
+  });
   return first;
 }
 
@@ -251,14 +404,11 @@ std::vector<double> Runtime::run_timed(int program) {
   using Clock = std::chrono::steady_clock;
   Bound& bound = state_->bound(program);
   std::vector<double> seconds(bound.calls.size());
-  bound.ran = true;
-  poison_transient(bound);
-  for (std::size_t i = 0; i < bound.calls.size(); ++i) {
-    const Clock::time_point begin = Clock::now();
-    run_call(bound, i);
-    seconds[i] = std::chrono::duration<double>(Clock::now() - begin).count();
-    poison_dead(bound, i);
-  }
+  Clock::time_point begin = Clock::now();
+  state_->each_step(bound, [&](std::size_t i) {
+    const Clock::time_point now = Clock::now();
+    seconds[i] = std::chrono::duration<double>(now - std::exchange(begin, now)).count();
+  });
   return seconds;
 }
 
@@ -270,12 +420,58 @@ const TensorInfo* Runtime::find(std::string_view tensor) const {
 }
 
 std::span<std::byte> Runtime::bytes(std::string_view tensor) {
-  const auto at = state_->names.find(tensor);
-  if (at == state_->names.end()) return {};
-  const auto& [bound, id] = at->second;
-  const Program& program = bound->planned.program;
-  if (is_shared_over_step(program.storage_of(id).arena) || !is_packed(program[id])) return {};
-  return {static_cast<std::byte*>(bound->address(id)), static_cast<std::size_t>(extent_bytes(program[id]))};
+  if (state_->options.device != nullptr) return {};
+  const State::Kept kept = state_->kept(tensor);
+  return {kept.data, static_cast<std::size_t>(kept.bytes)};
+}
+
+std::int64_t Runtime::size_bytes(std::string_view tensor) const { return state_->kept(tensor).bytes; }
+
+void Runtime::write(std::string_view tensor, std::span<const std::byte> from) {
+  const State::Kept kept = state_->kept(tensor);
+  ensure(std::cmp_less_equal(from.size(), kept.bytes), "what is written fits the tensor");
+  if (from.empty()) return;
+  Staging* const staging = state_->staging.get();
+  if (staging == nullptr) {
+    std::memcpy(kept.data, from.data(), from.size());
+  } else {
+    state_->guarded([&] {
+      if (kept.arena != Arena::input) return staging->write(kept.data, from);
+      staging->write_input(kept.data, kept.data - state_->arenas.input.data(), from);
+    });
+  }
+}
+
+void Runtime::read(std::string_view tensor, std::span<std::byte> to) {
+  const State::Kept kept = state_->kept(tensor);
+  ensure(std::cmp_less_equal(to.size(), kept.bytes), "what is read lies in the tensor");
+  if (to.empty()) return;
+  if (state_->staging == nullptr) {
+    std::memcpy(to.data(), kept.data, to.size());
+  } else {
+    state_->guarded([&] { state_->staging->read(to, kept.data); });
+  }
+}
+
+void Runtime::post(std::string_view tensor) {
+  const State::Kept kept = state_->kept(tensor);
+  if (state_->staging == nullptr) {
+    state_->posted = kept;
+  } else {
+    state_->guarded([&] { state_->staging->post_result(kept.data, kept.bytes); });
+  }
+}
+
+void Runtime::take(std::span<std::byte> to) {
+  if (state_->staging == nullptr) {
+    std::memcpy(to.data(), state_->posted.data, to.size());
+  } else {
+    state_->guarded([&] { std::memcpy(to.data(), state_->staging->take_result().data(), to.size()); });
+  }
+}
+
+void Runtime::rewrite_previous_inputs() {
+  if (state_->staging != nullptr) state_->guarded([&] { state_->staging->rewrite_previous(); });
 }
 
 std::int64_t Runtime::arena_bytes() const { return state_->arena_bytes; }

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backend/device.h"
 #include "planner/planner.h"
 
 namespace snug {
@@ -21,6 +22,10 @@ struct RuntimeOptions {
   /// Steps of other queues are done where they are launched, or at the last moment: where somebody waits for them. Both
   /// must make the same bits: on a device they are done some time in between.
   bool late_queues = false;
+  /// Where the plan's backend runs; null: in this process.
+  std::shared_ptr<Device> device{};
+  /// On a device: from its second run on a program is one graph, which is recorded then.
+  bool graphs = true;
 };
 
 /// The first tensor of a step that is not finite.
@@ -32,20 +37,36 @@ struct NotFinite {
 
 class Runtime {
  public:
-  /// Allocates the arenas, that of the host too (aligned to 4 KiB, touched, zeroed). Throws Error M… when the memory
-  /// cannot be had. Keeps what it needs of the plan.
+  /// Allocates the arenas, that of the host too (zeroed; in this process aligned to 4 KiB and touched). Throws Error M…
+  /// when the memory cannot be had. Keeps what it needs of the plan.
   explicit Runtime(const Plan& plan, const RuntimeOptions& options = {});
   ~Runtime();
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
-  /// Runs all steps of programs[program].
+  /// Runs all steps of programs[program]; on a device enqueues them. What a device's step says against it is an Error
+  /// G… with the step, its layer and what was asked.
   void run(int program);
-  /// The same, looking at every floating output after its step: the first that is not finite, by program order.
+  /// Whether its next run only enqueues: on a device the first loads what libraries need, and the second records.
+  [[nodiscard]] bool settled(int program) const;
+  /// The same as `run`, looking at every floating output after its step: the first that is not finite, by program
+  /// order.
   [[nodiscard]] std::optional<NotFinite> run_watched(int program);
-  /// Bytes of a tensor (persistent or input arena; packed) of any program by name; empty when there is none. Where
-  /// programs differ in its size (images of a full and of a partial batch), all of the largest.
+  /// Bytes of a tensor (persistent or input arena; packed) of any program by name; empty when there is none, and on a
+  /// device. Where programs differ in its size (images of a full and of a partial batch), all of the largest.
   [[nodiscard]] std::span<std::byte> bytes(std::string_view tensor);
+  /// Its size, wherever its memory is; 0 when there is none.
+  [[nodiscard]] std::int64_t size_bytes(std::string_view tensor) const;
+  /// The first bytes of such a tensor, wherever its memory is: for the runs that follow, and after those before.
+  /// Reading waits for them; so does writing, but to the input arena.
+  void write(std::string_view tensor, std::span<const std::byte> from);
+  void read(std::string_view tensor, std::span<std::byte> to);
+  /// Of a small tensor, what the runs before make of it, without waiting for them: `take` does, in the order of `post`.
+  /// Two may be on their way.
+  void post(std::string_view tensor);
+  void take(std::span<std::byte> to);
+  /// On a device: inputs are again those of the run before the last, or of the last where there was one only.
+  void rewrite_previous_inputs();
   template <class T>
   [[nodiscard]] std::span<T> values(std::string_view tensor) {
     const std::span<std::byte> raw = bytes(tensor);
@@ -53,7 +74,7 @@ class Runtime {
   }
   /// Whether the tensor exists, and what it is (the largest of that name); null when there is none.
   [[nodiscard]] const TensorInfo* find(std::string_view tensor) const;
-  /// What the arenas took of the system: whole pages.
+  /// What the arenas took of the system (whole pages), or of the device.
   [[nodiscard]] std::int64_t arena_bytes() const;
   /// Seconds per step of the last `run_timed`, by StepId.
   std::vector<double> run_timed(int program);

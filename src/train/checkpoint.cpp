@@ -44,9 +44,14 @@ Diagnostic mismatch(const std::filesystem::path& path, bool spared, std::string 
 /// "layer1.0" of "layer1.0.weight".
 std::string_view path_of(std::string_view name) { return name.substr(0, std::min(name.rfind('.'), name.size())); }
 
+/// A parameter as the file and as the program has it.
+struct Buffers {
+  std::vector<float> stored, values;
+};
+
 /// The finding for one parameter, or nothing when it was loaded.
-std::optional<std::string> load_parameter(const SafetensorsFile& file, const Parameter& parameter,
-                                          const TensorLookup& tensor, std::vector<float>& buffer) {
+std::optional<std::string> load_parameter(const SafetensorsFile& file, const Parameter& parameter, TensorStore& tensors,
+                                          Buffers& buffers) {
   const std::vector<std::int64_t> shape = checkpoint_shape(parameter);
   const SafeTensor* stored = file.find(parameter.name);
   const std::string name = short_name(parameter.name);
@@ -56,9 +61,11 @@ std::optional<std::string> load_parameter(const SafetensorsFile& file, const Par
                        shape_text(shape));
   if (!is_floating(*stored))
     return fmt::format("tensor {} holds {}, the model needs floating numbers", name, stored->dtype);
-  buffer.resize(static_cast<std::size_t>(stored->elements()));
-  read_floats(*stored, buffer);
-  from_checkpoint_order(parameter, buffer, tensor(parameter.name));
+  buffers.stored.resize(static_cast<std::size_t>(stored->elements()));
+  buffers.values.resize(buffers.stored.size());
+  read_floats(*stored, buffers.stored);
+  from_checkpoint_order(parameter, buffers.stored, buffers.values);
+  tensors.write(parameter.name, buffers.values);
   return std::nullopt;
 }
 
@@ -115,14 +122,14 @@ CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& wher
   }
 }
 
-void write_checkpoint(const std::filesystem::path& path, const Graph& graph, const TensorLookup& tensor, bool averages,
+void write_checkpoint(const std::filesystem::path& path, const Graph& graph, TensorStore& tensors, bool averages,
                       const CheckpointInfo& info, std::vector<float>& buffer) {
   std::vector<TensorSource> sources;
   for (const Parameter* parameter : all_parameters(graph)) {
-    const auto bytes = [parameter, averages, &tensor, &buffer] {
-      std::span<float> values;
-      if (averages) values = tensor(std::string(state_prefix::kAverage) + parameter->name);
-      if (values.empty()) values = tensor(parameter->name);
+    const auto bytes = [parameter, averages, &tensors, &buffer] {
+      std::span<const float> values;
+      if (averages) values = tensors.read(std::string(state_prefix::kAverage) + parameter->name);
+      if (values.empty()) values = tensors.read(parameter->name);
       ensure(values.size() <= buffer.size(), "the buffer holds the largest parameter");
       const std::span<float> stored = std::span(buffer).first(values.size());
       to_checkpoint_order(*parameter, values, stored);
@@ -134,9 +141,9 @@ void write_checkpoint(const std::filesystem::path& path, const Graph& graph, con
 }
 
 std::vector<Diagnostic> load_weights(const SafetensorsFile& file, const std::filesystem::path& path, const Graph& graph,
-                                     const TensorLookup& tensor, bool spare_last_layer) {
+                                     TensorStore& tensors, bool spare_last_layer) {
   std::vector<Diagnostic> findings;
-  std::vector<float> buffer;
+  Buffers buffers;
   std::vector<std::string> names;
   const std::vector<std::string> last = last_layer_parameters(graph);
   const auto spared = [&](const std::string& name) {
@@ -144,7 +151,7 @@ std::vector<Diagnostic> load_weights(const SafetensorsFile& file, const std::fil
   };
   for (const Parameter* parameter : all_parameters(graph)) {
     names.push_back(parameter->name);
-    if (auto problem = load_parameter(file, *parameter, tensor, buffer))
+    if (auto problem = load_parameter(file, *parameter, tensors, buffers))
       findings.push_back(mismatch(path, spared(parameter->name), std::move(*problem)));
   }
   std::ranges::sort(names);

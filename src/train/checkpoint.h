@@ -34,14 +34,13 @@ struct CheckpointInfo {
 
 /// Writes every parameter and running statistic; `averages`: the EMA in place of the weights, where there is one.
 /// `buffer` holds the largest parameter.
-void write_checkpoint(const std::filesystem::path& path, const Graph& graph, const TensorLookup& tensor, bool averages,
+void write_checkpoint(const std::filesystem::path& path, const Graph& graph, TensorStore& tensors, bool averages,
                       const CheckpointInfo& info, std::vector<float>& buffer);
 
 /// Copies the tensors of `file` into the parameters. Returns one finding per tensor that is missing, extra or of
 /// another shape; errors, except in the last layer with `spare_last_layer` (notes: the layer keeps its values).
 [[nodiscard]] std::vector<Diagnostic> load_weights(const SafetensorsFile& file, const std::filesystem::path& path,
-                                                   const Graph& graph, const TensorLookup& tensor,
-                                                   bool spare_last_layer);
+                                                   const Graph& graph, TensorStore& tensors, bool spare_last_layer);
 
 /// The file that CHECKPOINT names: itself, or of a run folder best.safetensors, else last.safetensors.
 /// Throws Error (C) when there is none.

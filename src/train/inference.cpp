@@ -27,15 +27,21 @@ Graph checked_graph(const Config& config) {
   return graph;
 }
 
+namespace {
+
+/// Takes whatever is loaded and keeps none of it.
+class Nowhere final : public TensorStore {
+ public:
+  [[nodiscard]] std::int64_t elements(std::string_view /*name*/) const override { return 0; }
+  [[nodiscard]] std::span<const float> read(std::string_view /*name*/) override { return {}; }
+  void write(std::string_view /*name*/, std::span<const float> /*values*/) override {}
+};
+
+}  // namespace
+
 void require_whole(const Checkpoint& checkpoint, const Graph& graph) {
-  std::vector<float> scratch(static_cast<std::size_t>(largest_parameter(graph)));
-  std::size_t next = 0;
-  const std::vector<const Parameter*> parameters = all_parameters(graph);
-  const TensorLookup lookup = [&](std::string_view name) {
-    while (parameters[next]->name != name) ++next;  // asked for in order
-    return std::span(scratch).first(static_cast<std::size_t>(parameters[next]->shape.elements()));
-  };
-  std::vector<Diagnostic> findings = load_weights(checkpoint.file, checkpoint.path, graph, lookup, false);
+  Nowhere nowhere;
+  std::vector<Diagnostic> findings = load_weights(checkpoint.file, checkpoint.path, graph, nowhere, false);
   if (has_errors(findings)) throw Error(std::move(findings));
 }
 
@@ -87,7 +93,7 @@ Inference::Inference(const Checkpoint& checkpoint, const Config& config, const G
   plan_.eval = 0;
   plan_.eval_last = batches.size() > 1 ? 1 : -1;
   network_ = std::make_unique<Network>(plan_, checkpoint.info.scaling, config.train);
-  std::vector<Diagnostic> findings = load_weights(checkpoint.file, checkpoint.path, graph, network_->tensors(), false);
+  std::vector<Diagnostic> findings = load_weights(checkpoint.file, checkpoint.path, graph, *network_, false);
   if (has_errors(findings)) throw Error(std::move(findings));
 }
 

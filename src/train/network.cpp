@@ -1,9 +1,7 @@
 #include "train/network.h"
 
 #include <algorithm>
-#include <cstring>
-#include <string>
-#include <vector>
+#include <utility>
 
 #include "base/ensure.h"
 #include "lowering/lowering.h"
@@ -16,34 +14,35 @@ void fill_floats(Runtime& runtime, std::string_view name, const std::vector<doub
   const TensorInfo* info = runtime.find(name);
   if (info == nullptr) return;
   ensure(info->dtype == DType::f32, "scaling and class weights are floats");
-  const std::span<float> target = runtime.values<float>(name);
-  ensure(target.size() == values.size(), "one value per channel, one weight per class");
-  std::ranges::transform(values, target.begin(), [](double value) { return static_cast<float>(value); });
-}
-
-void copy_bytes(std::span<const std::byte> from, std::span<std::byte> to) {
-  ensure(from.size() <= to.size(), "a batch fits the planned input");
-  if (!from.empty()) std::memcpy(to.data(), from.data(), from.size());
+  ensure(info->shape.elements() == std::ssize(values), "one value per channel, one weight per class");
+  std::vector<float> floats(values.size());
+  std::ranges::transform(values, floats.begin(), [](double value) { return static_cast<float>(value); });
+  runtime.write(name, std::as_bytes(std::span(floats)));
 }
 
 }  // namespace
 
-Network::Network(const Plan& plan, const InputScaling& scaling, const TrainConfig& train)
-    : plan_(plan),
-      runtime_(plan),
-      images_(runtime_.bytes(exchange::kImages)),
-      labels_(runtime_.bytes(exchange::kLabels)),
-      control_(runtime_.values<double>(exchange::kControl)),
-      stats_(runtime_.values<double>(exchange::kStats)),
-      totals_(runtime_.values<double>(exchange::kTotals)),
-      outputs_(runtime_.values<float>(exchange::kOutputs)) {
+Network::Network(const Plan& plan, const InputScaling& scaling, const TrainConfig& train, const RuntimeOptions& options)
+    : plan_(plan), runtime_(plan, options), on_device_(options.device != nullptr) {
   fill_floats(runtime_, exchange::kMean, scaling.mean);
   fill_floats(runtime_, exchange::kInverseStd, scaling.inverse_std);
   fill_floats(runtime_, exchange::kClassWeights, train.class_weights);
+  outputs_.resize(static_cast<std::size_t>(elements(exchange::kOutputs)));
 }
 
-TensorLookup Network::tensors() {
-  return [this](std::string_view name) { return runtime_.values<float>(name); };
+std::int64_t Network::elements(std::string_view name) const {
+  return runtime_.size_bytes(name) / size_bytes(DType::f32);
+}
+
+std::span<const float> Network::read(std::string_view name) {
+  if (!on_device_) return runtime_.values<float>(name);
+  copy_.resize(static_cast<std::size_t>(elements(name)));
+  runtime_.read(name, std::as_writable_bytes(std::span(copy_)));
+  return copy_;
+}
+
+void Network::write(std::string_view name, std::span<const float> values) {
+  runtime_.write(name, std::as_bytes(values));
 }
 
 std::int64_t Network::samples_of(int program) const {
@@ -63,25 +62,53 @@ int Network::program_of(int whole, int last, std::int64_t count) const {
 }
 
 void Network::load(const Batch& batch) {
-  copy_bytes(batch.images, images_);
-  copy_bytes(batch.rows.empty() ? std::as_bytes(batch.labels) : std::as_bytes(batch.rows), labels_);
+  runtime_.write(exchange::kImages, batch.images);
+  const auto labels = batch.rows.empty() ? std::as_bytes(batch.labels) : std::as_bytes(batch.rows);
+  if (!labels.empty()) runtime_.write(exchange::kLabels, labels);
 }
 
 void Network::set_control(double learning_rate, std::int64_t step) {
-  control_[Control::learning_rate] = learning_rate;
-  control_[Control::step] = static_cast<double>(step);
-  control_[Control::loss_scale] = 1.0;
+  std::array<double, Control::count> control{};
+  control[Control::learning_rate] = learning_rate;
+  control[Control::step] = static_cast<double>(step);
+  control[Control::loss_scale] = 1.0;
+  runtime_.write(exchange::kControl, std::as_bytes(std::span(control)));
+}
+
+void Network::run(int program) {
+  outputs_are_read_ = false;
+  runtime_.run(program);
+}
+
+Network::Stats Network::take_stats() {
+  Stats stats{};
+  runtime_.take(std::as_writable_bytes(std::span(stats)));
+  return stats;
+}
+
+Network::Stats Network::totals() {
+  Stats totals{};
+  runtime_.read(exchange::kTotals, std::as_writable_bytes(std::span(totals)));
+  return totals;
+}
+
+void Network::set_totals(const Stats& totals) { runtime_.write(exchange::kTotals, std::as_bytes(std::span(totals))); }
+
+std::span<const float> Network::outputs() {
+  if (!std::exchange(outputs_are_read_, true))
+    runtime_.read(exchange::kOutputs, std::as_writable_bytes(std::span(outputs_)));
+  return outputs_;
 }
 
 Metrics Network::evaluate(Loader& loader, const std::function<void(const Batch&)>& look) {
-  std::ranges::fill(totals_, 0.0);
+  set_totals({});
   loader.start_epoch(0);
   while (const Batch* batch = loader.next()) {
     load(*batch);
     run(eval_program(batch->count));
     if (look) look(*batch);
   }
-  return metrics_of(totals_);
+  return metrics_of(totals());
 }
 
 }  // namespace snug

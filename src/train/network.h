@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/loader.h"
+#include "lowering/lowering.h"
 #include "planner/planner.h"
 #include "runtime/runtime.h"
 #include "train/metrics.h"
@@ -17,13 +18,15 @@
 
 namespace snug {
 
-class Network {
+class Network final : public TensorStore {
  public:
   /// Makes the arenas of `plan` (which must outlive it) and fills in the input's scaling and the class weights.
-  Network(const Plan& plan, const InputScaling& scaling, const TrainConfig& train);
+  Network(const Plan& plan, const InputScaling& scaling, const TrainConfig& train, const RuntimeOptions& options = {});
 
-  /// Parameters and their state by name; empty when there is none. Safe to copy while the network lives.
-  [[nodiscard]] TensorLookup tensors();
+  // Parameters and their state.
+  [[nodiscard]] std::int64_t elements(std::string_view name) const override;
+  [[nodiscard]] std::span<const float> read(std::string_view name) override;
+  void write(std::string_view name, std::span<const float> values) override;
 
   /// Samples of the whole programs; that of the last partial batch where there is no whole one; 0 without any.
   [[nodiscard]] std::int64_t train_batch() const { return batch_of(plan_.train, plan_.train_last); }
@@ -34,16 +37,26 @@ class Network {
   /// Copies images and labels to where the programs read them. Allocates nothing.
   void load(const Batch& batch);
   void set_control(double learning_rate, std::int64_t step);
-  void run(int program) { runtime_.run(program); }
+  void run(int program);
+  [[nodiscard]] bool settled(int program) const { return runtime_.settled(program); }
   /// The same; seconds of each step, by StepId.
   [[nodiscard]] std::vector<double> run_timed(int program) { return runtime_.run_timed(program); }
   [[nodiscard]] std::optional<NotFinite> run_watched(int program) { return runtime_.run_watched(program); }
 
   [[nodiscard]] std::int64_t arena_bytes() const { return runtime_.arena_bytes(); }
-  [[nodiscard]] std::span<double> stats() { return stats_; }
-  [[nodiscard]] std::span<double> totals() { return totals_; }
+  using Stats = std::array<double, TrainStats::count>;
+  /// Runs that may be on their way before the first of them is looked at.
+  [[nodiscard]] int lag() const { return on_device_ ? 1 : 0; }
+  /// Asks for the statistics of the last run, without waiting for it; `take_stats` does, in the order of the runs.
+  void post_stats() { runtime_.post(exchange::kStats); }
+  [[nodiscard]] Stats take_stats();
+  /// The batch of the run before the last goes in again.
+  void load_previous() { runtime_.rewrite_previous_inputs(); }
+  /// Since they were last set.
+  [[nodiscard]] Stats totals();
+  void set_totals(const Stats& totals);
   /// Logits of the last evaluation: [batch, outputs].
-  [[nodiscard]] std::span<const float> outputs() { return outputs_; }
+  [[nodiscard]] std::span<const float> outputs();
 
   /// Runs every batch of the loader through the evaluation programs; `look` sees each batch once its outputs are there.
   Metrics evaluate(Loader& loader, const std::function<void(const Batch&)>& look = {});
@@ -55,9 +68,10 @@ class Network {
 
   const Plan& plan_;
   Runtime runtime_;
-  std::span<std::byte> images_, labels_;
-  std::span<double> control_, stats_, totals_;
-  std::span<float> outputs_;
+  bool on_device_ = false;
+  bool outputs_are_read_ = false;
+  std::vector<float> outputs_;
+  std::vector<float> copy_;  ///< of a tensor on a device, the last that was read
 };
 
 }  // namespace snug

@@ -122,12 +122,13 @@ void from_checkpoint_order(const Parameter& parameter, std::span<const float> st
                  [&](std::size_t inside, std::size_t outside) { values[inside] = stored[outside]; });
 }
 
-void initialize_parameters(const Graph& graph, const TrainConfig& train, const TensorLookup& tensor) {
+void initialize_parameters(const Graph& graph, const TrainConfig& train, TensorStore& tensors) {
   std::uint64_t index = 0;
+  std::vector<float> values;
   for (const Parameter* parameter : all_parameters(graph)) {
     const std::uint64_t key = random_key(train.seed, RandomStream::initialization, index++);
-    const std::span<float> values = tensor(parameter->name);
-    ensure(static_cast<std::int64_t>(values.size()) == parameter->shape.elements(), "every parameter has its memory");
+    values.resize(static_cast<std::size_t>(parameter->shape.elements()));
+    ensure(tensors.elements(parameter->name) == std::ssize(values), "every parameter has its memory");
     switch (parameter->kind) {
       case ParameterKind::conv_weight:
       case ParameterKind::dense_weight: draw_weight(distribution(train.initializer, *parameter), key, values); break;
@@ -137,15 +138,19 @@ void initialize_parameters(const Graph& graph, const TrainConfig& train, const T
       case ParameterKind::norm_bias:
       case ParameterKind::running_mean: std::ranges::fill(values, 0.0F); break;
     }
+    tensors.write(parameter->name, values);
   }
-  reset_averages(graph, tensor);
+  reset_averages(graph, tensors);
 }
 
-void reset_averages(const Graph& graph, const TensorLookup& tensor) {
+void reset_averages(const Graph& graph, TensorStore& tensors) {
+  std::vector<float> values;
   for (const Parameter* parameter : all_parameters(graph)) {
-    const std::span<float> average = tensor(std::string(state_prefix::kAverage) + parameter->name);
-    const std::span<float> values = tensor(parameter->name);
-    if (!average.empty()) std::ranges::copy(values, average.begin());
+    const std::string average = std::string(state_prefix::kAverage) + parameter->name;
+    if (tensors.elements(average) == 0) continue;
+    const std::span<const float> now = tensors.read(parameter->name);
+    values.assign(now.begin(), now.end());
+    tensors.write(average, values);
   }
 }
 

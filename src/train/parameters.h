@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,8 +13,17 @@
 
 namespace snug {
 
-/// The values of a tensor by name; empty when there is none.
-using TensorLookup = std::function<std::span<float>(std::string_view name)>;
+/// The fp32 tensors that live from step to step, by name, wherever their memory is.
+class TensorStore {
+ public:
+  virtual ~TensorStore() = default;
+  /// 0: there is none of this name.
+  [[nodiscard]] virtual std::int64_t elements(std::string_view name) const = 0;
+  /// All values, until the next call of the store: the memory itself, or a copy of it. Empty when there is none.
+  [[nodiscard]] virtual std::span<const float> read(std::string_view name) = 0;
+  /// As many values as the tensor has.
+  virtual void write(std::string_view name, std::span<const float> values) = 0;
+};
 
 /// Every parameter in graph order.
 [[nodiscard]] std::vector<const Parameter*> all_parameters(const Graph& graph);
@@ -30,8 +38,8 @@ void from_checkpoint_order(const Parameter& parameter, std::span<const float> st
 
 /// Draws weights from (seed, index of the parameter in graph order); biases 0, norms 1 and 0, running statistics 0 and
 /// 1. Averages (EMA) begin as the weights.
-void initialize_parameters(const Graph& graph, const TrainConfig& train, const TensorLookup& tensor);
+void initialize_parameters(const Graph& graph, const TrainConfig& train, TensorStore& tensors);
 /// Copies every weight into its average, where there is one.
-void reset_averages(const Graph& graph, const TensorLookup& tensor);
+void reset_averages(const Graph& graph, TensorStore& tensors);
 
 }  // namespace snug

@@ -56,7 +56,7 @@ void RunFiles::save(TrainState& state, const Weights& weights, CheckpointInfo in
   metrics_.sync();
   state.log_bytes = log_.size_bytes();
   state.metrics_bytes = metrics_.size_bytes();
-  write_state(folder_ / "last.state", weights.graph, weights.tensor, state);
+  write_state(folder_ / "last.state", weights.graph, weights.tensors, state);
   derive(state, weights, info, true, state.best_step == state.step);
 }
 
@@ -71,8 +71,8 @@ void RunFiles::derive(const TrainState& state, const Weights& weights, Checkpoin
   info.step = state.step;
   info.epoch = state.epoch;
   info.best = state.best;
-  if (best) write_checkpoint(folder_ / kBest, weights.graph, weights.tensor, true, info, weights.buffer);
-  if (last) write_checkpoint(folder_ / kLast, weights.graph, weights.tensor, false, info, weights.buffer);
+  if (best) write_checkpoint(folder_ / kBest, weights.graph, weights.tensors, true, info, weights.buffer);
+  if (last) write_checkpoint(folder_ / kLast, weights.graph, weights.tensors, false, info, weights.buffer);
 }
 
 std::filesystem::path RunFiles::checkpoint() const {

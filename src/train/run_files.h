@@ -24,7 +24,7 @@ class RunFiles {
   /// What a save writes the tensors of.
   struct Weights {
     const Graph& graph;
-    const TensorLookup& tensor;
+    TensorStore& tensors;
     std::vector<float>& buffer;
   };
   /// Commits `state` with the lengths of the logs, then derives last.safetensors, and best.safetensors when the

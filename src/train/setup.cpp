@@ -18,6 +18,7 @@
 #include "config/precision.h"
 #include "data/augment.h"
 #include "planner/ladders.h"
+#include "runtime/staging.h"
 #include "train/changed_runs.h"
 #include "train/metrics.h"
 #include "train/safetensors.h"
@@ -206,6 +207,15 @@ LoweringOptions lowering_options(const Config& config, const RunSetup& setup, st
   return options;
 }
 
+Computer this_computer(int threads) {
+  return {.planning =
+              [=](const Config& config) {
+                return Planning{.memory = cpu_device(threads, config.train.precision),
+                                .make_backend = [=] { return make_cpu_backend({.threads = threads}); }};
+              },
+          .make_backend = [=](const Config&) { return make_cpu_backend({.threads = threads}); }};
+}
+
 RunSetup make_setup(const Config& config) {
   std::vector<Diagnostic> findings;
   Graph graph = build_graph(config.model, findings);
@@ -371,6 +381,8 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
   if (options.tuned_threads && options.batch == 0)
     tuned = plan_tuned(config, setup, request, memory, backend, *options.tuned_threads);
   Plan plan = tuned ? *std::move(tuned) : plan_training(setup.graph, request, memory, backend);
+  if (on_gpu)  // inputs on their way to the device, and a copy of the parameter that is read or written
+    plan.report.host_bytes += staging_bytes(plan.input_bytes) + largest_parameter(setup.graph) * size_bytes(DType::f32);
   ::malloc_trim(0);  // what the search took: pages that the run would only hold
   require_indexable(config, most_samples, plan.report);
   return plan;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backend/device.h"
 #include "config/precision.h"
 #include "data/dataset.h"
 #include "data/loader.h"
@@ -35,9 +36,6 @@ struct RunSetup {
 [[nodiscard]] RunSetup make_setup(const Config& config, Graph graph, Splits splits,
                                   const Processor& processor = this_processor());
 
-/// `train` for a run whose data is open and checked.
-DoneEvent train(const Config& config, const TrainOptions& options, Reporter& reporter, RunSetup setup);
-
 /// What the labels of a split contradict: the loss, or the number of the network's outputs. Appends to `findings`.
 void check_labels(const Dataset& data, const Config& config, std::int64_t outputs, std::vector<Diagnostic>& findings);
 /// Images of another size than model.input; `whose` says which they are ("train", "val").
@@ -58,6 +56,21 @@ struct Planning {
   DeviceMemory memory;
   std::function<std::unique_ptr<Backend>()> make_backend;
 };
+
+/// What computes a run.
+struct Computer {
+  /// What to plan with, for the run's config or one with other settings.
+  std::function<Planning(const Config&)> planning;
+  /// The backend that runs what was planned.
+  std::function<std::unique_ptr<Backend>(const Config&)> make_backend;
+  std::shared_ptr<Device> device{};  ///< where it runs; null: this process
+  Processor processor = this_processor();
+};
+[[nodiscard]] Computer this_computer(int threads);
+
+/// `train` for a run whose data is open and checked.
+DoneEvent train(const Config& config, const TrainOptions& options, Reporter& reporter, RunSetup setup,
+                std::optional<Computer> computer = {});
 
 struct PlanRunOptions {
   std::int64_t batch = 0;  ///< instead of the config's, when not 0: a run that goes on keeps its batch

@@ -22,19 +22,19 @@ constexpr std::string_view kChecksumKey = "snug.crc32";
 
 struct KeptTensor {
   std::string name;
-  std::span<float> values;
+  std::int64_t elements = 0;
   Shape shape;
 };
 
 /// Every tensor that lives from step to step, by name (the order in the file).
-std::vector<KeptTensor> kept_tensors(const Graph& graph, const TensorLookup& tensor) {
+std::vector<KeptTensor> kept_tensors(const Graph& graph, const TensorStore& tensors) {
   std::vector<KeptTensor> kept;
   for (const Parameter* parameter : all_parameters(graph))
     for (const std::string_view prefix : {std::string_view(), state_prefix::kMomentum, state_prefix::kFirstMoment,
                                           state_prefix::kSecondMoment, state_prefix::kAverage}) {
       std::string name = std::string(prefix) + parameter->name;
-      const std::span<float> values = tensor(name);
-      if (!values.empty()) kept.push_back({std::move(name), values, parameter->shape});
+      const std::int64_t elements = tensors.elements(name);
+      if (elements > 0) kept.push_back({std::move(name), elements, parameter->shape});
     }
   std::ranges::sort(kept, {}, &KeptTensor::name);
   return kept;
@@ -139,16 +139,15 @@ TrainState checked_state(const SafetensorsFile& file, const std::filesystem::pat
 
 }  // namespace
 
-void write_state(const std::filesystem::path& path, const Graph& graph, const TensorLookup& tensor,
-                 const TrainState& state) {
+void write_state(const std::filesystem::path& path, const Graph& graph, TensorStore& tensors, const TrainState& state) {
   const std::string text = to_json(state);
   std::uint32_t crc = add_crc(0, std::as_bytes(std::span(text)));
   std::vector<TensorSource> sources;
-  for (const KeptTensor& kept : kept_tensors(graph, tensor)) {
-    crc = add_crc(crc, std::as_bytes(kept.values));
+  for (const KeptTensor& kept : kept_tensors(graph, tensors)) {
+    crc = add_crc(crc, std::as_bytes(tensors.read(kept.name)));
     sources.push_back({.name = kept.name,
                        .shape = {kept.shape.extents().begin(), kept.shape.extents().end()},
-                       .bytes = [values = kept.values] { return std::as_bytes(values); }});
+                       .bytes = [&tensors, name = kept.name] { return std::as_bytes(tensors.read(name)); }});
   }
   Metadata metadata;
   metadata[std::string(kFormatKey)] = std::to_string(kStateFormat);
@@ -160,8 +159,8 @@ void write_state(const std::filesystem::path& path, const Graph& graph, const Te
 StateFile::StateFile(const std::filesystem::path& path)
     : path_(path), file_(open_state(path)), state_(checked_state(file_, path)) {}
 
-void StateFile::restore(const Graph& graph, const TensorLookup& tensor) const {
-  const std::vector<KeptTensor> kept = kept_tensors(graph, tensor);
+void StateFile::restore(const Graph& graph, TensorStore& tensors) const {
+  const std::vector<KeptTensor> kept = kept_tensors(graph, tensors);
   const auto differ = [&](std::string what) {
     throw Error(
         Diagnostic{.code = "T621",
@@ -170,13 +169,16 @@ void StateFile::restore(const Graph& graph, const TensorLookup& tensor) const {
                    .fix = fmt::format("snug train {} --out {} --resume", (path_.parent_path() / "config.toml").string(),
                                       path_.parent_path().string())});
   };
+  std::vector<float> values;
   for (const KeptTensor& own : kept) {
     const SafeTensor* stored = file_.find(own.name);
     if (stored == nullptr) differ(fmt::format("the run needs {}, which the state does not hold", short_name(own.name)));
     if (!std::ranges::equal(stored->shape, own.shape.extents()) || stored->dtype != "F32")
       differ(fmt::format("{} has {} values in the state, {} in this run", short_name(own.name), stored->elements(),
-                         own.values.size()));
-    read_floats(*stored, own.values);
+                         own.elements));
+    values.resize(static_cast<std::size_t>(own.elements));
+    read_floats(*stored, values);
+    tensors.write(own.name, values);
   }
   if (file_.view().tensors.size() != kept.size())
     differ(fmt::format("the state holds {} tensors, this run has {}", file_.view().tensors.size(), kept.size()));

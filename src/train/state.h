@@ -45,8 +45,7 @@ struct TrainState {
 
 /// Writes the state with every tensor of `graph` that lives from step to step: parameters, optimizer state, averages.
 /// Throws Error as write_safetensors does.
-void write_state(const std::filesystem::path& path, const Graph& graph, const TensorLookup& tensor,
-                 const TrainState& state);
+void write_state(const std::filesystem::path& path, const Graph& graph, TensorStore& tensors, const TrainState& state);
 
 /// A state file, checked: format, checksum.
 class StateFile {
@@ -55,7 +54,7 @@ class StateFile {
   explicit StateFile(const std::filesystem::path& path);
   [[nodiscard]] const TrainState& state() const { return state_; }
   /// Fills every tensor. Throws Error (T) unless the file and the run have the same tensors.
-  void restore(const Graph& graph, const TensorLookup& tensor) const;
+  void restore(const Graph& graph, TensorStore& tensors) const;
 
  private:
   std::filesystem::path path_;

@@ -7,8 +7,9 @@ DoneEvent train(const Config& config, const TrainOptions& options, Reporter& rep
   return Training(config, options, reporter, {}).run();
 }
 
-DoneEvent train(const Config& config, const TrainOptions& options, Reporter& reporter, RunSetup setup) {
-  return Training(config, options, reporter, std::move(setup)).run();
+DoneEvent train(const Config& config, const TrainOptions& options, Reporter& reporter, RunSetup setup,
+                std::optional<Computer> computer) {
+  return Training(config, options, reporter, std::move(setup), std::move(computer)).run();
 }
 
 }  // namespace snug

@@ -15,8 +15,12 @@
 
 namespace snug {
 
-Training::Training(const Config& config, const TrainOptions& options, Reporter& reporter, std::optional<RunSetup> setup)
-    : config_(config), options_(options), reporter_(reporter) {
+Training::Training(const Config& config, const TrainOptions& options, Reporter& reporter, std::optional<RunSetup> setup,
+                   std::optional<Computer> computer)
+    : config_(config),
+      options_(options),
+      reporter_(reporter),
+      computer_(computer ? std::move(*computer) : this_computer(options.threads)) {
   choice_ = choose_run_folder(options.out, options.resume, config.name);
   setup_ = setup ? std::move(*setup) : make_setup(config);
   read_state();
@@ -36,16 +40,14 @@ void Training::read_state() {
 }
 
 void Training::make_plan() {
-  backend_ = make_cpu_backend({.threads = options_.threads});
-  const auto trial = [this] { return make_cpu_backend({.threads = options_.threads}); };
-  const auto planning = [&](const Config& config) {
-    return Planning{.memory = cpu_device(options_.threads, config.train.precision), .make_backend = trial};
-  };
-  plan_ = plan_run(config_, setup_, planning(config_).memory, *backend_,
-                   {.batch = saved_ ? state_.batch : 0,
-                    .trial_backend = trial,
-                    .planning = planning,
-                    .tuned_threads = options_.threads});
+  backend_ = computer_.make_backend(config_);
+  const Planning planning = computer_.planning(config_);
+  PlanRunOptions options{.batch = saved_ ? state_.batch : 0,
+                         .trial_backend = planning.make_backend,
+                         .planning = computer_.planning,
+                         .processor = computer_.processor};
+  if (computer_.device == nullptr) options.tuned_threads = options_.threads;
+  plan_ = plan_run(config_, setup_, planning.memory, *backend_, options);
   const PlanReport& report = plan_.report;
   if (report.fits) return;
   reporter_.on_event(PlanEvent{report});
@@ -53,8 +55,8 @@ void Training::make_plan() {
 }
 
 void Training::make_loaders() {
-  network_ = std::make_unique<Network>(plan_, setup_.scaling, setup_.lowering.train);
-  tensor_ = network_->tensors();
+  network_ = std::make_unique<Network>(plan_, setup_.scaling, setup_.lowering.train,
+                                       RuntimeOptions{.device = computer_.device});
   buffer_.resize(static_cast<std::size_t>(largest_parameter(setup_.graph)));
   const std::int64_t batch = network_->train_batch();
   const std::int64_t samples = setup_.splits.train->info().samples;
@@ -107,21 +109,21 @@ void Training::check_state() const {
 
 void Training::fill_parameters() {
   if (saved_) {
-    saved_->restore(setup_.graph, tensor_);
-    std::ranges::copy(state_.totals, network_->totals().begin());
+    saved_->restore(setup_.graph, *network_);
+    network_->set_totals(state_.totals);
     saved_.reset();  // unmaps it
     saved_step_ = state_.step;
     saved_epoch_ = state_.epoch;
     return;
   }
-  initialize_parameters(setup_.graph, config_.train, tensor_);
+  initialize_parameters(setup_.graph, config_.train, *network_);
   if (options_.init) load_init(*options_.init);
 }
 
 void Training::load_init(const std::filesystem::path& path) {
-  notes_ = load_weights(SafetensorsFile(path), path, setup_.graph, tensor_, true);
+  notes_ = load_weights(SafetensorsFile(path), path, setup_.graph, *network_, true);
   if (has_errors(notes_)) throw Error(std::move(notes_));
-  reset_averages(setup_.graph, tensor_);
+  reset_averages(setup_.graph, *network_);
 }
 
 void Training::open_files() {
@@ -155,7 +157,7 @@ DoneEvent Training::run() {
   open_files();
   while (state_.epoch < config_.train.epochs && !stopped_early()) {
     if (!run_steps()) {
-      std::ranges::copy(network_->totals(), state_.totals.begin());
+      state_.totals = network_->totals();
       if (saved_step_ != state_.step || saved_epoch_ != state_.epoch) save();
       break;
     }
@@ -170,32 +172,55 @@ DoneEvent Training::run() {
 bool Training::run_steps() {
   const std::int64_t end = (state_.epoch + 1) * steps_per_epoch_;
   if (state_.step == state_.epoch * steps_per_epoch_) {
-    std::ranges::fill(network_->totals(), 0.0);
+    network_->set_totals({});
     state_.epoch_seconds = 0;
   }
+  issued_ = state_.step;
   while (state_.step < end) {
-    if (stop_asked() || at_max_steps()) return false;
-    train_step();
-    if (config_.train.checkpoint_every > 0 && state_.step % config_.train.checkpoint_every == 0 && state_.step < end) {
-      std::ranges::copy(network_->totals(), state_.totals.begin());
+    if (may_issue(end)) issue_step();
+    if (issued_ == state_.step) return false;
+    if (issued_ - state_.step <= network_->lag() && may_issue(end)) continue;
+    look_at_loss();
+    const std::int64_t every = config_.train.checkpoint_every;
+    if (every > 0 && state_.step % every == 0 && state_.step < end) {
+      state_.totals = network_->totals();
       save();
     }
   }
   return !stop_asked();
 }
 
-void Training::train_step() {
-  const std::int64_t step = state_.step;
+bool Training::may_issue(std::int64_t end) const {
+  if (issued_ >= end || issued_ - state_.step > network_->lag() || stop_asked()) return false;
+  if (options_.max_steps > 0 && issued_ >= options_.max_steps) return false;
+  // What is saved is the state behind the last step that was issued.
+  const std::int64_t every = config_.train.checkpoint_every;
+  return every == 0 || issued_ == state_.step || issued_ % every != 0;
+}
+
+double Training::rate_of(std::int64_t step) const {
+  return learning_rate(config_.train, step, steps_per_epoch_, total_steps(), state_.batch);
+}
+
+void Training::add_seconds(Clock::time_point since) {
+  const double seconds = std::chrono::duration<double>(Clock::now() - since).count();
+  seconds_here_ += seconds;
+  state_.epoch_seconds += seconds;
+}
+
+void Training::issue_step() {
+  const std::int64_t step = issued_;
   const std::int64_t place = step % passes_batches_;
   if (place == 0 || steps_here_ == 0) {
     waited_before_ += steps_here_ == 0 ? 0 : train_loader_->waited_seconds();
     train_loader_->start_epoch(step / passes_batches_, place);
     tell(watch_->begin_pass(place == 0));
   }
-  const double rate = learning_rate(config_.train, step, steps_per_epoch_, total_steps(), state_.batch);
+  const double rate = rate_of(step);
   const auto begin = Clock::now();
   std::int64_t allocations = 0;
   std::int64_t samples = 0;
+  bool settled = false;
   const Batch* batch = nullptr;
   {
     const AllocationCounter counter;
@@ -204,26 +229,32 @@ void Training::train_step() {
     samples = batch->count;
     network_->load(*batch);
     network_->set_control(rate, step);
-    program_ = network_->train_program(samples);
-    network_->run(program_);
+    const int program = network_->train_program(samples);
+    programs_[static_cast<std::size_t>(step % 2)] = program;
+    settled = network_->settled(program);
+    network_->run(program);
+    network_->post_stats();
     allocations = counter.count();
   }
-  const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-  if (steps_here_ > 0) step_allocations_ += allocations;  // the first step warms libraries up
+  add_seconds(begin);
+  if (steps_here_ > 0 && settled) step_allocations_ += allocations;  // the first step warms libraries up
   ++steps_here_;
+  ++issued_;
   samples_here_ += samples;
-  seconds_here_ += seconds;
-  state_.epoch_seconds += seconds;
-  look_at_loss(*batch, rate);
+  watch_->take(*batch);
 }
 
-void Training::look_at_loss(const Batch& batch, double learning_rate) {
-  const std::span<const double> stats = network_->stats();
+/// Of the oldest step on its way.
+void Training::look_at_loss() {
+  const auto begin = Clock::now();
+  const Network::Stats stats = network_->take_stats();
+  add_seconds(begin);
   const double loss = stats[TrainStats::loss_sum] / stats[TrainStats::weight_sum];
   if (stats[TrainStats::not_finite] != 0 || !std::isfinite(loss)) fail_diverged(divergence(loss));
-  state_.last_lr = learning_rate;
-  report_step(loss, learning_rate);
-  if (auto found = watch_->step(batch, state_.step, loss)) tell({*std::move(found)});
+  const double rate = rate_of(state_.step);
+  state_.last_lr = rate;
+  report_step(loss, rate);
+  if (auto found = watch_->step(state_.step, loss)) tell({*std::move(found)});
   ++state_.step;
   report_progress(loss);
 }
@@ -286,7 +317,7 @@ void Training::begin_watch() {
       TrainingWatch::Run{.config = config_,
                          .graph = setup_.graph,
                          .frozen = setup_.lowering.frozen,
-                         .tensor = tensor_,
+                         .tensors = *network_,
                          .samples = state_.samples,
                          .outputs = setup_.outputs,
                          .steps_per_epoch = steps_per_epoch_,
@@ -395,10 +426,11 @@ std::string Training::lower_rate() const {
 }
 
 /// Runs the batch again, step by step, to name the first tensor that is not finite. The weights are those of before
-/// the step, because the update was skipped.
+/// the step, because the update was skipped; or of one step later, where another was on its way.
 Diagnostic Training::divergence(double loss) {
   Diagnostic finding{.code = "N601", .where = fmt::format("step {}", state_.step), .fix = lower_rate()};
-  const std::optional<NotFinite> bad = network_->run_watched(program_);
+  if (issued_ - state_.step > 1) network_->load_previous();
+  const std::optional<NotFinite> bad = network_->run_watched(programs_[static_cast<std::size_t>(state_.step % 2)]);
   if (!bad) {
     finding.what = fmt::format("the loss of step {} is {}, though every tensor of it was finite", state_.step, loss);
     return finding;

@@ -1,6 +1,7 @@
 // One training run, from its set-up to its last checkpoint. Internal to `train`.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -18,8 +19,9 @@ namespace snug {
 class Training {
  public:
   /// Opens, plans and takes the memory. Throws Error for what stands in the way; nothing is written yet.
-  /// `setup`: when it is known already.
-  Training(const Config& config, const TrainOptions& options, Reporter& reporter, std::optional<RunSetup> setup);
+  /// `setup`: when it is known already. `computer`: what runs it, instead of this processor.
+  Training(const Config& config, const TrainOptions& options, Reporter& reporter, std::optional<RunSetup> setup,
+           std::optional<Computer> computer = {});
   DoneEvent run();
 
  private:
@@ -36,9 +38,9 @@ class Training {
 
   // The loop. run_steps is false when the run ends before the epoch does.
   [[nodiscard]] bool run_steps();
-  void train_step();
+  void issue_step();
   void end_epoch();
-  void look_at_loss(const Batch& batch, double learning_rate);
+  void look_at_loss();
   void report_step(double loss, double learning_rate);
   void report_progress(double loss);
   void follow(const EpochEvent& epoch);
@@ -49,13 +51,16 @@ class Training {
   [[nodiscard]] std::string lower_rate() const;
   [[nodiscard]] std::int64_t total_steps() const { return steps_per_epoch_ * config_.train.epochs; }
   [[nodiscard]] bool stop_asked() const { return options_.stop != nullptr && options_.stop->load(); }
-  [[nodiscard]] bool at_max_steps() const { return options_.max_steps > 0 && state_.step >= options_.max_steps; }
+  /// Whether another step may follow those that are on their way.
+  [[nodiscard]] bool may_issue(std::int64_t end) const;
+  [[nodiscard]] double rate_of(std::int64_t step) const;
+  void add_seconds(Clock::time_point since);
   [[nodiscard]] bool stopped_early() const;
 
   // Results.
   void emit(const TrainEvent& event);
   void save();
-  [[nodiscard]] RunFiles::Weights weights() { return {setup_.graph, tensor_, buffer_}; }
+  [[nodiscard]] RunFiles::Weights weights() { return {setup_.graph, *network_, buffer_}; }
   [[nodiscard]] CheckpointInfo checkpoint_info() const;
   [[nodiscard]] DoneEvent done_event(bool interrupted) const;
   [[noreturn]] void fail_diverged(Diagnostic finding);
@@ -64,13 +69,13 @@ class Training {
   const Config& config_;
   const TrainOptions& options_;
   Reporter& reporter_;
+  Computer computer_;
   RunSetup setup_;
   RunChoice choice_;
   std::optional<StateFile> saved_;
   std::unique_ptr<Backend> backend_;
   Plan plan_;
   std::unique_ptr<Network> network_;
-  TensorLookup tensor_;
   std::unique_ptr<Loader> train_loader_, val_loader_;
   std::unique_ptr<TrainingWatch> watch_;
   std::vector<Diagnostic> notes_;  ///< of --init
@@ -81,7 +86,8 @@ class Training {
   std::int64_t steps_per_epoch_ = 0;
   std::int64_t passes_batches_ = 0;  ///< batches in one pass over the data
   std::int64_t saved_step_ = -1, saved_epoch_ = -1;
-  int program_ = -1;  ///< that ran last
+  std::int64_t issued_ = 0;              ///< steps; those behind state_.step are on their way
+  std::array<int, 2> programs_{-1, -1};  ///< of even and of odd steps, the last of each
   std::int64_t steps_here_ = 0, samples_here_ = 0, step_allocations_ = 0;
   double seconds_here_ = 0;
   double waited_before_ = 0;  ///< for data, in passes before this one

@@ -65,8 +65,8 @@ PassCount::Result PassCount::result() const {
 
 // ---- channels -------------------------------------------------------------------------------------------------
 
-ChannelWatch::ChannelWatch(const Graph& graph, const std::vector<bool>& frozen, TensorLookup tensor)
-    : tensor_(std::move(tensor)) {
+ChannelWatch::ChannelWatch(const Graph& graph, const std::vector<bool>& frozen, TensorStore& tensors)
+    : tensors_(tensors) {
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
     if (node.parameters.empty() || (!frozen.empty() && frozen[i])) continue;
@@ -76,15 +76,15 @@ ChannelWatch::ChannelWatch(const Graph& graph, const std::vector<bool>& frozen, 
     Weight weight{.name = parameter.name, .path = layer.path, .where = layer.where, .before = {}};
     weight.channels = parameter.shape[0];
     weight.row = parameter.shape.elements() / weight.channels;
-    if (tensor_(weight.name).size() != static_cast<std::size_t>(parameter.shape.elements())) continue;
-    weight.size = size_of(tensor_(weight.name));
+    if (tensors_.elements(weight.name) != parameter.shape.elements()) continue;
+    weight.size = size_of(tensors_.read(weight.name));
     take(weight, weight.before);
     weights_.push_back(std::move(weight));
   }
 }
 
 void ChannelWatch::take(Weight& weight, std::vector<float>& out) const {
-  const std::span<const float> values = tensor_(weight.name);
+  const std::span<const float> values = tensors_.read(weight.name);
   const std::size_t taken = std::min(kTaken, static_cast<std::size_t>(weight.row));
   out.resize(static_cast<std::size_t>(weight.channels) * taken);
   std::size_t at = 0;
@@ -113,7 +113,7 @@ std::vector<ChannelWatch::Layer> ChannelWatch::look(std::int64_t steps) {
     // Half of the channels may be dead: the upper quarter says what a living one does.
     std::ranges::sort(moves);
     layer.moved = moves[moves.size() * 3 / 4];
-    const double size = size_of(tensor_(weight.name));
+    const double size = size_of(tensors_.read(weight.name));
     layer.grown = weight.size > 0 ? size / weight.size : 1;
     std::swap(weight.before, now_);
     layers.push_back(std::move(layer));
@@ -130,7 +130,7 @@ TrainingWatch::TrainingWatch(const Run& run)
       steps_per_epoch_(run.steps_per_epoch),
       drawn_evenly_(run.drawn_evenly),
       pass_(run.samples),
-      channels_(run.graph, run.frozen, run.tensor) {}
+      channels_(run.graph, run.frozen, run.tensors) {}
 
 bool TrainingWatch::once(std::string_view code) {
   if (std::ranges::find(told_, code) != told_.end()) return false;
@@ -166,10 +166,13 @@ std::vector<Diagnostic> TrainingWatch::begin_pass(bool whole) {
   return findings;
 }
 
-std::optional<Diagnostic> TrainingWatch::step(const Batch& batch, std::int64_t step, double loss) {
-  constexpr double kExploded = 10;  // times the loss of the begin
+void TrainingWatch::take(const Batch& batch) {
   pass_.add(batch.samples);
   came_ += std::ssize(batch.samples);
+}
+
+std::optional<Diagnostic> TrainingWatch::step(std::int64_t step, double loss) {
+  constexpr double kExploded = 10;  // times the loss of the begin
   if (epochs_ == 0 && steps_ < steps_per_epoch_) {
     const auto quarter = static_cast<std::size_t>(std::min<std::int64_t>(3, 4 * steps_ / steps_per_epoch_));
     quarters_[quarter] += loss;

@@ -35,7 +35,7 @@ class PassCount {
 /// A few weights of every channel, kept from one epoch to the next: enough to see which channels no gradient reaches.
 class ChannelWatch {
  public:
-  ChannelWatch(const Graph& graph, const std::vector<bool>& frozen, TensorLookup tensor);
+  ChannelWatch(const Graph& graph, const std::vector<bool>& frozen, TensorStore& tensors);
   struct Layer {
     std::string path;
     Position where;
@@ -57,7 +57,7 @@ class ChannelWatch {
   };
   void take(Weight& weight, std::vector<float>& out) const;
 
-  TensorLookup tensor_;
+  TensorStore& tensors_;
   std::vector<Weight> weights_;
   std::vector<float> now_;
 };
@@ -68,7 +68,7 @@ class TrainingWatch {
     const Config& config;
     const Graph& graph;
     const std::vector<bool>& frozen;
-    TensorLookup tensor;
+    TensorStore& tensors;
     std::int64_t samples = 0, outputs = 0, steps_per_epoch = 0;
     std::int64_t pass_samples = 0;  ///< that a pass over the data brings
     bool drawn_evenly = false;      ///< samples come as often as their classes ask for
@@ -77,8 +77,10 @@ class TrainingWatch {
 
   /// A pass over the data begins; `whole`: at its first batch. What the pass before brought is looked at.
   [[nodiscard]] std::vector<Diagnostic> begin_pass(bool whole);
-  /// After every step: a few additions.
-  [[nodiscard]] std::optional<Diagnostic> step(const Batch& batch, std::int64_t step, double loss);
+  /// What a step is given.
+  void take(const Batch& batch);
+  /// After every step, once its loss is known, which may be after the next was given its batch: a few additions.
+  [[nodiscard]] std::optional<Diagnostic> step(std::int64_t step, double loss);
   [[nodiscard]] std::vector<Diagnostic> end_epoch(const EpochEvent& epoch, std::int64_t step);
 
  private:

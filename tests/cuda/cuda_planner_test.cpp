@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/cuda/scratch.h"
+#include "kernels/tiles.h"
 #include "lowering/lowering.h"
 #include "planner/device_profile.h"
 #include "planner/nets.h"
@@ -91,11 +92,11 @@ TEST(CudaPlanner, TheDefaultLimitIsAShareOfTheDevice) {
 }
 
 TEST(Scratch, OfSumsIsSplitByShapeAndBounded) {
-  EXPECT_EQ(partials_of(1), 1);
-  EXPECT_EQ(partials_of(1024), 1);
-  EXPECT_EQ(partials_of(1025), 2);
-  EXPECT_EQ(partials_of(1 << 30), 512);
-  EXPECT_EQ(bias_scratch_bytes(2048, 10), 2 * 10 * 4);
+  EXPECT_EQ(kernels::sum_parts(1, 64), 1);
+  EXPECT_GT(kernels::sum_parts(1 << 20, 64), 100);
+  EXPECT_LE(kernels::sum_parts(std::int64_t{1} << 30, 64), kernels::kSumBlocks);
+  EXPECT_LE(kernels::sum_parts(std::int64_t{1} << 30, 1), kernels::kSumBlocks);
+  EXPECT_EQ(kernels::bias_gradient_workspace_bytes(1, 10), 10 * 4);
 }
 
 TEST(Scratch, OfOurOwnStepsIsSmall) {

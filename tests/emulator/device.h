@@ -118,12 +118,13 @@ T* dynamic_shared() {
   return static_cast<T*>(emulator::dynamic_shared());
 }
 
-/// Runs a kernel over a grid; the only way in which kernels are launched.
+/// Runs a kernel over a grid, or records that; the only way in which kernels are launched.
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes, cudaStream_t /*stream*/,
             const Arguments&... arguments) {
   const std::tuple<Parameters...> values(static_cast<Parameters>(arguments)...);
-  emulator::run([&] { std::apply(kernel, values); }, grid, block, shared_bytes);
+  const auto run = [=] { emulator::run([&] { std::apply(kernel, values); }, grid, block, shared_bytes); };
+  if (!emulator::record(run)) run();
 }
 
 }  // namespace snug::kernels

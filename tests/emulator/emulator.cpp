@@ -434,6 +434,18 @@ void Machine::end_block() {
 
 }  // namespace
 
+namespace {
+Recording* recording = nullptr;
+}
+
+Recorder::Recorder(Recording& target) { recording = &target; }
+Recorder::~Recorder() { recording = nullptr; }
+bool record(const std::function<void()>& work) {
+  if (recording == nullptr) return false;
+  recording->push_back(work);
+  return true;
+}
+
 void run(const std::function<void()>& thread, const Extent& grid, const Extent& block, std::size_t dynamic_bytes) {
   machine().run(thread, grid, block, dynamic_bytes);
 }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <stdexcept>
+#include <vector>
 
 namespace emulator {
 
@@ -41,6 +42,19 @@ extern Position position;
 
 /// Runs `thread` for every thread of the grid. Throws Fault.
 void run(const std::function<void()>& thread, const Extent& grid, const Extent& block, std::size_t dynamic_bytes);
+
+/// Launches and copies in the order in which they came, to be done later: what a graph is on a GPU.
+using Recording = std::vector<std::function<void()>>;
+/// While it lives, what is launched goes into a recording.
+class Recorder {
+ public:
+  explicit Recorder(Recording& recording);
+  Recorder(const Recorder&) = delete;
+  Recorder& operator=(const Recorder&) = delete;
+  ~Recorder();
+};
+/// Keeps `work` when a recorder lives; else says no, and the caller does it.
+[[nodiscard]] bool record(const std::function<void()>& work);
 
 /// Other orders of blocks and threads.
 void set_seed(std::uint64_t seed);

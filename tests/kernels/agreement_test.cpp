@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "kernels/kernel_backend.h"
+#include "backend/cuda/steps/cuda_backend.h"
 #include "ops/agreement.h"
 #include "ops/op_cases.h"
 

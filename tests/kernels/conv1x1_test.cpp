@@ -6,8 +6,8 @@
 
 #include <cmath>
 
+#include "backend/cuda/steps/cuda_backend.h"
 #include "emulator/half.h"
-#include "kernels/kernel_backend.h"
 #include "ops/agreement.h"
 
 namespace snug::kernels_test {

@@ -2,7 +2,7 @@
 // it the same steps are compared like the others.
 #include <gtest/gtest.h>
 
-#include "kernels/kernel_backend.h"
+#include "backend/cuda/steps/cuda_backend.h"
 #include "ops/agreement.h"
 #include "ops/op_cases.h"
 

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 
+#include "backend/cuda/steps/cuda_backend.h"
 #include "base/rng.h"
 #include "emulator/emulator.h"
 #include "emulator/half.h"
@@ -13,7 +14,6 @@
 #include "kernels/dropout.cuh"
 #include "kernels/elementwise.cuh"
 #include "kernels/input.cuh"
-#include "kernels/kernel_backend.h"
 #include "kernels/philox.h"
 #include "ops/agreement.h"
 #include "ops/op_cases.h"
@@ -154,7 +154,8 @@ NormRun run_norm(const kernels::BatchNorm& norm, const std::vector<float>& x) {
   NormRun run{std::vector<float>(x.size(), NAN), std::vector<float>(c, NAN), std::vector<float>(c, NAN)};
   const std::vector<float> gamma = numbers(norm.channels, 2), beta = numbers(norm.channels, 3);
   std::vector<float> running_mean(c), running_var(c, 1);
-  std::vector<std::byte> workspace(static_cast<std::size_t>(kernels::batchnorm_workspace_bytes(norm)));
+  std::vector<std::byte> workspace(
+      static_cast<std::size_t>(kernels::batchnorm_workspace_bytes(norm.rows, norm.channels)));
   kernels::batchnorm_forward(norm, {.x = x.data(), .gamma = gamma.data(), .beta = beta.data(), .y = run.y.data()},
                              running_mean.data(), running_var.data(), run.mean.data(), run.inverse_std.data(),
                              workspace.data(), nullptr);

@@ -36,7 +36,8 @@ DeviceMemory device(std::int64_t free_bytes) {
           .total_bytes = 2 * free_bytes,
           .free_bytes = free_bytes,
           .driver_bytes = 100'000,
-          .library_bytes = 23'456};
+          .library_bytes = 23'456,
+          .granularity_bytes = kArenaAlignmentBytes};  // arenas are what is placed in them
 }
 
 PlanRequest fixed(std::int64_t batch) {
@@ -409,6 +410,18 @@ TEST(PlanTraining, TheArenaBudgetBoundsTheArenasAlone) {
   EXPECT_FALSE(report.fits);
   EXPECT_EQ(report.short_by_bytes, 1);
   EXPECT_EQ(report.max_batch, 31);
+}
+
+TEST(PlanTraining, AnArenaBudgetHoldsWhatTheDeviceGives) {
+  PlanningBackend backend;
+  PlanRequest request = fixed(32);
+  DeviceMemory coarse = device(1024 * kMiB);
+  coarse.granularity_bytes = 2 * kMiB;
+  const Graph graph = test::small_net(true);
+  request.arena_budget_bytes = 6 * kMiB - 1;
+  EXPECT_FALSE(plan_training(graph, request, coarse, backend).report.fits) << "three arenas take a piece each";
+  request.arena_budget_bytes = 6 * kMiB;
+  EXPECT_TRUE(plan_training(graph, request, coarse, backend).report.fits);
 }
 
 constexpr DeviceRates kRates{.flops_per_second = 1e12, .bytes_per_second = 1e11};

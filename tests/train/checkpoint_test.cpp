@@ -32,7 +32,7 @@ class CheckpointFile : public testing::Test {
   CheckpointFile() { tensors_.count_up(1); }
   void write(bool averages = false) {
     std::vector<float> buffer(64);
-    write_checkpoint(path_, graph_, tensors_.lookup(), averages, kInfo, buffer);
+    write_checkpoint(path_, graph_, tensors_, averages, kInfo, buffer);
   }
   /// Codes and severities of loading into a graph that `change` was done to.
   template <class Change>
@@ -40,7 +40,7 @@ class CheckpointFile : public testing::Test {
     Graph graph = small_graph();
     change(graph);
     FakeTensors target(graph, {});
-    return load_weights(SafetensorsFile(path_), path_, graph, target.lookup(), spare_last_layer);
+    return load_weights(SafetensorsFile(path_), path_, graph, target, spare_last_layer);
   }
 
   TestFolder folder_;
@@ -67,14 +67,14 @@ TEST_F(CheckpointFile, has_the_names_and_shapes_of_pytorch) {
 TEST_F(CheckpointFile, comes_back_bit_for_bit) {
   write();
   FakeTensors back(graph_, {});
-  EXPECT_TRUE(load_weights(SafetensorsFile(path_), path_, graph_, back.lookup(), false).empty());
+  EXPECT_TRUE(load_weights(SafetensorsFile(path_), path_, graph_, back, false).empty());
   for (const auto& [name, values] : back.values()) EXPECT_EQ(values, tensors_.values().at(name)) << name;
 }
 
 TEST_F(CheckpointFile, averages_stand_in_for_the_weights_that_have_them) {
   write(true);
   FakeTensors back(graph_, {});
-  EXPECT_TRUE(load_weights(SafetensorsFile(path_), path_, graph_, back.lookup(), false).empty());
+  EXPECT_TRUE(load_weights(SafetensorsFile(path_), path_, graph_, back, false).empty());
   EXPECT_EQ(back.values().at("c.weight"), tensors_.values().at("average:c.weight"));
   EXPECT_EQ(back.values().at("n.running_var"), tensors_.values().at("n.running_var"));
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <map>
 #include <string>
 #include <vector>
@@ -11,7 +13,7 @@
 namespace snug {
 
 /// Tensors by name without a runtime.
-class FakeTensors {
+class FakeTensors : public TensorStore {
  public:
   /// Every parameter of `graph`, with a second tensor under each of `prefixes` for those that are trained.
   FakeTensors(const Graph& graph, const std::vector<std::string_view>& prefixes) {
@@ -27,11 +29,18 @@ class FakeTensors {
     for (auto& [name, values] : values_)
       for (float& value : values) value = start++;
   }
-  [[nodiscard]] TensorLookup lookup() {
-    return [this](std::string_view name) -> std::span<float> {
-      const auto found = values_.find(name);
-      return found == values_.end() ? std::span<float>() : std::span(found->second);
-    };
+  [[nodiscard]] std::int64_t elements(std::string_view name) const override {
+    const auto found = values_.find(name);
+    return found == values_.end() ? 0 : std::ssize(found->second);
+  }
+  [[nodiscard]] std::span<const float> read(std::string_view name) override {
+    const auto found = values_.find(name);
+    return found == values_.end() ? std::span<const float>() : std::span<const float>(found->second);
+  }
+  void write(std::string_view name, std::span<const float> values) override {
+    std::vector<float>& own = values_.find(name)->second;
+    ASSERT_EQ(values.size(), own.size()) << name;
+    own.assign(values.begin(), values.end());
   }
   [[nodiscard]] const std::map<std::string, std::vector<float>, std::less<>>& values() const { return values_; }
 

@@ -97,7 +97,7 @@ TEST(Parameters, initial_weights_have_the_deviation_of_their_fans) {
     FakeTensors tensors(graph, {});
     TrainConfig train;
     train.initializer = {.kind = c.kind, .std = 0.03};
-    initialize_parameters(graph, train, tensors.lookup());
+    initialize_parameters(graph, train, tensors);
     const std::vector<float>& w = tensors.values().at("w");
     double sum = 0, squares = 0;
     float largest = 0;
@@ -123,7 +123,7 @@ TEST(Parameters, initial_values_depend_on_the_seed_and_the_place_alone) {
   const auto draw = [&](std::uint64_t seed) {
     train.seed = seed;
     FakeTensors tensors(graph, {state_prefix::kAverage});
-    initialize_parameters(graph, train, tensors.lookup());
+    initialize_parameters(graph, train, tensors);
     return tensors.values();
   };
   const auto first = draw(1);

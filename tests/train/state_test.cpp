@@ -33,7 +33,7 @@ class StateOnDisk : public testing::Test {
  protected:
   StateOnDisk() {
     tensors_.count_up(0.1F);
-    write_state(path_, graph_, tensors_.lookup(), kState);
+    write_state(path_, graph_, tensors_, kState);
   }
   void damage(std::size_t from_end) {
     std::string text = read_text(path_);
@@ -51,7 +51,7 @@ TEST_F(StateOnDisk, comes_back_bit_for_bit) {
   const StateFile file(path_);
   EXPECT_EQ(file.state(), kState);
   FakeTensors back(graph_, {state_prefix::kFirstMoment, state_prefix::kSecondMoment, state_prefix::kAverage});
-  file.restore(graph_, back.lookup());
+  file.restore(graph_, back);
   EXPECT_EQ(back.values(), tensors_.values());
 }
 
@@ -84,14 +84,14 @@ TEST_F(StateOnDisk, another_optimizer_is_refused) {
   FakeTensors momentum(graph_, {state_prefix::kMomentum});
   FakeTensors fewer(graph_, {state_prefix::kFirstMoment});
   const StateFile file(path_);
-  EXPECT_THROW(file.restore(graph_, momentum.lookup()), Error);
-  EXPECT_THROW(file.restore(graph_, fewer.lookup()), Error);
+  EXPECT_THROW(file.restore(graph_, momentum), Error);
+  EXPECT_THROW(file.restore(graph_, fewer), Error);
 }
 
 TEST_F(StateOnDisk, another_shape_is_refused) {
   graph_.nodes[1].parameters[0].shape = {2, 2, 2, 2};
   try {
-    StateFile(path_).restore(graph_, tensors_.lookup());
+    StateFile(path_).restore(graph_, tensors_);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(exit_code(error.findings()), 2);
@@ -120,7 +120,7 @@ TEST_F(StateOnDisk, says_whether_the_run_has_ended) {
   EXPECT_FALSE(is_finished_run(path_));
   TrainState state = kState;
   state.finished = true;
-  write_state(path_, graph_, tensors_.lookup(), state);
+  write_state(path_, graph_, tensors_, state);
   EXPECT_TRUE(is_finished_run(path_));
   EXPECT_FALSE(is_finished_run(folder_.path() / "none"));
 }

@@ -33,7 +33,7 @@ class Watch : public testing::Test {
     watch_ = std::make_unique<TrainingWatch>(TrainingWatch::Run{.config = config_,
                                                                 .graph = graph_,
                                                                 .frozen = {},
-                                                                .tensor = tensors_->lookup(),
+                                                                .tensors = *tensors_,
                                                                 .samples = 100,
                                                                 .outputs = 10,
                                                                 .steps_per_epoch = kSteps,
@@ -45,8 +45,8 @@ class Watch : public testing::Test {
     std::vector<std::int64_t> samples(100 / kSteps);
     for (std::int64_t i = 0; i < kSteps; ++i, ++step_) {
       std::iota(samples.begin(), samples.end(), i * std::ssize(samples));
-      const Batch batch{.count = std::ssize(samples), .samples = samples};
-      if (auto finding = watch_->step(batch, step_, loss)) found.push_back(*finding);
+      watch_->take({.count = std::ssize(samples), .samples = samples});
+      if (auto finding = watch_->step(step_, loss)) found.push_back(*finding);
     }
     return found;
   }
@@ -57,12 +57,20 @@ class Watch : public testing::Test {
   }
   /// Changes the channels of a weight for which `which` is true.
   void learn(const std::string& name, const std::function<bool(std::int64_t)>& which) {
-    const std::span<float> values = tensors_->lookup()(name);
+    const std::span<const float> before = tensors_->read(name);
+    std::vector<float> values(before.begin(), before.end());
     const std::int64_t channels = name.starts_with("1") ? 16 : name.starts_with("0") ? 8 : 10;
     const std::size_t row = values.size() / static_cast<std::size_t>(channels);
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (which(static_cast<std::int64_t>(i / row))) values[i] *= 1 + 0.01F * static_cast<float>(1 + i % 7);
     }
+    tensors_->write(name, values);
+  }
+  void scale(const std::string& name, float factor) {
+    const std::span<const float> before = tensors_->read(name);
+    std::vector<float> values(before.begin(), before.end());
+    for (float& value : values) value *= factor;
+    tensors_->write(name, values);
   }
   void learn_all() {
     for (const std::string name : {"0.weight", "1.weight", "3.weight"}) learn(name, [](auto) { return true; });
@@ -96,13 +104,15 @@ TEST_F(Watch, CountsTheSamplesOfAPass) {
   EXPECT_TRUE(watch_->begin_pass(true).empty()) << "each sample came once";
   (void)steps(1);
   const std::vector<std::int64_t> again{3, 4};
-  (void)watch_->step({.count = 2, .samples = again}, step_, 1);
+  watch_->take({.count = 2, .samples = again});
+  (void)watch_->step(step_, 1);
   const auto found = watch_->begin_pass(true);
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0].code, "D152");
   EXPECT_THAT(found[0].what, HasSubstr("brought 102 samples for 100: 2 came more than once, 0 not at all"));
   (void)steps(1);
-  (void)watch_->step({.count = 2, .samples = again}, step_, 1);
+  watch_->take({.count = 2, .samples = again});
+  (void)watch_->step(step_, 1);
   EXPECT_TRUE(watch_->begin_pass(true).empty()) << "told once";
 }
 
@@ -110,7 +120,8 @@ TEST_F(Watch, ASampleThatIsMissingIsSeen) {
   ASSERT_TRUE(watch_->begin_pass(true).empty());
   std::vector<std::int64_t> samples(99);
   std::iota(samples.begin(), samples.end(), 0);
-  (void)watch_->step({.count = 99, .samples = samples}, 0, 1);
+  watch_->take({.count = 99, .samples = samples});
+  (void)watch_->step(0, 1);
   const auto found = watch_->begin_pass(true);
   ASSERT_EQ(found.size(), 1U);
   EXPECT_THAT(found[0].what, HasSubstr("brought 99 samples for 100: 0 came more than once, 1 not at all"));
@@ -120,7 +131,8 @@ TEST_F(Watch, AHalfPassOfAResumedRunIsNotCounted) {
   ASSERT_TRUE(watch_->begin_pass(false).empty());
   std::vector<std::int64_t> samples(40);
   std::iota(samples.begin(), samples.end(), 60);
-  (void)watch_->step({.count = 40, .samples = samples}, 0, 1);
+  watch_->take({.count = 40, .samples = samples});
+  (void)watch_->step(0, 1);
   EXPECT_TRUE(watch_->begin_pass(true).empty());
 }
 
@@ -161,7 +173,7 @@ TEST_F(Watch, ALayerThatNoGradientReaches) {
 }
 
 TEST_F(Watch, DecayAloneIsNoGradient) {
-  for (float& value : tensors_->lookup()("0.weight")) value *= 0.99F;
+  scale("0.weight", 0.99F);
   learn("1.weight", [](auto) { return true; });
   learn("3.weight", [](auto) { return true; });
   const auto found = epoch({.epoch = 1, .train_loss = 2.3});
@@ -219,7 +231,7 @@ TEST_F(Watch, WhatIsLearnedAndWorthNothingElsewhere) {
 
 TEST_F(Watch, WeightsThatGrowWithoutBound) {
   learn_all();
-  for (float& value : tensors_->lookup()("3.weight")) value *= 5000;
+  scale("3.weight", 5000);
   const auto found = epoch({.epoch = 1, .train_loss = 2.3});
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0].code, "T306");

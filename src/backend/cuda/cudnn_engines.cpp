@@ -16,69 +16,8 @@ namespace {
 struct Listed {
   std::int64_t index = 0, workspace_bytes = 0;
   bool tensor_core = false, compiled_at_run_time = false;
-  const Object* configuration = nullptr;
+  std::size_t place = 0;  ///< in the heuristics' list
 };
-
-DataType data_type(DType dtype) {
-  switch (dtype) {
-    case DType::bf16: return DATA_BFLOAT16;
-    case DType::f16: return DATA_HALF;
-    default: ensure(dtype == DType::f32, "convolutions are in fp32, bf16 or fp16"); return DATA_FLOAT;
-  }
-}
-
-/// n, h, w, c or k, h, w, c as cuDNN counts axes (n, c, h, w), with the strides that leave channels innermost.
-Object tensor(const Library& library, const Convolution& c, const std::array<std::int64_t, 4>& extents,
-              std::int64_t id) {
-  const auto [n, h, w, channels] = extents;
-  const std::array dimensions{n, channels, h, w};
-  const std::array strides{h * w * channels, std::int64_t{1}, w * channels, channels};
-  Object object(library, BACKEND_TENSOR);
-  object.set_enum(ATTR_TENSOR_DATA_TYPE, TYPE_DATA_TYPE, data_type(c.dtype));
-  object.set(ATTR_TENSOR_DIMENSIONS, dimensions);
-  object.set(ATTR_TENSOR_STRIDES, strides);
-  object.set(ATTR_TENSOR_UNIQUE_ID, id);
-  object.set(ATTR_TENSOR_BYTE_ALIGNMENT, c.alignment);
-  return object;
-}
-
-Object window(const Library& library, const Window& window) {
-  Object object(library, BACKEND_CONVOLUTION);
-  object.set_enum(ATTR_CONVOLUTION_COMP_TYPE, TYPE_DATA_TYPE, DATA_FLOAT);
-  object.set_enum(ATTR_CONVOLUTION_CONV_MODE, TYPE_CONVOLUTION_MODE, CROSS_CORRELATION);
-  object.set(ATTR_CONVOLUTION_SPATIAL_DIMS, std::int64_t{2});
-  object.set(ATTR_CONVOLUTION_DILATIONS, window.dilation);
-  object.set(ATTR_CONVOLUTION_FILTER_STRIDES, window.stride);
-  object.set(ATTR_CONVOLUTION_PRE_PADDINGS, window.pad_begin);
-  object.set(ATTR_CONVOLUTION_POST_PADDINGS, window.pad_end);
-  return object;
-}
-
-/// The attributes of one kind of operation, in the order alpha, beta, window, x, w, y.
-struct OperationNames {
-  Descriptor type;
-  std::array<Attribute, 6> attributes;
-};
-
-OperationNames names_of(ConvolutionKind kind) {
-  switch (kind) {
-    case ConvolutionKind::forward:
-      return {BACKEND_OPERATION_CONVOLUTION_FORWARD,
-              {ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,
-               ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, ATTR_OPERATION_CONVOLUTION_FORWARD_X,
-               ATTR_OPERATION_CONVOLUTION_FORWARD_W, ATTR_OPERATION_CONVOLUTION_FORWARD_Y}};
-    case ConvolutionKind::backward_data:
-      return {BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA,
-              {ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,
-               ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
-               ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY}};
-    case ConvolutionKind::backward_weights: break;
-  }
-  return {BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER,
-          {ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
-           ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
-           ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY}};
-}
 
 /// "62{2=9,24=6}": the engine's number and the settings that differ from nothing.
 std::string name_of(const Library& library, const Object& configuration, std::int64_t index) {
@@ -128,8 +67,7 @@ std::optional<Listed> look_at(const Library& library, const Object& configuratio
   Listed listed{.index = *index,
                 .workspace_bytes = *workspace,
                 .tensor_core = holds(notes, NUMERICAL_NOTE_TENSOR_CORE),
-                .compiled_at_run_time = holds(behaviour, BEHAVIOR_NOTE_RUNTIME_COMPILATION),
-                .configuration = &configuration};
+                .compiled_at_run_time = holds(behaviour, BEHAVIOR_NOTE_RUNTIME_COMPILATION)};
   if (has_clusters(sheet.capability) && listed.tensor_core && listed.index >= kFirstClusterEngine) {
     listed.workspace_bytes = std::max(listed.workspace_bytes, cluster_workspace_bytes(sheet));
   }
@@ -157,59 +95,41 @@ EngineQuery::EngineQuery(const Library& library, const DeviceSheet& sheet)
 }
 
 std::vector<Engine> EngineQuery::engines(const Convolution& c) const {
-  Object x = tensor(library_, c, c.x, 1);
-  Object w = tensor(library_, c, c.w, 2);
-  Object y = tensor(library_, c, c.y, 3);
-  Object convolution = window(library_, c.window);
-  if (!x.finalize() || !w.finalize() || !y.finalize() || !convolution.finalize()) return {};
-  const OperationNames names = names_of(c.kind);
-  Object operation(library_, names.type);
-  operation.set(names.attributes[0], 1.0F);
-  operation.set(names.attributes[1], 0.0F);
-  const std::array<const Object*, 4> parts{&convolution, &x, &w, &y};
-  for (std::size_t i = 0; i < parts.size(); ++i) operation.set(names.attributes[i + 2], *parts[i]);
-  if (!operation.finalize()) return {};
-  Object graph(library_, BACKEND_OPERATIONGRAPH);
-  graph.set(ATTR_OPERATIONGRAPH_OPS, operation);
-  if (!graph.finalize()) return {};
-
+  const Problem problem(library_, c, {.properties = &properties_});
+  if (!problem.sound()) return {};
   // Where all that is ranked asks for much, the engines that always work are behind it, with little or none.
-  std::vector<Engine> engines = ranked(c, graph, HEUR_MODE_A);
-  if (!engines.empty() && engines.back().workspace_bytes <= kLittle) return engines;
-  for (Engine& engine : ranked(c, graph, HEUR_MODE_FALLBACK)) {
-    if (engines.empty() || engine.workspace_bytes < engines.back().workspace_bytes) {
-      engines.push_back(std::move(engine));
+  std::vector<Engine> engines;
+  for (const HeuristicMode mode : {HEUR_MODE_A, HEUR_MODE_FALLBACK}) {
+    for (const RankedEngine& ranked : rank_engines(problem, sheet_, mode)) {
+      if (engines.empty() || ranked.engine.workspace_bytes < engines.back().workspace_bytes)
+        engines.push_back(ranked.engine);
     }
+    if (!engines.empty() && engines.back().workspace_bytes <= kLittle) break;
   }
   return engines;
 }
 
-std::vector<Engine> EngineQuery::ranked(const Convolution& c, const Object& graph, HeuristicMode mode) const {
-  Object heuristic(library_, BACKEND_ENGINEHEUR);
-  heuristic.set(ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
-  heuristic.set_enum(ATTR_ENGINEHEUR_MODE, TYPE_HEUR_MODE, mode);
-  heuristic.set(ATTR_ENGINEHEUR_DEVICEPROP, properties_);
-  if (!heuristic.finalize()) return {};
-  std::vector<Object> configurations;
-  const std::size_t count = heuristic.count(ATTR_ENGINEHEUR_RESULTS);
-  for (std::size_t i = 0; i < count; ++i) configurations.emplace_back(library_, BACKEND_ENGINECFG);
-  const std::size_t got = heuristic.get(ATTR_ENGINEHEUR_RESULTS, configurations);
-
+std::vector<RankedEngine> rank_engines(const Problem& problem, const DeviceSheet& sheet, HeuristicMode mode) {
+  const Library& library = problem.library();
+  std::vector<Object> configurations = problem.configurations(mode);
   std::vector<Listed> listed;
-  for (std::size_t i = 0; i < got; ++i) {
-    const std::optional<Listed> entry = look_at(library_, configurations[i], c, sheet_);
-    if (entry.has_value()) listed.push_back(*entry);
+  for (std::size_t i = 0; i < configurations.size(); ++i) {
+    const std::optional<Listed> entry = look_at(library, configurations[i], problem.convolution(), sheet);
+    if (!entry.has_value()) continue;
+    listed.push_back(*entry);
+    listed.back().place = i;
   }
   // What is compiled already starts at once and takes no memory for its module. Convolutions in groups keep cuDNN's own
   // order: what it has ready for them treats every group as a convolution of its own, or pads it to a dense one.
-  const bool in_groups = c.w[3] != c.x[3];
+  const bool in_groups = problem.convolution().w[3] != problem.convolution().x[3];
   if (!in_groups) {
     std::ranges::stable_sort(listed, {}, &Listed::compiled_at_run_time);
   }
-  std::vector<Engine> engines;
+  std::vector<RankedEngine> engines;
   for (const Listed& entry : listed) {
-    if (!engines.empty() && entry.workspace_bytes >= engines.back().workspace_bytes) continue;
-    engines.push_back({name_of(library_, *entry.configuration, entry.index), entry.workspace_bytes});
+    Object& configuration = configurations[entry.place];
+    Engine engine{name_of(library, configuration, entry.index), entry.workspace_bytes};
+    engines.push_back({std::move(engine), std::move(configuration)});
   }
   return engines;
 }

@@ -7,6 +7,7 @@
 
 #include "backend/cuda/convolution.h"
 #include "backend/cuda/cudnn_library.h"
+#include "backend/cuda/cudnn_problem.h"
 #include "backend/cuda/device_sheet.h"
 
 namespace snug::cudnn {
@@ -26,12 +27,18 @@ class EngineQuery {
   [[nodiscard]] std::vector<Engine> engines(const Convolution& convolution) const;
 
  private:
-  [[nodiscard]] std::vector<Engine> ranked(const Convolution& convolution, const Object& graph,
-                                           HeuristicMode mode) const;
-
   const Library& library_;
   DeviceSheet sheet_;
   Object properties_;
 };
+
+/// An engine with what it is made of.
+struct RankedEngine {
+  Engine engine;
+  Object configuration;
+};
+/// All that compute what is asked, best first. Their scratch is what is known before a plan is made, on the safe side.
+[[nodiscard]] std::vector<RankedEngine> rank_engines(const Problem& problem, const DeviceSheet& sheet,
+                                                     HeuristicMode mode);
 
 }  // namespace snug::cudnn

@@ -92,13 +92,16 @@ const Library* Library::open() {
 bool Library::open_at(const fs::path& path) {
   void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return false;
-  const bool complete = find_symbol(library, "cudnnBackendCreateDescriptor", create_descriptor) &&
-                        find_symbol(library, "cudnnBackendDestroyDescriptor", destroy_descriptor) &&
-                        find_symbol(library, "cudnnBackendFinalize", finalize) &&
-                        find_symbol(library, "cudnnBackendSetAttribute", set_attribute) &&
-                        find_symbol(library, "cudnnBackendGetAttribute", get_attribute) &&
-                        find_symbol(library, "cudnnGetVersion", get_version) &&
-                        find_symbol(library, "cudnnGetLastErrorString", get_last_error);
+  const bool complete =
+      find_symbol(library, "cudnnBackendCreateDescriptor", create_descriptor) &&
+      find_symbol(library, "cudnnBackendDestroyDescriptor", destroy_descriptor) &&
+      find_symbol(library, "cudnnBackendFinalize", finalize) &&
+      find_symbol(library, "cudnnBackendSetAttribute", set_attribute) &&
+      find_symbol(library, "cudnnBackendGetAttribute", get_attribute) &&
+      find_symbol(library, "cudnnGetVersion", get_version) &&
+      find_symbol(library, "cudnnGetLastErrorString", get_last_error) &&
+      find_symbol(library, "cudnnCreate", create_handle) && find_symbol(library, "cudnnDestroy", destroy_handle) &&
+      find_symbol(library, "cudnnSetStream", set_stream) && find_symbol(library, "cudnnBackendExecute", execute);
   if (!complete) return false;
   path_ = path;
   driver_ = load_driver();

@@ -42,6 +42,11 @@ class Library {
   int (*get_attribute)(void*, int, int, std::int64_t, std::int64_t*, void*) = nullptr;
   std::size_t (*get_version)() = nullptr;
   void (*get_last_error)(char*, std::size_t) = nullptr;
+  // To execute, which needs a device.
+  int (*create_handle)(void**) = nullptr;
+  int (*destroy_handle)(void*) = nullptr;
+  int (*set_stream)(void*, void*) = nullptr;
+  int (*execute)(void* handle, void* plan, void* variant_pack) = nullptr;
 
  private:
   [[nodiscard]] bool open_at(const std::filesystem::path& path);
@@ -65,6 +70,10 @@ class Object {
   void set(Attribute name, std::span<const std::int64_t> values) {
     set(name, TYPE_INT64, static_cast<std::int64_t>(values.size()), values.data());
   }
+  /// Pointers: a handle, addresses.
+  void set(Attribute name, Type type, std::span<void* const> values) {
+    set(name, type, static_cast<std::int64_t>(values.size()), values.data());
+  }
   void set(Attribute name, std::int64_t value) { set(name, TYPE_INT64, 1, &value); }
   void set(Attribute name, float value) { set(name, TYPE_FLOAT, 1, &value); }
   void set(Attribute name, const Object& object) { set(name, TYPE_BACKEND_DESCRIPTOR, 1, &object.handle_); }
@@ -74,6 +83,8 @@ class Object {
     set(name, type, 1, &number);
   }
   [[nodiscard]] bool finalize();
+  /// The library's own, for its calls.
+  [[nodiscard]] void* handle() const { return handle_; }
 
   [[nodiscard]] std::optional<std::int64_t> integer(Attribute name) const;
   /// At most `most` values of an enumeration.

@@ -1,38 +1,28 @@
 #include "backend/cuda/scratch.h"
 
-#include <algorithm>
+#include "kernels/tiles.h"
 
 namespace snug {
 
-namespace {
-
-std::int64_t split(std::int64_t count, std::int64_t run) {
-  return std::clamp<std::int64_t>((count + run - 1) / run, 1, kMostPartials);
-}
-
-}  // namespace
-
-std::int64_t partials_of(std::int64_t rows) { return split(rows, kRowsPerPartial); }
-
-std::int64_t bias_scratch_bytes(std::int64_t rows, std::int64_t channels) {
-  return partials_of(rows) * channels * size_bytes(DType::f32);
-}
-
 std::int64_t scratch_bytes(const Program& program, const Step& step) {
-  constexpr std::int64_t kElementsOfNorm = 64 << 10;
-  constexpr std::int64_t kSamplesOfLoss = 256;
-  constexpr std::int64_t kValuesOfLoss = 8;  // the elements of TrainStats and room to align them
   const Shape& first = program[step.operands.front().tensor].shape;
+  const auto channels = static_cast<int>(first.back());
   switch (step.op) {
     case Op::batchnorm_forward:
     case Op::batchnorm_backward:
-    case Op::batchnorm_inference_backward: return 2 * bias_scratch_bytes(first.elements() / first.back(), first.back());
-    case Op::gradient_norm: return split(first.elements(), kElementsOfNorm) * size_bytes(DType::f64);
-    case Op::weight_sum:
+    case Op::batchnorm_inference_backward:
+      return kernels::batchnorm_workspace_bytes(first.elements() / channels, channels);
+    case Op::gradient_norm: {
+      std::int64_t bytes = 0;
+      for (const Segment& segment : std::get<GradientNormAttributes>(step.attributes).segments)
+        bytes += kernels::gradient_norm_workspace_bytes(segment.count);
+      return bytes;
+    }
     case Op::softmax_crossentropy:
     case Op::softmax_crossentropy_rows:
     case Op::sigmoid_crossentropy:
-    case Op::mean_squared_error: return split(first[0], kSamplesOfLoss) * kValuesOfLoss * size_bytes(DType::f64);
+    case Op::mean_squared_error: return kernels::loss_workspace_bytes(first[0]);
+    case Op::weight_sum:
     case Op::normalize_input:
     case Op::conv_forward:
     case Op::conv_backward_data:

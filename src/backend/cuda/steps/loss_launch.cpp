@@ -1,12 +1,10 @@
-#include "kernels/kernel_backend.h"
+#include "backend/cuda/steps/launch.h"
 #include "kernels/loss.cuh"
 #include "kernels/softmax.cuh"
 
-namespace snug::kernels_test {
+namespace snug::cuda {
 
 namespace {
-
-using Info = std::shared_ptr<const StepInfo>;
 
 static_assert(static_cast<int>(kernels::LossStats::count) == static_cast<int>(TrainStats::count));
 
@@ -28,12 +26,12 @@ Launch sample_launch(const Info& s) {
             const kernels::Loss loss = loss_of(*s, a);
             switch (s->step().op) {
               case Op::softmax_crossentropy:
-                return kernels::softmax_crossentropy(loss, a.as(0), a.as<std::int32_t>(1), a.workspace(), nullptr);
+                return kernels::softmax_crossentropy(loss, a.as(0), a.as<std::int32_t>(1), a.workspace(), a.stream());
               case Op::softmax_crossentropy_rows:
-                return kernels::softmax_crossentropy_rows(loss, a.as(0), a.as(1), a.workspace(), nullptr);
+                return kernels::softmax_crossentropy_rows(loss, a.as(0), a.as(1), a.workspace(), a.stream());
               case Op::sigmoid_crossentropy:
-                return kernels::sigmoid_crossentropy(loss, a.as(0), a.as(1), a.workspace(), nullptr);
-              default: return kernels::mean_squared_error(loss, a.as(0), a.as(1), a.workspace(), nullptr);
+                return kernels::sigmoid_crossentropy(loss, a.as(0), a.as(1), a.workspace(), a.stream());
+              default: return kernels::mean_squared_error(loss, a.as(0), a.as(1), a.workspace(), a.stream());
             }
           }};
 }
@@ -46,26 +44,26 @@ Launch loss_launch(const Info& s) {
   switch (s->step().op) {
     case Op::softmax_forward:
       return {.run = [=](const Addresses& a) {
-        kernels::softmax_forward(s->data(0), a[0], a[1], rows, channels, nullptr);
+        kernels::softmax_forward(s->data(0), a[0], a[1], rows, channels, a.stream());
       }};
     case Op::softmax_backward:
       return {.run = [=](const Addresses& a) {
-        kernels::softmax_backward(s->data(0), a[0], a[1], a[2], rows, channels, nullptr);
+        kernels::softmax_backward(s->data(0), a[0], a[1], a[2], rows, channels, a.stream());
       }};
     case Op::weight_sum:
       return {.run = [=](const Addresses& a) {
         const auto classes = static_cast<int>(s->elements(1));
         if ((*s)[0].dtype == DType::i32)
           return kernels::weight_sum_of_numbers(a.as<std::int32_t>(0), a.as(1), a.as(2), s->elements(0), classes,
-                                                nullptr);
-        kernels::weight_sum_of_rows(a.as(0), a.as(1), a.as(2), s->elements(0) / classes, classes, nullptr);
+                                                a.stream());
+        kernels::weight_sum_of_rows(a.as(0), a.as(1), a.as(2), s->elements(0) / classes, classes, a.stream());
       }};
     case Op::add_stats:
       return {.run = [=](const Addresses& a) {
-        kernels::add_stats(a.as<double>(0), a.as<double>(1), static_cast<int>(s->elements(0)), nullptr);
+        kernels::add_stats(a.as<double>(0), a.as<double>(1), static_cast<int>(s->elements(0)), a.stream());
       }};
     default: return sample_launch(s);
   }
 }
 
-}  // namespace snug::kernels_test
+}  // namespace snug::cuda

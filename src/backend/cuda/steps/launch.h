@@ -1,20 +1,21 @@
-// A backend whose steps are the launchers of kernels/, run on the emulator: what the step tables test. It shows, step
-// by step, how a backend calls them.
+// From a step to the launches of kernels/: by family of ops, one file each. What a launch needs of the step is worked
+// out when it is prepared; a call takes addresses and a stream.
 #pragma once
 
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <string>
+#include <optional>
+#include <vector>
 
 #include "backend/backend.h"
+#include "backend/cuda/product_library.h"
+#include "backend/cuda/product_plan.h"
 #include "base/ensure.h"
 #include "kernels/types.h"
 #include "program/program.h"
 
-namespace snug::kernels_test {
-
-[[nodiscard]] std::unique_ptr<Backend> make_kernel_backend();
+namespace snug::cuda {
 
 /// A step and its operands' tensors, kept by the prepared call.
 class StepInfo {
@@ -39,8 +40,9 @@ class StepInfo {
   Step step_;
   std::vector<TensorInfo> tensors_;
 };
+using Info = std::shared_ptr<const StepInfo>;
 
-/// The operands' addresses.
+/// The operands' addresses, and where the launches go.
 class Addresses {
  public:
   explicit Addresses(const StepArguments& arguments) : arguments_(arguments) {}
@@ -50,6 +52,7 @@ class Addresses {
     return static_cast<T*>(arguments_.operands[i]);
   }
   [[nodiscard]] void* workspace() const { return arguments_.workspace; }
+  [[nodiscard]] kernels::Stream stream() const { return static_cast<kernels::Stream>(arguments_.stream); }
 
  private:
   const StepArguments& arguments_;
@@ -61,15 +64,19 @@ struct Launch {
   std::function<void(const Addresses&)> run;
 };
 
+[[nodiscard]] kernels::Data data_of(DType dtype);
 [[nodiscard]] kernels::Activation activation_of(std::optional<ActivationFunction> function);
 [[nodiscard]] kernels::SlidingWindow sliding_window(const Window& window);
 
 // By family of ops; see op_list.h for the operands.
-[[nodiscard]] Launch elementwise_launch(const std::shared_ptr<const StepInfo>& step);
-[[nodiscard]] Launch norm_launch(const std::shared_ptr<const StepInfo>& step);
-[[nodiscard]] Launch pool_launch(const std::shared_ptr<const StepInfo>& step);
-[[nodiscard]] Launch loss_launch(const std::shared_ptr<const StepInfo>& step);
-[[nodiscard]] Launch update_launch(const std::shared_ptr<const StepInfo>& step);
-[[nodiscard]] Launch product_launch(const std::shared_ptr<const StepInfo>& step);
+[[nodiscard]] Launch elementwise_launch(const Info& step);
+[[nodiscard]] Launch norm_launch(const Info& step);
+[[nodiscard]] Launch pool_launch(const Info& step);
+[[nodiscard]] Launch loss_launch(const Info& step);
+[[nodiscard]] Launch update_launch(const Info& step);
 
-}  // namespace snug::kernels_test
+// Convolutions and products: by kernels of our own, or by a library's call with kernels around it.
+[[nodiscard]] Launch product_launch(const Info& step);
+[[nodiscard]] Launch library_launch(const Info& step, const ProductPlan& plan, ProductCall call);
+
+}  // namespace snug::cuda

@@ -1,7 +1,7 @@
-#include "kernels/kernel_backend.h"
+#include "backend/cuda/steps/launch.h"
 #include "kernels/pool.cuh"
 
-namespace snug::kernels_test {
+namespace snug::cuda {
 
 namespace {
 
@@ -18,34 +18,34 @@ kernels::Pool pool_of(const StepInfo& s, std::size_t x, std::size_t y) {
 
 }  // namespace
 
-Launch pool_launch(const std::shared_ptr<const StepInfo>& s) {
+Launch pool_launch(const Info& s) {
   switch (s->step().op) {
     case Op::maxpool_forward:
       return {.run = [pool = pool_of(*s, 0, 1)](const Addresses& a) {
-        kernels::maxpool_forward(pool, a[0], a[1], a.as<std::uint8_t>(2), nullptr);
+        kernels::maxpool_forward(pool, a[0], a[1], a.as<std::uint8_t>(2), a.stream());
       }};
     case Op::maxpool_backward:
       return {.run = [pool = pool_of(*s, 2, 0)](const Addresses& a) {
-        kernels::maxpool_backward(pool, a[0], a.as<std::uint8_t>(1), a[2], nullptr);
+        kernels::maxpool_backward(pool, a[0], a.as<std::uint8_t>(1), a[2], a.stream());
       }};
     case Op::avgpool_forward:
       return {.run = [pool = pool_of(*s, 0, 1)](const Addresses& a) {
-        kernels::avgpool_forward(pool, a[0], a[1], nullptr);
+        kernels::avgpool_forward(pool, a[0], a[1], a.stream());
       }};
     case Op::avgpool_backward:
       return {.run = [pool = pool_of(*s, 1, 0)](const Addresses& a) {
-        kernels::avgpool_backward(pool, a[0], a[1], nullptr);
+        kernels::avgpool_backward(pool, a[0], a[1], a.stream());
       }};
     case Op::adaptive_avgpool_forward:
       return {.run = [pool = pool_of(*s, 0, 1)](const Addresses& a) {
-        kernels::adaptive_avgpool_forward(pool, a[0], a[1], nullptr);
+        kernels::adaptive_avgpool_forward(pool, a[0], a[1], a.stream());
       }};
     case Op::adaptive_avgpool_backward:
       return {.run = [pool = pool_of(*s, 1, 0)](const Addresses& a) {
-        kernels::adaptive_avgpool_backward(pool, a[0], a[1], nullptr);
+        kernels::adaptive_avgpool_backward(pool, a[0], a[1], a.stream());
       }};
     default: fail("not a pool", __FILE__, __LINE__);
   }
 }
 
-}  // namespace snug::kernels_test
+}  // namespace snug::cuda

@@ -1,13 +1,11 @@
 #include <optional>
 
+#include "backend/cuda/steps/launch.h"
 #include "kernels/batchnorm.cuh"
-#include "kernels/kernel_backend.h"
 
-namespace snug::kernels_test {
+namespace snug::cuda {
 
 namespace {
-
-using Info = std::shared_ptr<const StepInfo>;
 
 /// Elements from row to row of an operand.
 std::int64_t pitch_of(const TensorInfo& tensor) {
@@ -64,7 +62,7 @@ void run_backward(const StepInfo& s, const kernels::BatchNorm& norm, const Addre
                                .dresidual = residual ? a[9] : nullptr,
                                .dgamma = a.as(first + 1),
                                .dbeta = a.as(first + 2)},
-                              a.workspace(), nullptr);
+                              a.workspace(), a.stream());
 }
 
 }  // namespace
@@ -72,21 +70,21 @@ void run_backward(const StepInfo& s, const kernels::BatchNorm& norm, const Addre
 Launch norm_launch(const Info& s) {
   const kernels::BatchNorm norm = norm_of(*s);
   const bool residual = s->attributes<BatchNormAttributes>().residual;
-  const std::int64_t workspace = kernels::batchnorm_workspace_bytes(norm);
+  const std::int64_t workspace = kernels::batchnorm_workspace_bytes(norm.rows, norm.channels);
   switch (s->step().op) {
     case Op::batchnorm_forward:
       return {.workspace_bytes = workspace, .run = [=](const Addresses& a) {
                 const std::size_t y = residual ? 6 : 5;
                 kernels::batchnorm_forward(norm, tensors(a, residual), a.as(3), a.as(4), a.as(y + 1), a.as(y + 2),
-                                           a.workspace(), nullptr);
+                                           a.workspace(), a.stream());
               }};
     case Op::batchnorm_apply:
       return {.run = [=](const Addresses& a) {
-        kernels::batchnorm_apply(norm, tensors(a, residual), a.as(3), a.as(4), nullptr);
+        kernels::batchnorm_apply(norm, tensors(a, residual), a.as(3), a.as(4), a.stream());
       }};
     case Op::batchnorm_inference:
       return {.run = [=](const Addresses& a) {
-        kernels::batchnorm_inference(norm, tensors(a, residual), a.as(3), a.as(4), nullptr);
+        kernels::batchnorm_inference(norm, tensors(a, residual), a.as(3), a.as(4), a.stream());
       }};
     case Op::batchnorm_backward:
       return {.workspace_bytes = workspace, .run = [=](const Addresses& a) { run_backward(*s, norm, a, residual); }};
@@ -95,10 +93,10 @@ Launch norm_launch(const Info& s) {
                 kernels::batchnorm_inference_backward(
                     norm,
                     {.dy = a[0], .gamma = a.as(1), .saved = a[7], .dx = a[4], .dgamma = a.as(5), .dbeta = a.as(6)},
-                    a.as(2), a.as(3), a.workspace(), nullptr);
+                    a.as(2), a.as(3), a.workspace(), a.stream());
               }};
     default: fail("not a norm", __FILE__, __LINE__);
   }
 }
 
-}  // namespace snug::kernels_test
+}  // namespace snug::cuda

@@ -1,17 +1,15 @@
 #include <algorithm>
 #include <optional>
 
+#include "backend/cuda/steps/launch.h"
 #include "kernels/bias.cuh"
 #include "kernels/conv.cuh"
 #include "kernels/conv1x1.cuh"
 #include "kernels/depthwise.cuh"
-#include "kernels/kernel_backend.h"
 
-namespace snug::kernels_test {
+namespace snug::cuda {
 
 namespace {
-
-using Info = std::shared_ptr<const StepInfo>;
 
 struct Product {
   kernels::Convolution conv;
@@ -69,27 +67,27 @@ std::int64_t weights_workspace_bytes(const Product& p) {
 
 void run_weights(const Product& p, const Addresses& a) {
   if (const auto one = conv1x1_of(p, a[0], a[1], a.workspace()))
-    return kernels::conv1x1_backward_weights(*one, a[0], a[1], a.as(2), p.accumulate, a.workspace(), nullptr);
+    return kernels::conv1x1_backward_weights(*one, a[0], a[1], a.as(2), p.accumulate, a.workspace(), a.stream());
   if (is_depthwise(p))
     return kernels::depthwise_backward_weights(depthwise_of(p), a[0], a[1], a.as(2), p.accumulate, a.workspace(),
-                                               nullptr);
-  kernels::conv_backward_weights(p.conv, a[0], a[1], a.as(2), p.accumulate, a.workspace(), nullptr);
+                                               a.stream());
+  kernels::conv_backward_weights(p.conv, a[0], a[1], a.as(2), p.accumulate, a.workspace(), a.stream());
 }
 
 void run_data(const Product& p, const Addresses& a) {
   if (const auto one = conv1x1_of(p, a[0], a[1], a[2]))
-    return kernels::conv1x1_backward_data(*one, a[0], a[1], a[2], nullptr);
-  if (is_depthwise(p)) return kernels::depthwise_backward_data(depthwise_of(p), a[0], a[1], a[2], nullptr);
-  kernels::conv_backward_data(p.conv, a[0], a[1], a[2], nullptr);
+    return kernels::conv1x1_backward_data(*one, a[0], a[1], a[2], a.stream());
+  if (is_depthwise(p)) return kernels::depthwise_backward_data(depthwise_of(p), a[0], a[1], a[2], a.stream());
+  kernels::conv_backward_data(p.conv, a[0], a[1], a[2], a.stream());
 }
 
 void run_forward(const Product& p, const Addresses& a, std::size_t y) {
   const float* bias = p.bias ? a.as(2) : nullptr;
   if (const auto one = conv1x1_of(p, a[0], a[1], a[y]))
-    return kernels::conv1x1_forward(*one, a[0], a[1], bias, p.activation, a[y], nullptr, nullptr);
+    return kernels::conv1x1_forward(*one, a[0], a[1], bias, p.activation, a[y], nullptr, a.stream());
   if (is_depthwise(p))
-    return kernels::depthwise_forward(depthwise_of(p), a[0], a[1], bias, p.activation, a[y], nullptr);
-  kernels::conv_forward(p.conv, a[0], a[1], bias, p.activation, a[y], nullptr);
+    return kernels::depthwise_forward(depthwise_of(p), a[0], a[1], bias, p.activation, a[y], a.stream());
+  kernels::conv_forward(p.conv, a[0], a[1], bias, p.activation, a[y], a.stream());
 }
 
 Launch weights_launch(const Info& s) {
@@ -101,7 +99,7 @@ Launch weights_launch(const Info& s) {
             run_weights(p, a);
             if (p.bias)
               kernels::bias_gradient(p.conv.data, a[1], a.as(3), p.accumulate, rows, p.conv.filters, a.workspace(),
-                                     nullptr);
+                                     a.stream());
           }};
 }
 
@@ -120,4 +118,4 @@ Launch product_launch(const Info& s) {
   }
 }
 
-}  // namespace snug::kernels_test
+}  // namespace snug::cuda

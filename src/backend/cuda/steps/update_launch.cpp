@@ -1,11 +1,9 @@
-#include "kernels/kernel_backend.h"
+#include "backend/cuda/steps/launch.h"
 #include "kernels/update.cuh"
 
-namespace snug::kernels_test {
+namespace snug::cuda {
 
 namespace {
-
-using Info = std::shared_ptr<const StepInfo>;
 
 /// Segments as a launcher takes them.
 struct Flat {
@@ -26,7 +24,7 @@ Launch norm_of_gradient(const Info& s) {
   return {.workspace_bytes = kernels::gradient_norm_workspace_bytes(flat.view()),
           .run = [flat, accumulate = attributes.accumulate](const Addresses& a) {
             kernels::gradient_norm(flat.view(), a.as(0), a.as<double>(2), accumulate,
-                                   a.as<double>(1) + TrainStats::not_finite, a.workspace(), nullptr);
+                                   a.as<double>(1) + TrainStats::not_finite, a.workspace(), a.stream());
           }};
 }
 
@@ -42,10 +40,10 @@ Launch optimizer(const Info& s) {
     if (s->step().op == Op::sgd_update) {
       const kernels::Sgd sgd{u.weight_decay, u.clip_norm, u.momentum, u.nesterov};
       return kernels::sgd_update(flat.view(), sgd, state, a.as(0), a.as(w), u.momentum > 0 ? a.as(w + 1) : nullptr,
-                                 nullptr);
+                                 a.stream());
     }
     const kernels::Adam adam{u.weight_decay, u.clip_norm, u.beta1, u.beta2, u.epsilon, u.decoupled};
-    kernels::adam_update(flat.view(), adam, state, a.as(0), a.as(w), a.as(w + 1), a.as(w + 2), nullptr);
+    kernels::adam_update(flat.view(), adam, state, a.as(0), a.as(w), a.as(w + 1), a.as(w + 2), a.stream());
   }};
 }
 
@@ -56,8 +54,8 @@ Launch update_launch(const Info& s) {
   if (s->step().op != Op::ema_update) return optimizer(s);
   return {.run = [decay = s->attributes<UpdateAttributes>().ema_decay,
                   flat = Flat(s->attributes<UpdateAttributes>().segments)](const Addresses& a) {
-    kernels::ema_update(flat.view(), decay, a.as<double>(1) + TrainStats::not_finite, a.as(0), a.as(2), nullptr);
+    kernels::ema_update(flat.view(), decay, a.as<double>(1) + TrainStats::not_finite, a.as(0), a.as(2), a.stream());
   }};
 }
 
-}  // namespace snug::kernels_test
+}  // namespace snug::cuda

@@ -1,0 +1,42 @@
+// A convolution as cuDNN's graphs have it: tensors, operation, and whoever answers for the device.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "backend/cuda/convolution.h"
+#include "backend/cuda/cudnn_library.h"
+
+namespace snug::cudnn {
+
+/// What stands for a device: its handle where it is here, else its property sheet.
+struct Target {
+  const Object* properties = nullptr;
+  void* handle = nullptr;
+};
+
+/// The numbers of the three tensors, by which they are given addresses.
+inline constexpr std::int64_t kTensorX = 1, kTensorW = 2, kTensorY = 3;
+
+class Problem {
+ public:
+  /// `library` and what `target` names must outlive it.
+  Problem(const Library& library, const Convolution& convolution, const Target& target);
+  /// Whether the library takes it at all.
+  [[nodiscard]] bool sound() const { return sound_; }
+  /// What the heuristics list, best first.
+  [[nodiscard]] std::vector<Object> configurations(HeuristicMode mode) const;
+
+  [[nodiscard]] const Library& library() const { return library_; }
+  [[nodiscard]] const Convolution& convolution() const { return convolution_; }
+  [[nodiscard]] const Target& target() const { return target_; }
+
+ private:
+  const Library& library_;
+  Convolution convolution_;
+  Target target_;
+  Object x_, w_, y_, window_, operation_, graph_;
+  bool sound_ = false;
+};
+
+}  // namespace snug::cudnn

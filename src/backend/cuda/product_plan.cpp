@@ -1,0 +1,92 @@
+#include "backend/cuda/product_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/round.h"
+#include "kernels/tiles.h"
+#include "snug/diagnostic.h"
+
+namespace snug {
+
+namespace {
+
+// Within a step's scratch, parts begin where the arenas' own buffers would.
+constexpr std::int64_t kPartAlignmentBytes = 256;
+
+/// Scratch of a convolution's step besides its engine's.
+struct Beside {
+  std::int64_t kept = 0;   ///< together with the engine's
+  std::int64_t after = 0;  ///< once the engine is done
+};
+
+Beside beside(const Program& program, const Step& step, const Convolution& c) {
+  if (c.kind != ConvolutionKind::backward_weights) return {};
+  const auto* conv = std::get_if<ConvAttributes>(&step.attributes);
+  const bool accumulate = conv != nullptr ? conv->accumulate : std::get<DenseAttributes>(step.attributes).accumulate;
+  const bool bias = conv != nullptr ? conv->bias : std::get<DenseAttributes>(step.attributes).bias;
+  const Shape& w = program[step.operands[2].tensor].shape;
+  Beside more;
+  if (c.dtype != DType::f32 || accumulate)
+    more.kept = round_up(w.elements() * size_bytes(c.dtype), kPartAlignmentBytes);
+  if (bias) {
+    const std::int64_t rows = c.y[0] * c.y[1] * c.y[2];
+    more.after = kernels::bias_gradient_workspace_bytes(rows, static_cast<int>(c.y[3]));
+  }
+  return more;
+}
+
+std::int64_t limit_of(const EngineSource& source, const CudaPlannerOptions& options) {
+  return options.workspace_limit_bytes.value_or(default_workspace_limit(source.sheet().total_bytes));
+}
+
+[[noreturn]] void throw_no_engine(const Program& program, const Step& step, const EngineSource& source,
+                                  const Convolution& c) {
+  const std::string layer = step.layer.valid() ? program.layers[step.layer.index()] : std::string("the network");
+  throw Error({.code = "A910",
+               .where = layer,
+               .what = fmt::format("{} on {} has no engine for: {}", source.name(), source.sheet().name, key_of(c)),
+               .fix = "another kernel size, stride or number of channels in this layer"});
+}
+
+}  // namespace
+
+ProductPlan plan_product(const Program& program, const Step& step, EngineSource& source,
+                         const CudaPlannerOptions& options) {
+  ProductPlan plan{.convolution = convolution_of(program, step, options.tf32), .engine = {}};
+  const std::vector<Engine>& engines = source.engines(plan.convolution);
+  if (engines.empty()) throw_no_engine(program, step, source, plan.convolution);
+  const Beside more = beside(program, step, plan.convolution);
+  const auto total = [&](const Engine& engine) {
+    const std::int64_t with =
+        more.kept > 0 ? round_up(engine.workspace_bytes, kPartAlignmentBytes) : engine.workspace_bytes;
+    return more.kept + std::max(with, more.after);
+  };
+  const std::int64_t limit = limit_of(source, options);
+  const auto fits = std::ranges::find_if(engines, [&](const Engine& engine) { return total(engine) <= limit; });
+  plan.engine = fits != engines.end() ? *fits : engines.back();
+  plan.kept_bytes = more.kept;
+  plan.total_bytes = total(plan.engine);
+  return plan;
+}
+
+std::optional<ProductPlan> better_product(const Program& program, const Step& step, EngineSource& source,
+                                          const CudaPlannerOptions& options, std::int64_t workspace_bytes) {
+  if (!is_product(step.op) || workspace_bytes <= limit_of(source, options)) return std::nullopt;
+  CudaPlannerOptions wider = options;
+  wider.workspace_limit_bytes = workspace_bytes;
+  ProductPlan better = plan_product(program, step, source, wider);
+  const bool is_better = better.engine.name != plan_product(program, step, source, options).engine.name;
+  return is_better && better.total_bytes <= workspace_bytes ? std::optional(std::move(better)) : std::nullopt;
+}
+
+std::optional<std::int64_t> product_scratch_bound(const Program& program, const Step& step, const EngineSource& source,
+                                                  const CudaPlannerOptions& options) {
+  // Where what stands beside an engine's own takes much of the limit, maybe no engine keeps to it.
+  const std::int64_t limit = limit_of(source, options);
+  const Beside more = beside(program, step, convolution_of(program, step, options.tf32));
+  return 2 * (more.kept + more.after) <= limit ? std::optional(limit) : std::nullopt;
+}
+
+}  // namespace snug

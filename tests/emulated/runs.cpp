@@ -1,0 +1,181 @@
+#include "emulated/runs.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "backend/cuda/steps/cuda_backend.h"
+#include "base/file.h"
+#include "emulated/isolation.h"
+#include "emulated/plain_products.h"
+
+namespace snug::test {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// One multiprocessor, so that the bound of a convolution's scratch stays small.
+const DeviceSheet kSheet{.name = "emulated GPU",
+                         .capability = 90,
+                         .multiprocessors = 1,
+                         .clock_khz = 1'000'000,
+                         .memory_clock_khz = 1'000'000,
+                         .l2_bytes = 1 << 20,
+                         .total_bytes = std::int64_t{1} << 30};
+
+constexpr std::string_view kConfig = R"(
+name = "{}"
+[data]
+train = {{ synthetic = "shapes", count = 44 }}
+val = {{ synthetic = "shapes", count = 13 }}
+[model]
+input = {}
+layers = [
+{}
+]
+[train]
+batch = 8
+epochs = 2
+seed = 3
+{}
+)";
+
+Graph graph_of(const Config& config) {
+  std::vector<Diagnostic> findings;
+  Graph graph = build_graph(config.model, findings);
+  if (has_errors(findings)) throw Error(std::move(findings));
+  return graph;
+}
+
+class Recorder final : public Reporter {
+ public:
+  explicit Recorder(RunResult& result) : result_(result) {}
+  void on_event(const TrainEvent& event) override {
+    if (const auto* step = std::get_if<StepEvent>(&event)) result_.losses.push_back(step->loss);
+    if (const auto* epoch = std::get_if<EpochEvent>(&event)) result_.epochs.push_back(*epoch);
+    if (const auto* plan = std::get_if<PlanEvent>(&event)) result_.plan = plan->plan;
+  }
+
+ private:
+  RunResult& result_;
+};
+
+}  // namespace
+
+const std::vector<NetText>& nets() {
+  static const std::vector<NetText> kNets{
+      {.name = "lenet",
+       .input = "[16, 16, 1]",
+       .layers = R"({ conv = 6, kernel = 5, padding = "same", activation = "relu" }, { maxpool = 2 },
+                    { conv = 9, kernel = 3, activation = "tanh" }, { avgpool = 2 }, { flatten = true },
+                    { dense = 24, activation = "relu" }, { dropout = 0.25 }, { dense = 10 })",
+       .train = R"(optimizer = { name = "sgd", lr = 0.05, momentum = 0.9, nesterov = true, weight_decay = 5e-4 }
+                   clip_norm = 1.0)"},
+      {.name = "resnet",
+       .input = "[16, 16, 3]",
+       .layers = R"({ conv = 8, kernel = 3, padding = "same", norm = "batch", activation = "relu" },
+                    { maxpool = 3, stride = 2, padding = 1 },
+                    { residual = [ { conv = 8, kernel = 3, padding = 1, norm = "batch", activation = "relu" },
+                                   { conv = 8, kernel = 3, padding = 1, norm = "batch" } ], activation = "relu" },
+                    { residual = [ { conv = 16, kernel = 3, stride = 2, padding = 1, norm = "batch", activation = "relu" },
+                                   { conv = 16, kernel = 3, padding = 1, norm = "batch" } ],
+                      shortcut = [ { conv = 16, kernel = 1, stride = 2, norm = "batch" } ], activation = "relu" },
+                    { global_avgpool = true }, { dense = 10 })",
+       .train = R"(optimizer = { name = "sgd", lr = 0.05, momentum = 0.9, weight_decay = 5e-4 }
+                   ema = 0.9
+                   label_smoothing = 0.1)"},
+      {.name = "mobilenet",
+       .input = "[16, 16, 3]",
+       .layers = R"({ conv = 8, kernel = 3, stride = 2, padding = 1, norm = "batch", activation = "relu6" },
+                    { residual = [ { conv = 16, kernel = 1, norm = "batch", activation = "silu" },
+                                   { depthwise = 3, padding = 1, norm = "batch", activation = "silu" },
+                                   { squeeze_excite = 4, activation = "silu" },
+                                   { conv = 8, kernel = 1, norm = "batch" } ], stochastic_depth = 0.2 },
+                    { conv = 16, kernel = 1, norm = "batch", activation = "leaky_relu" },
+                    { depthwise = 3, stride = 2, padding = 1, norm = "batch", activation = "gelu" },
+                    { global_avgpool = true }, { dense = 10 })",
+       .train = R"(optimizer = { name = "adamw", lr = 2e-3, weight_decay = 0.01 }
+                   accumulate = 2)"},
+      {.name = "densenet",
+       .input = "[16, 16, 1]",
+       .layers = R"({ conv = 8, kernel = 3, padding = 1, bias = false },
+                    { repeat = 3, block = [ { branches = [ [], [
+                        { batchnorm = true, activation = "relu" },
+                        { conv = 12, kernel = 1, norm = "batch", activation = "relu" },
+                        { conv = 4, kernel = 3, padding = 1, bias = false } ] ] } ] },
+                    { batchnorm = true, activation = "relu" }, { conv = 8, kernel = 1, bias = false }, { avgpool = 2 },
+                    { batchnorm = true, activation = "relu" }, { adaptive_avgpool = 2 }, { flatten = true },
+                    { dense = 10 })",
+       .train = R"(optimizer = { name = "adam", lr = 2e-3 }
+                   class_weights = [1, 2, 0.5, 1, 1, 1, 1.5, 1, 1, 1])"},
+  };
+  return kNets;
+}
+
+Computer emulated_computer(const std::shared_ptr<EmulatedDevice>& device, bool isolate) {
+  const auto source = std::make_shared<EngineSource>(kSheet, EngineSourceOptions{.cache = {}, .use_cudnn = false});
+  const auto library = make_plain_products();
+  const auto planning = [=](const Config&) {
+    const DeviceMemoryState memory = device->memory();
+    return Planning{.memory = {.name = kSheet.name,
+                               .total_bytes = memory.total_bytes,
+                               .free_bytes = memory.free_bytes,
+                               .driver_bytes = 1 << 20},
+                    .make_backend = [=] { return make_cuda_planner(source, {}); }};
+  };
+  const auto make_backend = [=](const Config&) -> std::unique_ptr<Backend> {
+    auto backend = make_cuda_backend(source, library, {});
+    return isolate ? make_isolating_backend(std::move(backend), device) : std::move(backend);
+  };
+  return {.planning = planning,
+          .make_backend = make_backend,
+          .device = device,
+          .processor = {.gpu = Gpu{.name = kSheet.name, .capability = kSheet.capability}}};
+}
+
+Runs::Runs() : folder_(fs::temp_directory_path() / fmt::format("snug-emulated-{}", ::getpid())) {
+  fs::create_directories(folder_);
+}
+Runs::~Runs() { fs::remove_all(folder_); }
+
+Config Runs::config(const NetText& net, const RunOptions& options) const {
+  const fs::path path = folder_ / fmt::format("{}.toml", net.name);
+  std::string layers(net.layers);
+  std::ranges::replace(layers, '\n', ' ');  // a table in a line is one line
+  write_text(path, fmt::format(fmt::runtime(kConfig), net.name, net.input, layers, net.train));
+  auto set = options.set;
+  set.emplace_back("train.precision", fmt::format("\"{}\"", options.precision));
+  return load_config(path, {.set = set});
+}
+
+RunResult Runs::run(const Config& config, const RunOptions& options, const std::optional<Computer>& computer) const {
+  const fs::path out = folder_ / (computer ? "emulated" : "cpu");
+  if (!options.resume) fs::remove_all(out);
+  RunResult result;
+  Recorder recorder(result);
+  const TrainOptions train_options{
+      .out = out, .resume = options.resume, .max_steps = options.max_steps, .log_every = 1, .threads = 1};
+  RunSetup setup = make_setup(config, graph_of(config), open_data(config.data, config.model.input, config.train.seed),
+                              computer ? computer->processor : this_processor());
+  result.done = train(config, train_options, recorder, std::move(setup), computer);
+  result.weights = read_text(out / "last.safetensors");
+  result.state = read_text(out / "last.state");
+  return result;
+}
+
+RunResult Runs::on_cpu(const NetText& net, const RunOptions& options) const {
+  return run(config(net, options), options, {});
+}
+
+RunResult Runs::emulated(const NetText& net, const RunOptions& options) const {
+  const auto device = options.device != nullptr
+                          ? options.device
+                          : std::make_shared<EmulatedDevice>(EmulatedOptions{.records = !options.isolate});
+  return run(config(net, options), options, emulated_computer(device, options.isolate));
+}
+
+RunResult Runs::with(const NetText& net, const Computer& computer) const { return run(config(net, {}), {}, computer); }
+
+}  // namespace snug::test

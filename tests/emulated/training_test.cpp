@@ -1,0 +1,117 @@
+// Training runs on the emulated device, planned as for a GPU: whole programs with every fusion, through the loader, the
+// staging of inputs, checkpoints and evaluation. Held against the same runs on the processor.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "config/precision.h"
+#include "emulated/runs.h"
+#include "snug/diagnostic.h"
+
+namespace snug::test {
+namespace {
+
+/// The largest distance of two loss curves, as a share of the first loss.
+double distance(const std::vector<double>& a, const std::vector<double>& b) {
+  double most = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(a[i] - b[i]));
+  return most / a.front();
+}
+
+void expect_learns(const RunResult& run) {
+  ASSERT_EQ(run.losses.size(), 12U);  // 44 samples in batches of 8: five whole ones and one of 4, twice
+  ASSERT_EQ(run.epochs.size(), 2U);
+  for (const double loss : run.losses) EXPECT_TRUE(std::isfinite(loss));
+  EXPECT_NE(run.losses.front(), run.losses.back());
+}
+
+/// fp32 sums are taken in another order, and bf16 rounds them in more places: what a network makes of that in twelve
+/// steps, as shares of the first loss.
+struct Agreement {
+  const char* precision;
+  double of_losses;
+};
+constexpr Agreement kAgreements[] = {{"fp32", 1e-5}, {"bf16", 2e-2}};
+
+class Emulated : public testing::TestWithParam<NetText> {
+ protected:
+  Runs runs_;
+};
+
+TEST_P(Emulated, learns_as_the_processor_does) {
+  for (const Agreement& agreement : kAgreements) {
+    SCOPED_TRACE(agreement.precision);
+    const RunOptions options{.precision = agreement.precision};
+    if (agreement.precision == std::string_view("bf16") && cannot_compute(Precision::bf16, this_processor())) continue;
+    const RunResult cpu = runs_.on_cpu(GetParam(), options);
+    const RunResult device = runs_.emulated(GetParam(), {.precision = agreement.precision, .isolate = true});
+    expect_learns(device);
+    ASSERT_EQ(cpu.losses.size(), device.losses.size());
+    EXPECT_LE(distance(cpu.losses, device.losses), agreement.of_losses);
+    EXPECT_NEAR(*cpu.epochs.back().val_loss, *device.epochs.back().val_loss, agreement.of_losses * cpu.losses.front());
+    RecordProperty(std::string("distance_") + agreement.precision, std::to_string(distance(cpu.losses, device.losses)));
+  }
+}
+
+TEST_P(Emulated, takes_what_was_planned_once) {
+  const auto device = std::make_shared<EmulatedDevice>();
+  const RunResult run = runs_.emulated(GetParam(), {.device = device});
+  const PlanArenas& planned = run.plan.allocated;
+  EXPECT_EQ(device->allocation_count(), 3) << "the arenas";
+  EXPECT_EQ(device->most_allocated(), planned.persistent + planned.transient + planned.input);
+  EXPECT_EQ(run.done.arena_bytes, device->most_allocated());
+}
+
+TEST_P(Emulated, graphs_and_launches_and_runs_make_equal_bits) {
+  const auto recording = std::make_shared<EmulatedDevice>();
+  const auto plain = std::make_shared<EmulatedDevice>(EmulatedOptions{.records = false});
+  const RunResult graphs = runs_.emulated(GetParam(), {.precision = "bf16", .device = recording});
+  const RunResult launches = runs_.emulated(GetParam(), {.precision = "bf16", .device = plain});
+  EXPECT_GT(recording->graph_launches(), 6) << "whole and last batches, training and evaluation";
+  EXPECT_EQ(plain->graph_launches(), 0);
+  EXPECT_EQ(graphs.losses, launches.losses);
+  EXPECT_TRUE(graphs.weights == launches.weights);
+}
+
+TEST_P(Emulated, resumes_exactly) {
+  const RunResult whole = runs_.emulated(GetParam());
+  (void)runs_.emulated(GetParam(), {.max_steps = 4});
+  const RunResult rest = runs_.emulated(GetParam(), {.resume = true});
+  EXPECT_TRUE(whole.weights == rest.weights);
+}
+
+TEST(EmulatedSteps, are_never_waited_for) {
+  const Runs runs;
+  const auto waits_of = [&](std::int64_t steps) {
+    const auto device = std::make_shared<EmulatedDevice>();
+    (void)runs.emulated(nets()[0], {.device = device, .max_steps = steps});
+    return device->waits();
+  };
+  EXPECT_EQ(waits_of(2), waits_of(5)) << "what is waited for is the start and the saved state";
+}
+
+/// The step is found though another was on its way, and the tensor in it by running its batch again.
+TEST(EmulatedSteps, that_diverge_are_named_as_on_the_processor) {
+  const Runs runs;
+  const RunOptions options{.set = {{"train.optimizer.lr", "1e30"}, {"train.clip_norm", "0"}}};
+  const auto finding = [&](bool emulated) {
+    try {
+      (void)(emulated ? runs.emulated(nets()[0], options) : runs.on_cpu(nets()[0], options));
+    } catch (const Error& error) {
+      return error.findings().front();
+    }
+    return Diagnostic{};
+  };
+  const Diagnostic cpu = finding(false), device = finding(true);
+  ASSERT_EQ(cpu.code, "N601");
+  EXPECT_EQ(device.code, "N601");
+  EXPECT_EQ(cpu.what.substr(0, cpu.what.find(':')), device.what.substr(0, device.what.find(':')));
+  EXPECT_EQ(cpu.where, device.where);
+}
+
+INSTANTIATE_TEST_SUITE_P(Nets, Emulated, testing::ValuesIn(nets()),
+                         [](const auto& net) { return std::string(net.param.name); });
+
+}  // namespace
+}  // namespace snug::test
