@@ -74,6 +74,7 @@ class Offload {
     begin_.push_back(0);
     for (const Step& step : program_.steps) begin_.push_back(begin_.back() + seconds_of(step));
     std::vector<Transfer> transfers;
+    transfers.reserve(moved.size());
     for (const OffloadCandidate& one : moved) transfers.push_back(transfer_of(one));
     copy_out(transfers);
     std::ranges::stable_sort(transfers, {}, [](const Transfer& t) { return t.use.first_backward; });

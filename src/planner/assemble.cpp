@@ -110,11 +110,12 @@ PlannedProgram prepare_steps(Program program, Backend& backend, std::optional<st
                  : std::vector<std::int64_t>();
   for (std::size_t i = 0; i < planned.program.steps.size(); ++i) {
     ensure(!planned.program.steps[i].has_workspace, "a program is prepared once");
-    std::optional<std::int64_t> bound;
-    if (room_bytes) bound = backend.scratch_bound(planned.program, planned.program.steps[i]);
-    const bool enough = bound && live[i] + round_up(*bound, kArenaAlignmentBytes) <= *room_bytes;
-    PreparedStep prepared = enough ? PreparedStep{.algorithm = {}, .workspace_bytes = *bound, .run = {}}
-                                   : backend.prepare(planned.program, planned.program.steps[i]);
+    const Step& step = planned.program.steps[i];
+    std::int64_t bound = -1;
+    if (room_bytes) bound = backend.scratch_bound(planned.program, step).value_or(-1);
+    const bool enough = bound >= 0 && live[i] + round_up(bound, kArenaAlignmentBytes) <= room_bytes.value_or(0);
+    PreparedStep prepared = enough ? PreparedStep{.algorithm = {}, .workspace_bytes = bound, .run = {}}
+                                   : backend.prepare(planned.program, step);
     if (prepared.workspace_bytes > 0) set_workspace(planned.program, i, prepared.workspace_bytes);
     planned.steps.push_back(std::move(prepared));
   }

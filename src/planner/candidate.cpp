@@ -59,6 +59,7 @@ std::int64_t largest_workspace(const Plan& plan) {
 
 std::vector<const Program*> pointers(const std::vector<Program>& programs) {
   std::vector<const Program*> all;
+  all.reserve(programs.size());
   for (const Program& program : programs) all.push_back(&program);
   return all;
 }

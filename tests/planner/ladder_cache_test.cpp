@@ -13,8 +13,8 @@ namespace fs = std::filesystem;
 
 class LadderCache : public testing::Test {
  protected:
-  LadderCache() { fs::remove_all(folder_); }
-  ~LadderCache() override { fs::remove_all(folder_); }
+  void SetUp() override { fs::remove_all(folder_); }
+  void TearDown() override { fs::remove_all(folder_); }
 
   [[nodiscard]] std::vector<fs::path> files() const {
     std::vector<fs::path> found;

@@ -79,7 +79,7 @@ TEST(Json, PlanHasItsStepsAndTheEventOfARunHasNot) {
                  .workspace_bytes = 6}};
   EXPECT_TRUE(plan_json(plan).ends_with(
       R"("steps":[{"step":0,"op":"conv_forward","phase":"forward","layer":"0","flops":2,"bytes":3,"seconds":0.5,)"
-      R"("live_bytes":4,"workspace_bytes":6,"algorithm":"jit"}]})"))
+      R"("live_bytes":4,"workspace_bytes":6,"algorithm":"jit","queue":0}]})"))
       << plan_json(plan);
   EXPECT_EQ(event_json(PlanEvent{plan}).find("steps"), std::string::npos);
   EXPECT_EQ(plan_json(plan).find("free_bytes"), std::string::npos);
