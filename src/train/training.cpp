@@ -416,12 +416,10 @@ void Training::fail_diverged(Diagnostic finding) {
 /// clipping.
 std::string Training::lower_rate() const {
   const TrainConfig& train = config_.train;
-  const bool cycle = train.schedule.kind == ScheduleKind::onecycle && train.schedule.max_lr > 0;
-  const double rate = cycle ? train.schedule.max_lr : train.optimizer.lr;
-  const double lower = sane_rate(train.optimizer.kind, rate);
-  const std::string line =
-      pasteable(config_, fmt::format("{} = {:.3g}", cycle ? "train.schedule.max_lr" : "train.optimizer.lr", lower));
-  const bool usual = lower == rate / 10;
+  const PeakRate rate = peak_rate(train);
+  const double lower = sane_rate(train.optimizer.kind, rate.value);
+  const std::string line = pasteable(config_, fmt::format("{} = {:.3g}", rate.key, lower));
+  const bool usual = lower == rate.value / 10;
   return usual && train.clip_norm == 0 ? line + ", or clip_norm = 1.0" : line;
 }
 
