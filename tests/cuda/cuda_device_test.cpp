@@ -19,10 +19,8 @@ using testing::HasSubstr;
 
 class CudaDevice : public testing::Test {
  protected:
-  CudaDevice() { fake_cuda() = {}; }
-  ~CudaDevice() override { EXPECT_EQ(fake_cuda().open_handles, 0) << "streams, events and graphs are given back"; }
-  CudaDevice(const CudaDevice&) = delete;
-  CudaDevice& operator=(const CudaDevice&) = delete;
+  void SetUp() override { fake_cuda() = {}; }
+  void TearDown() override { EXPECT_EQ(fake_cuda().open_handles, 0) << "streams, events and graphs are given back"; }
 
   /// What opening it says; of code and sentence.
   static std::string refusal(int number = 0) {
@@ -115,7 +113,8 @@ TEST_F(CudaDevice, AFailureIsToldOnce) {
   const auto device = open_device(fake_api(), 0);
   EXPECT_FALSE(device->take_failure());
   fake_cuda().launch_error = 9;
-  EXPECT_THAT(device->take_failure()->what(), HasSubstr("the launch: a fault (cudaErrorTest)"));
+  const auto failure = device->take_failure();
+  EXPECT_THAT(failure ? failure->what() : "none", HasSubstr("the launch: a fault (cudaErrorTest)"));
   EXPECT_FALSE(device->take_failure());
   fake_cuda().wait_error = 700;
   EXPECT_THROW(device->wait(), DeviceFailure);

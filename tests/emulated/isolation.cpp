@@ -92,6 +92,7 @@ class IsolatingBackend final : public Backend {
 
   [[nodiscard]] PreparedStep prepare(const Program& program, const Step& step) override {
     std::vector<Region> regions;
+    regions.reserve(step.operands.size());
     for (const Operand& operand : step.operands) regions.push_back(region_of(program[operand.tensor], operand.access));
     PreparedStep prepared = inner_->prepare(program, step);
     prepared.run = [regions = std::move(regions), run = prepared.run, scratch = prepared.workspace_bytes,

@@ -20,7 +20,7 @@ namespace snug::test {
 struct NetText {
   std::string_view name, input, layers, train;
 };
-inline void PrintTo(const NetText& net, std::ostream* out) { *out << net.name; }
+inline void PrintTo(const NetText& net, std::ostream* out) { *out << net.name; }  // NOLINT: GoogleTest's name
 /// Small kin of LeNet, ResNet, MobileNet with squeeze-excite, and DenseNet; between them every step of op_list.h that a
 /// training run has.
 [[nodiscard]] const std::vector<NetText>& nets();

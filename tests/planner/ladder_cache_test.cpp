@@ -1,6 +1,9 @@
 #include "planner/ladder_cache.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <string>
 
 #include "base/file.h"
 #include "planner/ladders.h"
@@ -23,7 +26,8 @@ class LadderCache : public testing::Test {
     return found;
   }
 
-  fs::path folder_ = fs::path(testing::TempDir()) / "snug_ladder_cache";
+  /// Of this process alone: tests run side by side.
+  fs::path folder_ = fs::path(testing::TempDir()) / ("snug_ladder_cache_" + std::to_string(::getpid()));
 };
 
 TEST_F(LadderCache, WhatIsSavedIsLoaded) {
