@@ -27,6 +27,7 @@ Training::Training(const Config& config, const TrainOptions& options, Reporter& 
   make_plan();
   make_loaders();
   fill_parameters();
+  buffer_.resize(static_cast<std::size_t>(largest_parameter(setup_.graph)));  // one such buffer at a time
   begin_watch();
 }
 
@@ -57,7 +58,6 @@ void Training::make_plan() {
 void Training::make_loaders() {
   network_ = std::make_unique<Network>(plan_, setup_.scaling, setup_.lowering.train,
                                        RuntimeOptions{.device = computer_.device});
-  buffer_.resize(static_cast<std::size_t>(largest_parameter(setup_.graph)));
   const std::int64_t batch = network_->train_batch();
   const std::int64_t samples = setup_.splits.train->info().samples;
   train_loader_ = std::make_unique<Loader>(setup_.splits.train, train_loader_options(config_, batch, setup_.row_width));
