@@ -32,7 +32,8 @@ cmake --build --preset test --target snug_clients_test snug
 SNUG_PYTORCH_LOSSES=$work/pytorch_losses.json SNUG_TORCHVISION=$work/torchvision_models.json \
   build/test/bin/snug_clients_test
 "$venv/bin/python" tests/clients/torchvision_weights.py build/test/bin/snug "$work"
-"$venv/bin/python" tests/clients/onnx_models.py build/test/bin/snug "$work"
+mkdir "$work/onnx"
+"$venv/bin/python" tests/clients/onnx_models.py build/test/bin/snug "$work/onnx"
 mnist=${SNUG_TEST_DATA:-../shared/data}/mnist
 if [[ -d $mnist ]]; then
   "$venv/bin/python" tests/clients/finetune.py build/test/bin/snug "$work" "$mnist"
