@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "report/csv.h"
 #include "report/html.h"
 #include "report/plan_parts.h"
 #include "snug/version.h"
@@ -298,14 +299,6 @@ std::string foot(const PlanPage& page) {
       "nothing.</p>\n</footer>\n{}<script>\n//<![CDATA[\n{}//]]>\n</script>\n</body>\n</html>\n",
       html_text(page.command), html_text(page.config), html_text(page.name), html_text(page.plan.device), kVersion,
       steps_data(page.plan.steps), page_script());
-}
-
-/// A field of a CSV file.
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
 }
 
 }  // namespace

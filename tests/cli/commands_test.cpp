@@ -324,6 +324,7 @@ TEST_F(Commands, TrainEvalAndPredict) {
   EXPECT_DOUBLE_EQ(evaluated["accuracy"].get<double>(), done["best_val_accuracy"].get<double>());
   EXPECT_EQ(evaluated["confusion"].size(), 10U);
   EXPECT_NE(run("eval @run --split train").out.find("200 images"), std::string::npos);
+  expect_fields(evaluated, "calibration mistakes");
 
   ASSERT_EQ(run("data synth --out @shapes --count 20 --val-count 10 --size 16").code, 0);
   const ProgramResult predicted = run("predict @run @shapes/val-images.npy --json --logits @out.npy");
@@ -337,6 +338,29 @@ TEST_F(Commands, TrainEvalAndPredict) {
   const ProgramResult partly = run("predict @run @none.npy @shapes/val-images.npy --json");
   EXPECT_EQ(partly.code, 3) << partly.out;
   EXPECT_EQ(json_lines(partly.out).size(), 11U) << "the rest goes on";
+}
+
+TEST_F(Commands, EvalWritesSamplesAndMistakes) {
+  ASSERT_EQ(run("train @c.toml --out @run --max-steps 2 --quiet").code, 0);
+  const Json answer = run_json("eval @run --csv @o.csv --mistakes @m.png");
+  std::ifstream csv(folder_ / "o.csv");
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(csv, line);) lines.push_back(line);
+  ASSERT_EQ(lines.size(), 61U);
+  EXPECT_EQ(lines[0], "index,file,truth,predicted,probability,true_probability,loss");
+  EXPECT_EQ(lines[1].substr(0, 12), "0,shapes[0],");
+  std::int64_t wrong = 0;
+  for (std::size_t row = 0; row < 10; ++row)
+    for (std::size_t column = 0; column < 10; ++column)
+      if (row != column) wrong += answer["confusion"][row][column].get<std::int64_t>();
+  EXPECT_EQ(answer["mistakes"].size(), std::min<std::int64_t>(wrong, 25));
+  EXPECT_NE(answer["mistakes"][0]["truth"], answer["mistakes"][0]["predicted"]);
+  std::ifstream sheet(folder_ / "m.png", std::ios::binary);
+  const std::string png((std::istreambuf_iterator<char>(sheet)), {});
+  EXPECT_EQ(png.substr(1, 3), "PNG");
+  EXPECT_EQ(run("eval @run --csv @none/o.csv").code, 2);
+  EXPECT_EQ(run("eval @run --mistakes @run").code, 2) << "a folder is no picture";
+  EXPECT_NE(run("eval @run").out.find("worst mistakes"), std::string::npos);
 }
 
 TEST_F(Commands, AnExistingRunIsNotOverwritten) {
