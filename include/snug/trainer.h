@@ -63,10 +63,18 @@ struct TrainOptions {
   std::int64_t log_every = 0;                 ///< 0: a step event a second
   int threads = 0;                            ///< 0: all cores
   const std::atomic<bool>* stop = nullptr;    ///< set by a signal handler: finish the step, save, return
+  std::string command{};                      ///< the line that began the run, as a shell takes it; kept in run.json
+  std::vector<std::pair<std::string, std::string>> versions{};  ///< kept beside it: {"oneDNN", "3.1"}
+  /// Called with the run's folder when the run has ended, however it ended: `write_run_page`. What it throws is a note.
+  std::function<void(const std::filesystem::path& run)> at_end{};
 };
 
 /// Plans and trains. Throws Error for everything that stands in the way.
 DoneEvent train(const Config& config, const TrainOptions& options, Reporter& reporter);
+
+/// Writes report.html of a run folder: curves, samples, memory, findings and what else it holds, in one page that loads
+/// nothing. Throws Error when it is no run folder.
+void write_run_page(const std::filesystem::path& run);
 
 struct ClassMetrics {
   std::string name;

@@ -6,8 +6,10 @@
 #include <cmath>
 
 #include "base/ensure.h"
+#include "base/shell.h"
 #include "base/text.h"
 #include "config/rates.h"
+#include "snug/version.h"
 #include "train/metrics.h"
 #include "train/outcomes.h"
 #include "train/process.h"
@@ -127,8 +129,23 @@ void Training::load_init(const std::filesystem::path& path) {
   reset_averages(setup_.graph, *network_);
 }
 
+RunStart Training::run_start() const {
+  RunStart start{.started = time_text(),
+                 .command = options_.command,
+                 .machine = host_name(),
+                 .device = plan_.report.device,
+                 .model = std::filesystem::path(config_.model.file).stem().string(),
+                 .step = state_.step,
+                 .threads = options_.threads,
+                 .versions = options_.versions};
+  std::error_code ignored;
+  start.folder = std::filesystem::current_path(ignored).string();
+  if (start.versions.empty()) start.versions.emplace_back("snug", kVersion);
+  return start;
+}
+
 void Training::open_files() {
-  files_ = std::make_unique<RunFiles>(choice_, config_, plan_.report, state_);
+  files_ = std::make_unique<RunFiles>(choice_, config_, plan_, state_, run_start());
   if (options_.resume && saved_step_ < 0)
     notes_.push_back({.code = "C606",
                       .severity = Severity::note,
@@ -423,6 +440,41 @@ DoneEvent Training::done_event(bool interrupted) const {
           .arena_bytes = network_->arena_bytes(),
           .checkpoint = files_->checkpoint().string(),
           .interrupted = interrupted};
+}
+
+/// Of the best epoch, where this process has seen it; a folder that knows it from before keeps it.
+void Training::keep_evaluation() const {
+  const bool best = best_evaluation_.samples > 0;
+  if (!best && (evaluation_.samples == 0 || std::filesystem::exists(files_->folder() / "evaluation.json"))) return;
+  const Outcomes names(
+      {.loss = config_.train.loss, .outputs = setup_.outputs, .classes = setup_.splits.train->info().classes});
+  files_->write_evaluation(run_evaluation(best ? best_evaluation_ : evaluation_,
+                                          best ? state_.best_epoch : state_.epoch, *setup_.splits.val,
+                                          names.classes()));
+}
+
+void Training::close(std::string_view state) {
+  if (files_ == nullptr) return;
+  if (state.empty()) state = state_.finished ? "finished" : stop_asked() ? "interrupted" : "stopped";
+  const auto attempt = [&](const std::function<void()>& act) {
+    try {
+      act();
+    } catch (const std::exception& error) {
+      reporter_.on_event(
+          FindingEvent{{.code = "C607",
+                        .severity = Severity::note,
+                        .where = files_->folder().string(),
+                        .what = fmt::format("the run has ended, but not all of its report was written: {}",
+                                            std::string_view(error.what()).substr(0, 80)),
+                        .fix = fmt::format("snug runs report {}", shell_word(files_->folder().string()))}});
+    }
+  };
+  const double seconds = std::chrono::duration<double>(Clock::now() - began_).count();
+  attempt([&] { keep_evaluation(); });
+  attempt([&] { files_->end(state, seconds); });
+  attempt([&] {
+    if (options_.at_end) options_.at_end(files_->folder());
+  });
 }
 
 void Training::fail_diverged(Diagnostic finding) {

@@ -142,10 +142,10 @@ TEST_F(Trainer, a_run_leaves_the_folder_of_the_contract) {
   EXPECT_GT(done.planned_peak_bytes, 0);
   EXPECT_GT(done.measured_peak_bytes, 0);
   EXPECT_GT(done.best_val_accuracy, 0);
-  for (const char* name :
-       {"config.toml", "log.jsonl", "metrics.csv", "plan.json", "last.safetensors", "best.safetensors", "last.state"})
+  for (const char* name : {"config.toml", "log.jsonl", "metrics.csv", "plan.json", "last.safetensors",
+                           "best.safetensors", "last.state", "run.json", "evaluation.json"})
     EXPECT_TRUE(fs::is_regular_file(out("run") / name)) << name;
-  EXPECT_EQ(std::distance(fs::directory_iterator(out("run")), fs::directory_iterator()), 7);
+  EXPECT_EQ(std::distance(fs::directory_iterator(out("run")), fs::directory_iterator()), 9);
 
   ASSERT_EQ(recorder.epochs.size(), 3U);
   EXPECT_EQ(recorder.epochs[2].epoch, 3);
