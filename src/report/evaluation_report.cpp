@@ -63,6 +63,7 @@ std::string outcomes_csv(const Evaluation& evaluation) {
 Picture mistakes_sheet(const Evaluation& evaluation, std::size_t most) {
   const std::vector<ShownSample> mistakes = worst(evaluation, most);
   std::vector<std::int64_t> samples;
+  samples.reserve(mistakes.size());
   for (const ShownSample& sample : mistakes) samples.push_back(sample.outcome.sample);
   std::vector<Picture> pictures = sample_pictures(*evaluation.data, samples);
   std::vector<SheetEntry> entries;

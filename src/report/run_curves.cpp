@@ -59,11 +59,19 @@ std::string value_text(const Curve& curve, double value) {
   return size != 0 && size < 1e-3 ? fmt::format("{:.2e}", value) : fmt::format("{:.4g}", value);
 }
 
+/// Multiples of `step` on an axis.
+std::vector<double> marks(const Axis& axis, double step) {
+  std::vector<double> values;
+  const auto first = static_cast<std::int64_t>(std::ceil(axis.low / step - 1e-6));
+  const auto last = static_cast<std::int64_t>(std::floor(axis.high / step + 1e-6));
+  for (std::int64_t i = first; i <= last; ++i) values.push_back(static_cast<double>(i) * step);
+  return values;
+}
+
 std::string y_labels(const Curve& curve, const Axis& y, std::string& grid) {
   std::string labels = R"(<div class="ys" aria-hidden="true">)";
   const double step = axis_step(y.high - y.low);
-  for (double value = std::ceil(y.low / step) * step; value <= y.high; value += step) {
-    const double shown = std::abs(value) < step / 1000 ? 0 : value;
+  for (const double shown : marks(y, step)) {
     labels += fmt::format(R"(<span style="bottom:{}%">{}</span>)", y.at(shown), value_text(curve, shown));
     grid += fmt::format(R"(<path class="grid" d="M0 {0}H100"/>)", short_number(100 - std::stod(y.at(shown))));
   }
@@ -75,7 +83,7 @@ std::string x_labels(const Curve& curve, const Axis& x) {
   const double step = whole ? std::max(1.0, axis_step(x.high - x.low)) : axis_step(x.high - x.low);
   std::string labels = R"(<div class="xs" aria-hidden="true">)";
   bool first = true;
-  for (double value = std::ceil(x.low / step) * step; value <= x.high + step / 1000; value += step) {
+  for (const double value : marks(x, step)) {
     const std::string text = whole ? format_count(std::llround(value)) : fmt::format("{:.3g} %", 100 * value);
     labels += fmt::format(R"(<span class="{}" style="left:{}%">{}{}</span>)", value > x.high - step / 2 ? "last" : "",
                           x.at(value), first ? curve.x_name + " " : "", text);

@@ -177,7 +177,7 @@ std::string classes_table(const EvalResult& result) {
     rows += fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
                         html_text(metrics.name), percent(metrics.precision), percent(metrics.recall),
                         percent(metrics.f1), format_count(metrics.support));
-  const std::string table =
+  std::string table =
       "<div class=\"wide\"><table "
       "class=\"classes\"><thead><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th>"
       "<th>images</th></tr></thead><tbody>\n" +
@@ -252,9 +252,9 @@ std::string samples_section(std::string_view id, std::string_view title, const s
 
 // ---- memory and time ------------------------------------------------------------------------------------------------
 
-PlanPage plan_part(const RunDetails& run) {
-  PlanPage page{.plan = run.plan->plan, .name = name_of(run), .config = {}, .command = {}};
-  page.buffers = run.plan->buffers;
+PlanPage plan_part(const StoredPlan& stored) {
+  PlanPage page{.plan = stored.plan, .name = {}, .config = {}, .command = {}};
+  page.buffers = stored.buffers;
   if (page.buffers.empty()) page.plan.steps.clear();  // a folder of an earlier version: no floor plan
   return page;
 }
@@ -269,6 +269,7 @@ std::string time_section(const PlanReport& plan) {
   }
   if (all <= 0) return {};
   std::vector<std::pair<double, std::string>> layers;
+  layers.reserve(by_layer.size());
   for (const auto& [layer, seconds] : by_layer) layers.emplace_back(seconds, layer);
   std::ranges::sort(layers, std::greater());
   const std::size_t shown = std::min(layers.size(), kMostLayers);
@@ -291,6 +292,7 @@ std::string time_section(const PlanReport& plan) {
 
 std::string start_text(const RunStart& start) {
   std::vector<std::string> versions;
+  versions.reserve(start.versions.size());
   for (const auto& [name, version] : start.versions) versions.push_back(fmt::format("{} {}", name, version));
   std::string text;
   if (!start.command.empty()) text += fmt::format("<pre>{}</pre>\n", html_text(start.command));
@@ -318,7 +320,7 @@ std::string foot(const RunDetails& run) {
       "</main>\n<footer>\n<p>{}, snug {}. This page is one file and loads nothing; <code>snug runs report</code> "
       "writes "
       "it anew.</p>\n</footer>\n{}</body>\n</html>\n",
-      html_text(run.folder.string()), kVersion, run.plan ? plan_scripts(plan_part(run).plan) : "");
+      html_text(run.folder.string()), kVersion, run.plan ? plan_scripts(plan_part(*run.plan).plan) : "");
 }
 
 }  // namespace
@@ -332,7 +334,7 @@ std::string run_page(const RunDetails& run) {
     text += samples_section("samples", "Samples", run.evaluation->samples, photographs);
   }
   text += section("findings", "Findings", findings_list(run.findings));
-  if (run.plan) text += time_section(run.plan->plan) + plan_sections(plan_part(run));
+  if (run.plan) text += time_section(run.plan->plan) + plan_sections(plan_part(*run.plan));
   return text + making_section(run) + foot(run);
 }
 

@@ -163,6 +163,7 @@ std::string starts_text(const RunRecord& record) {
     text += fmt::format("  in {}, on {}, {}\n", start.folder, start.device,
                         start.threads > 0 ? fmt::format("{} threads", start.threads) : std::string("all cores"));
     std::vector<std::string> versions;
+    versions.reserve(start.versions.size());
     for (const auto& [name, version] : start.versions) versions.push_back(fmt::format("{} {}", name, version));
     text += fmt::format("  with {}\n", fmt::join(versions, ", "));
     if (!start.ended.empty())
@@ -222,9 +223,8 @@ RunComparison compare_runs(std::span<const RunDetails> runs) {
       values[i] = value;
     }
   }
-  for (auto& [key, values] : keys) {
-    const bool differ = std::ranges::any_of(values, [&](const std::string& value) { return value != values.front(); });
-    if (differ) comparison.keys.push_back({key, std::move(values)});
+  for (const auto& [key, values] : keys) {
+    if (std::ranges::count(values, values.front()) != std::ssize(values)) comparison.keys.push_back({key, values});
   }
   return comparison;
 }

@@ -84,7 +84,7 @@ Evaluation evaluate_split(const std::filesystem::path& path, const EvalOptions& 
                      .most_outcomes = options.outcomes ? samples : 0});
   Network& network = inference.network();
   const Metrics metrics = network.evaluate(loader, [&](const Batch& b) { outcomes.add(b, network.outputs()); });
-  done.result = outcomes.result(metrics);
+  done.result = outcomes.take_result(metrics);
   done.classes = outcomes.classes();
   done.epoch = checkpoint.info.epoch;
   return done;

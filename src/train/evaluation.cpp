@@ -144,6 +144,7 @@ std::vector<ShownSample> shown_samples(std::span<const SampleOutcome> outcomes, 
 
 void add_pictures(std::vector<ShownSample>& samples, const Dataset& data) {
   std::vector<std::int64_t> indices;
+  indices.reserve(samples.size());
   for (const ShownSample& sample : samples) indices.push_back(sample.outcome.sample);
   const std::vector<Picture> pictures = sample_pictures(data, indices);
   for (std::size_t i = 0; i < samples.size(); ++i)

@@ -108,9 +108,20 @@ Outcomes::Outcomes(OutcomesOptions options)
       several_(has_several(options_) ? names_.size() : 0),
       confusion_(has_one_class() && std::ssize(names_) <= options_.most_classes ? names_ : std::vector<std::string>()),
       bins_(has_one_class() ? kBins : 0) {
+  if (has_one_class() && names_.size() == 2) scores_.reserve(static_cast<std::size_t>(options_.samples));
   const std::int64_t most = options_.most_outcomes;
   if (most > 0) stride_ = std::max<std::int64_t>(1, (options_.samples + most - 1) / most);
   if (stride_ > 0) kept_.reserve(static_cast<std::size_t>((options_.samples + stride_ - 1) / stride_));
+}
+
+std::int64_t outcomes_bytes(const OutcomesOptions& options) {
+  const auto bytes = [](std::int64_t count, std::size_t size) { return count * static_cast<std::int64_t>(size); };
+  const std::int64_t classes = std::max<std::int64_t>(options.outputs, 2);
+  std::int64_t sum = bytes(std::min(options.most_outcomes, options.samples), sizeof(SampleOutcome));
+  if (options.loss != Loss::mse && classes <= options.most_classes)
+    sum += bytes(classes * classes, sizeof(std::int64_t));
+  if (options.loss != Loss::mse && classes == 2) sum += bytes(options.samples, sizeof(RankedScore));
+  return sum;
 }
 
 SampleOutcome Outcomes::outcome_of(const Batch& batch, std::size_t i, std::span<const float> row) const {
@@ -170,15 +181,15 @@ void Outcomes::add_classified(const SampleOutcome& outcome, std::span<const floa
     scores_.push_back({.score = row.size() == 1 ? row[0] : row[1] - row[0], .positive = outcome.truth == 1});
 }
 
-EvalResult Outcomes::result(const Metrics& metrics) const {
+EvalResult Outcomes::take_result(const Metrics& metrics) {
   EvalResult result{.loss = metrics.loss,
                     .accuracy = metrics.accuracy,
                     .top5_accuracy = metrics.top5_accuracy,
                     .samples = metrics.samples,
                     .confusion = confusion_.counts(),
                     .per_class = confusion_.per_class(),
-                    .auc = area_under_roc(scores_),
-                    .outcomes = kept_};
+                    .auc = area_under_roc(std::exchange(scores_, {})),
+                    .outcomes = std::exchange(kept_, {})};
   for (std::size_t c = 0; c < several_.size(); ++c) {
     const Counts& counts = several_[c];
     result.per_class.push_back({.name = names_[c],

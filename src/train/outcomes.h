@@ -35,7 +35,8 @@ class Outcomes {
   explicit Outcomes(OutcomesOptions options);
   /// `logits`: the network's outputs for the batch, [batch, outputs]. Batches come in the order of the data.
   void add(const Batch& batch, std::span<const float> logits);
-  [[nodiscard]] EvalResult result(const Metrics& metrics) const;
+  /// Leaves nothing behind but the names.
+  [[nodiscard]] EvalResult take_result(const Metrics& metrics);
   [[nodiscard]] const std::vector<std::string>& classes() const { return names_; }
 
  private:
@@ -62,6 +63,9 @@ class Outcomes {
   std::vector<SampleOutcome> kept_;
   std::int64_t stride_ = 0;
 };
+
+/// Memory of an evaluation's outcomes, and of the result that is taken from them.
+[[nodiscard]] std::int64_t outcomes_bytes(const OutcomesOptions& options);
 
 /// The outcomes that are wrong, the most expensive first, at most `count`; where samples have no class, those with the
 /// largest loss.

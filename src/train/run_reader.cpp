@@ -70,16 +70,19 @@ std::string_view take_line(std::string_view& text) {
 std::optional<EpochEvent> read_epoch(std::string_view line) {
   const std::vector<std::string_view> parts = parts_of(line);
   if (parts.size() != 7) return std::nullopt;
-  const auto number = [&](std::size_t i) { return parse_number(parts[i]); };
   const auto epoch = parse_integer(parts[0]);
-  if (!epoch || !number(1) || !number(2) || !number(5) || !number(6)) return std::nullopt;
+  const auto loss = parse_number(parts[1]);
+  const auto accuracy = parse_number(parts[2]);
+  const auto speed = parse_number(parts[5]);
+  const auto rate = parse_number(parts[6]);
+  if (!epoch || !loss || !accuracy || !speed || !rate) return std::nullopt;
   return EpochEvent{.epoch = *epoch,
-                    .train_loss = *number(1),
-                    .train_accuracy = *number(2),
-                    .val_loss = number(3),
-                    .val_accuracy = number(4),
-                    .images_per_second = *number(5),
-                    .lr = *number(6)};
+                    .train_loss = *loss,
+                    .train_accuracy = *accuracy,
+                    .val_loss = parse_number(parts[3]),
+                    .val_accuracy = parse_number(parts[4]),
+                    .images_per_second = *speed,
+                    .lr = *rate};
 }
 
 void read_metrics(RunOverview& run, const fs::path& path) {
@@ -258,6 +261,7 @@ std::vector<RunOverview> list_runs(const fs::path& folder) {
     return a.first != b.first ? a.first > b.first : a.second.folder > b.second.folder;
   });
   std::vector<RunOverview> runs;
+  runs.reserve(found.size());
   for (auto& [started, run] : found) runs.push_back(std::move(run));
   return runs;
 }

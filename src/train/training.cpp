@@ -330,19 +330,12 @@ void Training::end_epoch() {
   save();
 }
 
-/// Of the validation data: every sample is counted, outcomes are kept of so many that memory stays small.
 EvalResult Training::evaluate() {
-  constexpr std::int64_t kMostOutcomes = 50'000;  // 1.6 MB
-  constexpr std::int64_t kMostClasses = 1000;     // a confusion matrix of 8 MB
-  Outcomes outcomes({.loss = config_.train.loss,
-                     .outputs = setup_.outputs,
-                     .classes = setup_.splits.train->info().classes,
-                     .samples = setup_.splits.val->info().samples,
-                     .most_outcomes = kMostOutcomes,
-                     .most_classes = kMostClasses});
+  evaluation_ = {};  // two of them are planned: the best, and the one that is made
+  Outcomes outcomes(epoch_outcomes(config_, setup_));
   const Metrics metrics =
       network_->evaluate(*val_loader_, [&](const Batch& batch) { outcomes.add(batch, network_->outputs()); });
-  return outcomes.result(metrics);
+  return outcomes.take_result(metrics);
 }
 
 void Training::begin_watch() {
@@ -446,8 +439,7 @@ DoneEvent Training::done_event(bool interrupted) const {
 void Training::keep_evaluation() const {
   const bool best = best_evaluation_.samples > 0;
   if (!best && (evaluation_.samples == 0 || std::filesystem::exists(files_->folder() / "evaluation.json"))) return;
-  const Outcomes names(
-      {.loss = config_.train.loss, .outputs = setup_.outputs, .classes = setup_.splits.train->info().classes});
+  const Outcomes names(epoch_outcomes(config_, setup_));
   files_->write_evaluation(run_evaluation(best ? best_evaluation_ : evaluation_,
                                           best ? state_.best_epoch : state_.epoch, *setup_.splits.val,
                                           names.classes()));
