@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Looks at the page of `snug plan --report` in headless Chromium: widths of a phone, a tablet and a desk, light and dark.
+# Looks at the pages of `snug plan --report` and of runs in headless Chromium: widths of a phone, a tablet and a desk, light and dark.
 # Nothing may be wider than the window, the console must stay empty, and pointing, finding, enlarging and sorting must
 # do what they say. Pictures of the page are left in FOLDER.
 #   scripts/check_page.sh [PROGRAM [FOLDER]]      exit code 77: there is no Chromium
@@ -52,6 +52,16 @@ const table = byId("layer-table"), kept = table.querySelectorAll("thead th")[5];
 kept.querySelector("button").click();
 const values = [...table.tBodies[0].rows].map((row) => Number(row.cells[5].dataset.v));
 expect("a title sorts by its column", values.every((value, i) => i === 0 || values[i - 1] >= value));
+expect("every picture is there", [...document.images].every((image) => image.complete && image.naturalWidth > 0));
+if (document.querySelector(".samples")) {
+  expect("curves are drawn", document.querySelectorAll(".curve .line").length >= 6);
+  expect("samples have pictures", document.images.length >= 12);
+}
+const outside = [...document.querySelectorAll(".xs span, .ys span")].filter((label) => {
+  const box = label.getBoundingClientRect();
+  return box.width > 0 && !label.closest(".zoom") && (box.left < 0 || box.right > innerWidth);
+});
+expect("labels stay inside: " + outside.map((label) => label.textContent), outside.length === 0);
 const ink = getComputedStyle(document.body).color, paper = getComputedStyle(document.body).backgroundColor;
 const light = (colour) => colour.match(/[0-9]+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0);
 expect("paper and ink are of the scheme", (light(paper) > light(ink)) === (scheme === "light"));
@@ -68,6 +78,34 @@ make_page() {  # NAME OPTIONS…
     cat "$folder/$name.log"
     exit 1
   fi
+}
+
+# A run that has ended, and one that was stopped within its first epoch.
+make_runs() {
+  cat >"$folder/run.toml" <<'TOML'
+name = "shapes"
+[data]
+train = { synthetic = "shapes", count = 640 }
+val = { synthetic = "shapes", count = 200 }
+[model]
+input = [28, 28, 3]
+layers = [
+  { conv = 16, kernel = 3, stride = 2, padding = "same", norm = "batch", activation = "relu" },
+  { conv = 32, kernel = 3, stride = 2, padding = "same", norm = "batch", activation = "relu" },
+  { global_avgpool = true },
+  { dense = 10 },
+]
+[train]
+epochs = 6
+batch = 32
+optimizer = { name = "sgd", lr = 0.1, momentum = 0.9 }
+schedule = { name = "cosine" }
+TOML
+  rm -rf "$folder/run" "$folder/stopped"
+  "$program" train "$folder/run.toml" --quiet --out "$folder/run"
+  "$program" train "$folder/run.toml" --quiet --out "$folder/stopped" --max-steps 5
+  cp "$folder/run/report.html" "$folder/run.html"
+  cp "$folder/stopped/report.html" "$folder/stopped.html"
 }
 
 look() {  # NAME WIDTH SCHEME
@@ -95,7 +133,8 @@ HTML
 
 make_page small "$root/configs/quickstart.toml" --batch 64
 make_page refused "$root/configs/models/densenet121.toml" --batch 256 --budget 4GiB
-for page in small refused; do
+make_runs
+for page in small refused run stopped; do
   for width in 390 1024 1920; do
     for scheme in light dark; do look "$page" "$width" "$scheme"; done
   done

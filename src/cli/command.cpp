@@ -14,7 +14,7 @@ namespace snug {
 namespace {
 
 /// Promised by name, but not in this version.
-constexpr std::array<std::string_view, 2> kLaterCommands{"init", "runs"};
+constexpr std::array<std::string_view, 1> kLaterCommands{"init"};
 
 const std::array<Option, 4> kCommonOptions{{{"json", "", "print JSON for programs"},
                                             {"quiet", "", "print results and faults alone"},
@@ -46,17 +46,18 @@ const std::vector<Command>& commands() {
       predict_command(),      export_command(),       summary_command(),       data_info_command(),
       data_synth_command(),   data_pack_command(),    data_convert_command(),  data_preview_command(),
       devices_command(),      tune_command(),         bench_model_command(),   bench_op_command(),
-      bench_device_command(), bench_loader_command(), bench_compare_command(), version_command()};
+      bench_device_command(), bench_loader_command(), bench_compare_command(), runs_command(),
+      runs_show_command(),    runs_compare_command(), runs_report_command(),   version_command()};
   return kCommands;
 }
 
 FoundCommand find_command(std::span<const std::string> words) {
   const std::string& one = words[0];
   const std::string two = words.size() > 1 && !words[1].starts_with("-") ? one + " " + words[1] : one;
-  for (const Command& command : commands()) {
+  for (const Command& command : commands())
+    if (command.name == two) return {&command, two == one ? 1U : 2U};
+  for (const Command& command : commands())
     if (command.name == one) return {&command, 1};
-    if (command.name == two) return {&command, 2};
-  }
   for (const std::string& name : {two, one}) {
     if (std::ranges::find(kLaterCommands, name) == kLaterCommands.end()) continue;
     throw Error({.code = "C907",
@@ -76,10 +77,15 @@ std::vector<Option> all_options(const Command& command) {
 
 std::string group_help(std::string_view word) {
   std::string text;
+  bool several = false;
   for (const Command& command : commands()) {
-    if (command.name.size() > word.size() && command.name.starts_with(word) && command.name[word.size()] == ' ')
-      text += fmt::format("  snug {} {}   {}\n", command.name, command.arguments, command.summary);
+    const bool below = command.name.starts_with(word) && command.name.substr(word.size()).starts_with(' ');
+    several = several || below;
+    if (below || command.name == word)
+      text += fmt::format("  snug {}{}{}   {}\n", command.name, command.arguments.empty() ? "" : " ", command.arguments,
+                          command.summary);
   }
+  if (!several) text.clear();
   return text.empty() ? text : text + fmt::format("\nsnug {} COMMAND --help lists the options of one\n", word);
 }
 

@@ -40,6 +40,10 @@ struct Command {
 [[nodiscard]] Command bench_device_command();
 [[nodiscard]] Command bench_loader_command();
 [[nodiscard]] Command bench_compare_command();
+[[nodiscard]] Command runs_command();
+[[nodiscard]] Command runs_show_command();
+[[nodiscard]] Command runs_compare_command();
+[[nodiscard]] Command runs_report_command();
 [[nodiscard]] Command version_command();
 
 /// All of them, in the order of the help.

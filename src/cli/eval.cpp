@@ -1,14 +1,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <optional>
 #include <string_view>
 
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/output_file.h"
 #include "data/findings.h"
-#include "report/reports.h"
+#include "report/evaluation_report.h"
 #include "snug/trainer.h"
 
 namespace snug {
@@ -34,6 +35,22 @@ void require_checkpoint(const std::string& path) {
                .fix = fmt::format("snug eval RUN --config {}", path)});
 }
 
+/// Without mistakes there is nothing to draw, and that is said.
+void write_sheet(const Arguments& arguments, const Evaluation& evaluation, AtomicFile& file) {
+  constexpr std::size_t kMostPictures = 36;
+  const Picture sheet = mistakes_sheet(evaluation, kMostPictures);
+  if (sheet.pixels.empty()) {
+    show_asides(arguments, {{.code = "C919",
+                             .severity = Severity::note,
+                             .where = "--mistakes",
+                             .what = "every prediction is right: there is no mistake to draw, and no file was written",
+                             .fix = "--csv outcomes.csv   # has every sample with its probability"}});
+    return;
+  }
+  file.write(encode_png(sheet));
+  file.commit();
+}
+
 int run(const Arguments& arguments) {
   require_cpu(arguments, DeviceUse::train);
   require_checkpoint(arguments.positional()[0]);
@@ -41,10 +58,20 @@ int run(const Arguments& arguments) {
                       .changes = config_options(arguments),
                       .split = read_split(arguments),
                       .batch = 0,
-                      .threads = thread_count(arguments)};
+                      .threads = thread_count(arguments),
+                      .outcomes = true};
   if (const auto config = arguments.text("config")) options.config = read_config(*config, arguments);
-  const EvalResult result = evaluate(arguments.positional()[0], options);
-  print_result(arguments, to_json(result), to_text(result));
+  std::optional<AtomicFile> csv;
+  std::optional<AtomicFile> sheet;
+  open_output(arguments, "csv", "outcomes.csv", csv);
+  open_output(arguments, "mistakes", "mistakes.png", sheet);
+  const Evaluation evaluation = evaluate_split(arguments.positional()[0], options);
+  if (csv) {
+    csv->write(outcomes_csv(evaluation));
+    csv->commit();
+  }
+  if (sheet) write_sheet(arguments, evaluation, *sheet);
+  print_result(arguments, evaluation_json(evaluation), evaluation_text(evaluation));
   return 0;
 }
 
@@ -54,11 +81,13 @@ Command eval_command() {
   return {.name = "eval",
           .arguments = "CHECKPOINT",
           .summary = "loss, accuracy and per-class metrics of a checkpoint or run folder",
-          .example = "snug eval runs/quickstart-1 --split val",
+          .example = "snug eval runs/quickstart-1 --split val --mistakes mistakes.png",
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"config", "FILE", "data and settings from here instead of the checkpoint's own"},
                       {"split", "NAME", "train, val or test (val)"},
+                      {"csv", "FILE.csv", "write a line for every sample: file, truth, prediction, probability, loss"},
+                      {"mistakes", "FILE.png", "draw the worst mistakes on one sheet"},
                       kSetOption,
                       kDataRootOption,
                       kDeviceOption,

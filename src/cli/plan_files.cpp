@@ -3,47 +3,25 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <set>
-#include <system_error>
 #include <utility>
 
 #include "base/shell.h"
+#include "cli/output_file.h"
 #include "report/plan_parts.h"
 #include "snug/diagnostic.h"
 
 namespace snug {
 
-namespace {
-
-[[noreturn]] void throw_unwritable(std::string_view option, const std::string& path, std::string_view why) {
-  throw Error({.code = "C909",
-               .where = fmt::format("--{} {}", option, path),
-               .what = fmt::format("'{}' cannot be written: {}", path.substr(0, 80), why),
-               .fix = fmt::format("--{} {}   # in a folder that exists", option,
-                                  option == "report" ? "plan.html" : "plan.csv")});
-}
-
-void open_file(const Arguments& arguments, std::string_view option, std::optional<AtomicFile>& file) {
-  const auto path = arguments.text(option);
-  if (!path) return;
-  std::error_code ignored;
-  if (path->empty()) throw_unwritable(option, *path, "no name");
-  if (std::filesystem::is_directory(*path, ignored)) throw_unwritable(option, *path, "it is a folder");
-  try {
-    file.emplace(*path);
-  } catch (const std::system_error& error) {
-    throw_unwritable(option, *path, error.code().message());
-  }
-}
-
-}  // namespace
-
 PlanFiles::PlanFiles(const Arguments& arguments) {
   const auto report = arguments.text("report");
-  if (report && report == arguments.text("timeline")) throw_unwritable("timeline", *report, "it is the report's");
-  open_file(arguments, "report", page_);
-  open_file(arguments, "timeline", timeline_);
+  if (report && report == arguments.text("timeline"))
+    throw Error({.code = "C909",
+                 .where = "--timeline " + *report,
+                 .what = fmt::format("'{}' cannot be written: it is the report's", report->substr(0, 80)),
+                 .fix = "--timeline plan.csv   # in a folder that exists"});
+  open_output(arguments, "report", "plan.html", page_);
+  open_output(arguments, "timeline", "plan.csv", timeline_);
 }
 
 void PlanFiles::write(const Config& config, const Arguments& arguments, const Plan& plan, PlanPage page) {

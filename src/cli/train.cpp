@@ -9,11 +9,14 @@
 #include "cli/checked.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/conditions.h"
+#include "cli/plan_files.h"
 #include "cli/signals.h"
 #include "cli/target.h"
 #include "report/progress.h"
 #include "report/terminal.h"
 #include "snug/trainer.h"
+#include "snug_commit.h"
 #include "train/run_folder.h"
 
 namespace snug {
@@ -31,6 +34,12 @@ TrainOptions train_options(const Arguments& arguments) {
   options.log_every = arguments.integer("log-every", 1).value_or(0);
   options.threads = thread_count(arguments);
   options.stop = &StopSignals::flag();
+  options.command = command_line("train", arguments);
+  const VersionReport versions = version_report();
+  options.versions = {{"snug", versions.version}, {"commit", kCommit}, {"compiler", versions.compiler}};
+  for (const LibraryVersion& library : versions.libraries) options.versions.emplace_back(library.name, library.version);
+  for (const std::string& architecture : versions.architectures) options.versions.emplace_back("on", architecture);
+  options.at_end = write_run_page;
   return options;
 }
 

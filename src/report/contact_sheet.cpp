@@ -79,7 +79,10 @@ Picture contact_sheet(const std::vector<SheetEntry>& entries) {
   const Picture& first = entries.front().picture;
   const std::int64_t zoom =
       std::max<std::int64_t>(1, kLeast / std::max<std::int64_t>(1, std::max(first.height, first.width)));
-  const std::int64_t cell_height = first.height * zoom + kLine + kGap;
+  std::int64_t lines = 1;
+  for (const SheetEntry& entry : entries)
+    lines = std::max<std::int64_t>(lines, 1 + std::ranges::count(entry.text, '\n'));
+  const std::int64_t cell_height = first.height * zoom + lines * kLine + kGap;
   const std::int64_t cell_width = first.width * zoom + kGap;
   const auto count = static_cast<std::int64_t>(entries.size());
   const auto columns = static_cast<std::int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
@@ -91,7 +94,12 @@ Picture contact_sheet(const std::vector<SheetEntry>& entries) {
     const std::int64_t top = kGap + i / columns * cell_height;
     const std::int64_t left = kGap + i % columns * cell_width;
     draw_picture(sheet, top, left, entry.picture, zoom);
-    draw_text(sheet, top + first.height * zoom + 2, left, first.width * zoom, entry.text);
+    std::int64_t below = top + first.height * zoom + 2;
+    for (std::string_view rest = entry.text;; below += kLine) {
+      draw_text(sheet, below, left, first.width * zoom, rest.substr(0, rest.find('\n')));
+      if (rest.find('\n') == std::string_view::npos) break;
+      rest.remove_prefix(rest.find('\n') + 1);
+    }
   }
   return sheet;
 }

@@ -1,4 +1,4 @@
-// Pictures with a line of text below each, as one picture.
+// Pictures with a line of text or more below each, as one picture.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@ namespace snug {
 
 struct SheetEntry {
   Picture picture;
-  std::string text;
+  std::string text;  ///< lines parted by '\n'
 };
 
 /// A grid as nearly square as it can be. Small pictures are enlarged by whole numbers, their pixels staying sharp.

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "report/reports.h"
+#include "train/evaluation.h"
 
 namespace snug {
 
@@ -106,22 +107,7 @@ std::string to_json(const VersionReport& report) {
                {"architectures", report.architectures}});
 }
 
-std::string to_json(const EvalResult& result) {
-  Json classes = Json::array();
-  for (const ClassMetrics& metrics : result.per_class) {
-    classes.push_back({{"name", metrics.name},
-                       {"precision", metrics.precision},
-                       {"recall", metrics.recall},
-                       {"f1", metrics.f1},
-                       {"support", metrics.support}});
-  }
-  return dump({{"loss", result.loss},
-               {"accuracy", result.accuracy},
-               {"top5_accuracy", result.top5_accuracy},
-               {"samples", result.samples},
-               {"confusion", result.confusion},
-               {"per_class", std::move(classes)}});
-}
+std::string to_json(const EvalResult& result) { return eval_json(result); }
 
 std::string to_json(const Prediction& prediction) {
   Json top = Json::array();

@@ -9,7 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "report/csv.h"
 #include "report/html.h"
+#include "report/page_parts.h"
 #include "report/plan_parts.h"
 #include "snug/version.h"
 
@@ -32,35 +34,18 @@ std::string short_count(std::int64_t count) {
   return count == 0 ? "–" : fmt::format("{:.3g}{}", value, kUnits[unit]);
 }
 
-std::string figure(std::string_view id, std::string_view title, const std::string& picture, std::string_view caption) {
-  return fmt::format(
-      "<section aria-labelledby=\"{0}\"><h2 id=\"{0}\">{1}</h2>\n<figure>\n{2}<figcaption>{3}"
-      "</figcaption></figure>\n",
-      id, title, picture, caption);
-}
-
-std::string card(std::string_view title, const std::string& value, const std::string& note) {
-  return fmt::format("<div class=\"card\"><dt>{}</dt><dd>{}<small>{}</small></dd></div>\n", title, html_text(value),
-                     html_text(note));
-}
-
 std::string head(const PlanPage& page) {
   const PlanReport& plan = page.plan;
   const std::string title = fmt::format("{} on {}: batch {} {}", page.name, plan.device, format_count(plan.batch),
                                         plan.fits ? "fits" : "does not fit");
-  return fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n<meta charset=\"utf-8\"/>\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-      "<meta name=\"color-scheme\" content=\"light dark\"/>\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
-      "script-src 'unsafe-inline'\"/>\n"
-      "<title>{0}</title>\n<style>\n{1}</style>\n</head>\n<body>\n<header>\n<h1>{0}</h1>\n<p class=\"verdict {2}\">{3}"
-      "</p>\n</header>\n<main>\n",
-      html_text(title), page_style(), plan.fits ? "good" : "bad",
-      plan.fits ? fmt::format("{} needed, {} available: fits, with {} to spare.", format_bytes(plan.total_bytes),
-                              format_bytes(plan.budget_bytes), format_bytes(plan.budget_bytes - plan.total_bytes))
-                : fmt::format("{} needed, {} available: {} too much.", format_bytes(plan.total_bytes),
-                              format_bytes(plan.budget_bytes), format_bytes(plan.short_by_bytes)));
+  return page_head(title, "") +
+         fmt::format("<header>\n<h1>{}</h1>\n<p class=\"verdict {}\">{}</p>\n</header>\n<main>\n", html_text(title),
+                     plan.fits ? "good" : "bad",
+                     plan.fits ? fmt::format("{} needed, {} available: fits, with {} to spare.",
+                                             format_bytes(plan.total_bytes), format_bytes(plan.budget_bytes),
+                                             format_bytes(plan.budget_bytes - plan.total_bytes))
+                               : fmt::format("{} needed, {} available: {} too much.", format_bytes(plan.total_bytes),
+                                             format_bytes(plan.budget_bytes), format_bytes(plan.short_by_bytes)));
 }
 
 std::string cards(const PlanReport& plan) {
@@ -90,12 +75,7 @@ std::string findings_section(const PlanPage& page) {
   const PlanReport& plan = page.plan;
   if (page.findings.empty() && plan.remedies.empty() && plan.processes.empty() && plan.fits) return {};
   std::string text = "<section aria-labelledby=\"found\"><h2 id=\"found\">What to know and what to do</h2>\n";
-  if (!page.findings.empty()) text += "<ul class=\"findings\">\n";
-  for (const Diagnostic& finding : page.findings)
-    text += fmt::format("<li class=\"{0}\"><b>{0} {1}</b> at {2}: {3}<br/><code>{4}</code></li>\n",
-                        to_string(finding.severity), html_text(finding.code), html_text(finding.where),
-                        html_text(finding.what), html_text(finding.fix));
-  if (!page.findings.empty()) text += "</ul>\n";
+  text += findings_list(page.findings);
   if (!plan.processes.empty()) {
     text += "<p>Others that hold memory of the device:</p>\n<ul>\n";
     for (const PlanProcess& process : plan.processes)
@@ -295,26 +275,25 @@ std::string foot(const PlanPage& page) {
   return fmt::format(
       "</main>\n<footer>\n<p><code>{}</code></p>\n<p>Config {} ({}), device {}, snug {}. This page is one file and "
       "loads "
-      "nothing.</p>\n</footer>\n{}<script>\n//<![CDATA[\n{}//]]>\n</script>\n</body>\n</html>\n",
+      "nothing.</p>\n</footer>\n{}</body>\n</html>\n",
       html_text(page.command), html_text(page.config), html_text(page.name), html_text(page.plan.device), kVersion,
-      steps_data(page.plan.steps), page_script());
-}
-
-/// A field of a CSV file.
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
+      plan_scripts(page.plan));
 }
 
 }  // namespace
 
-std::string plan_page(const PlanPage& page) {
+std::string plan_scripts(const PlanReport& plan) {
+  return steps_data(plan.steps) + fmt::format("<script>\n//<![CDATA[\n{}//]]>\n</script>\n", page_script());
+}
+
+std::string plan_sections(const PlanPage& page) {
   const bool has_steps = !page.plan.steps.empty();
-  return head(page) + cards(page.plan) + findings_section(page) + breakdown_section(page.plan) +
-         (has_steps ? floor_section(page) + memory_section(page) : "") + batch_section(page) +
-         layers_section(page.plan) + foot(page);
+  return breakdown_section(page.plan) + (has_steps ? floor_section(page) + memory_section(page) : "") +
+         batch_section(page) + layers_section(page.plan);
+}
+
+std::string plan_page(const PlanPage& page) {
+  return head(page) + cards(page.plan) + findings_section(page) + plan_sections(page) + foot(page);
 }
 
 std::string timeline_csv(std::span<const PlanStep> steps) {

@@ -30,6 +30,10 @@ struct PlanPage {
 /// One self-contained page that loads nothing, well-formed as HTML and as XML; the same plan gives the same bytes.
 [[nodiscard]] std::string plan_page(const PlanPage& page);
 
+/// Of that page: where the bytes go, floor plan, memory over the step, batches, layers; and what makes them answer.
+[[nodiscard]] std::string plan_sections(const PlanPage& page);
+[[nodiscard]] std::string plan_scripts(const PlanReport& plan);
+
 /// A line of titles, then a line a step of the training program (RFC 4180, '\n' at the ends).
 [[nodiscard]] std::string timeline_csv(std::span<const PlanStep> steps);
 

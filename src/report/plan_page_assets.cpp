@@ -29,7 +29,9 @@ std::string_view page_style() {
   }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   .tools, .readout { display: none !important; }
-  .layers th:first-child { position: static !important; }
+  .layers { font-size: 7.5pt !important; }
+  .layers th, .layers td { padding-right: .5em; }
+  .layers th:first-child { position: static !important; min-width: 11em; }
   figure, .card, tr { break-inside: avoid; }
   h2 { break-after: avoid; }
   .wide { overflow: visible !important; max-height: none !important; }

@@ -162,6 +162,10 @@ std::string to_text(const EvalResult& result) {
     text +=
         fmt::format(", accuracy {}, among the first five {}", percent(result.accuracy), percent(result.top5_accuracy));
   text += "\n";
+  if (result.auc) text += fmt::format("area under the ROC curve {:.4f}\n", *result.auc);
+  if (result.calibration)
+    text += fmt::format("probabilities are off by {} on average (expected calibration error, {} bins)\n",
+                        percent(result.calibration->expected_error), result.calibration->bins.size());
   if (result.per_class.empty()) return text;
   Table table({"class", ">precision", ">recall", ">F1", ">images"});
   const std::size_t shown = std::min(result.per_class.size(), kMostListedClasses);

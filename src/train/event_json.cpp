@@ -60,6 +60,19 @@ Json steps_array(const std::vector<PlanStep>& steps) {
   return array;
 }
 
+Json buffers_array(std::span<const PlacedBuffer> buffers) {
+  Json array = Json::array();
+  for (const PlacedBuffer& buffer : buffers)
+    array.push_back({{"tensors", buffer.tensors},
+                     {"layer", buffer.layer},
+                     {"role", to_string(buffer.role)},
+                     {"offset", buffer.offset},
+                     {"bytes", buffer.size_bytes},
+                     {"first", buffer.life.first},
+                     {"last", buffer.life.last}});
+  return array;
+}
+
 Json processes_array(const std::vector<PlanProcess>& processes) {
   Json array = Json::array();
   for (const PlanProcess& process : processes)
@@ -170,10 +183,11 @@ std::string event_json(const TrainEvent& event) {
       event);
 }
 
-std::string plan_json(const PlanReport& plan, int indent) {
+std::string plan_json(const PlanReport& plan, int indent, std::span<const PlacedBuffer> buffers) {
   Json object;
   add_plan(object, plan);
   object["steps"] = steps_array(plan.steps);
+  if (!buffers.empty()) object["buffers"] = buffers_array(buffers);
   return dump(object, indent);
 }
 

@@ -1,5 +1,9 @@
 #include "train/run_files.h"
 
+#include <exception>
+#include <utility>
+
+#include "planner/plan_steps.h"
 #include "train/event_json.h"
 
 namespace snug {
@@ -8,6 +12,7 @@ namespace {
 
 constexpr const char* kLast = "last.safetensors";
 constexpr const char* kBest = "best.safetensors";
+constexpr const char* kRecord = "run.json";
 
 /// Whether the checkpoint was written at `step`.
 bool is_of_step(const std::filesystem::path& path, std::int64_t step) {
@@ -15,6 +20,21 @@ bool is_of_step(const std::filesystem::path& path, std::int64_t step) {
     return checkpoint_info(SafetensorsFile(path).metadata(), path.string()).step == step;
   } catch (const Error&) {
     return false;
+  }
+}
+
+std::string plan_text(const Plan& plan) {
+  const PlannedProgram* program = training_program(plan);
+  const std::vector<PlacedBuffer> buffers = program == nullptr ? std::vector<PlacedBuffer>() : placed_buffers(*program);
+  return plan_json(plan.report, 2, buffers) + "\n";
+}
+
+/// Of the starts before this one; what cannot be read is forgotten.
+RunRecord record_of(const std::filesystem::path& path) {
+  try {
+    return read_run_record(read_text(path), path.string());
+  } catch (const std::exception&) {
+    return {};
   }
 }
 
@@ -30,7 +50,8 @@ void remove_temporaries(const std::filesystem::path& folder) {
 
 }  // namespace
 
-RunFiles::RunFiles(const RunChoice& choice, const Config& config, const PlanReport& plan, const TrainState& state)
+RunFiles::RunFiles(const RunChoice& choice, const Config& config, const Plan& plan, const TrainState& state,
+                   RunStart start)
     : folder_(make_run_folder(choice, config.name)),
       lock_(folder_),
       log_(folder_ / "log.jsonl"),
@@ -41,8 +62,23 @@ RunFiles::RunFiles(const RunChoice& choice, const Config& config, const PlanRepo
   if (metrics_.size_bytes() == 0) metrics_.append(metrics_csv_header());
   guard_writing(folder_, [&] {
     write_text(folder_ / "config.toml", to_toml(config));
-    write_text(folder_ / "plan.json", plan_json(plan, 2) + "\n");
+    write_text(folder_ / "plan.json", plan_text(plan));
   });
+  record_ = record_of(folder_ / kRecord);
+  record_.starts.push_back(std::move(start));
+  guard_writing(folder_, [&] { write_text(folder_ / kRecord, run_record_json(record_)); });
+}
+
+void RunFiles::write_evaluation(const RunEvaluation& evaluation) const {
+  guard_writing(folder_, [&] { write_text(folder_ / "evaluation.json", run_evaluation_json(evaluation) + "\n"); });
+}
+
+void RunFiles::end(std::string_view state, double seconds) {
+  RunStart& start = record_.starts.back();
+  start.state = state;
+  start.ended = time_text();
+  start.seconds = seconds;
+  guard_writing(folder_, [&] { write_text(folder_ / kRecord, run_record_json(record_)); });
 }
 
 void RunFiles::log(const TrainEvent& event) {

@@ -304,8 +304,21 @@ LoaderOptions eval_loader_options(const Config& config, std::int64_t batch, std:
           .row_width = row_width};
 }
 
+OutcomesOptions epoch_outcomes(const Config& config, const RunSetup& setup) {
+  constexpr std::int64_t kMostOutcomes = 50'000;  // 1.6 MB
+  constexpr std::int64_t kMostClasses = 1000;     // a confusion matrix of 8 MB
+  OutcomesOptions options{.loss = config.train.loss,
+                          .outputs = setup.outputs,
+                          .most_outcomes = kMostOutcomes,
+                          .most_classes = kMostClasses};
+  if (setup.splits.train != nullptr) options.classes = setup.splits.train->info().classes;
+  if (setup.splits.val != nullptr) options.samples = setup.splits.val->info().samples;
+  return options;
+}
+
 std::int64_t host_bytes(const Config& config, const RunSetup& setup, std::int64_t batch, std::int64_t free_bytes) {
   std::int64_t bytes = largest_parameter(setup.graph) * size_bytes(DType::f32);
+  if (setup.splits.val != nullptr) bytes += 2 * outcomes_bytes(epoch_outcomes(config, setup));  // the last, the best
   std::int64_t mapped = 0;
   for (const auto& split : {setup.splits.train, setup.splits.val, setup.splits.test}) {
     if (split == nullptr) continue;

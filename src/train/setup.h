@@ -17,6 +17,7 @@
 #include "snug/config.h"
 #include "snug/trainer.h"
 #include "train/checkpoint.h"
+#include "train/outcomes.h"
 
 namespace snug {
 
@@ -94,8 +95,11 @@ struct PlanRunOptions {
 [[nodiscard]] std::string pasteable(const Config& config, const std::string& change);
 /// The finding on a plan that does not fit.
 [[nodiscard]] Diagnostic does_not_fit(const Config& config, const PlanReport& report);
-/// Data sets, prefetch rings, checkpoint buffer. Mapped files count as long as they fit in half of `free_bytes`:
-/// beyond, they stream, and the system takes their pages back.
+/// What a training keeps of each evaluation of its validation data: every sample is counted, outcomes are kept of so
+/// many that memory stays small. Without such data: of no samples.
+[[nodiscard]] OutcomesOptions epoch_outcomes(const Config& config, const RunSetup& setup);
+/// Data sets, prefetch rings, checkpoint buffer, outcomes of two evaluations. Mapped files count as long as they fit in
+/// half of `free_bytes`: beyond, they stream, and the system takes their pages back.
 [[nodiscard]] std::int64_t host_bytes(const Config& config, const RunSetup& setup, std::int64_t batch,
                                       std::int64_t free_bytes);
 /// What one set of checkpoints takes on the disk: last, best, state.

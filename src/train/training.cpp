@@ -6,9 +6,12 @@
 #include <cmath>
 
 #include "base/ensure.h"
+#include "base/shell.h"
 #include "base/text.h"
 #include "config/rates.h"
+#include "snug/version.h"
 #include "train/metrics.h"
+#include "train/outcomes.h"
 #include "train/process.h"
 #include "train/safetensors_header.h"
 #include "train/schedule.h"
@@ -126,8 +129,23 @@ void Training::load_init(const std::filesystem::path& path) {
   reset_averages(setup_.graph, *network_);
 }
 
+RunStart Training::run_start() const {
+  RunStart start{.started = time_text(),
+                 .command = options_.command,
+                 .machine = host_name(),
+                 .device = plan_.report.device,
+                 .model = std::filesystem::path(config_.model.file).stem().string(),
+                 .step = state_.step,
+                 .threads = options_.threads,
+                 .versions = options_.versions};
+  std::error_code ignored;
+  start.folder = std::filesystem::current_path(ignored).string();
+  if (start.versions.empty()) start.versions.emplace_back("snug", kVersion);
+  return start;
+}
+
 void Training::open_files() {
-  files_ = std::make_unique<RunFiles>(choice_, config_, plan_.report, state_);
+  files_ = std::make_unique<RunFiles>(choice_, config_, plan_, state_, run_start());
   if (options_.resume && saved_step_ < 0)
     notes_.push_back({.code = "C606",
                       .severity = Severity::note,
@@ -291,7 +309,8 @@ void Training::end_epoch() {
   epoch.lr = state_.last_lr;
   if (state_.epoch_seconds > 0) epoch.images_per_second = static_cast<double>(train.samples) / state_.epoch_seconds;
   if (val_loader_ != nullptr) {
-    const Metrics val = network_->evaluate(*val_loader_);
+    evaluation_ = evaluate();
+    const EvalResult& val = evaluation_;
     if (!std::isfinite(val.loss))
       fail_diverged(
           {.code = "N602",
@@ -309,6 +328,14 @@ void Training::end_epoch() {
   emit(epoch);
   tell(watch_->end_epoch(epoch, state_.step));
   save();
+}
+
+EvalResult Training::evaluate() {
+  evaluation_ = {};  // two of them are planned: the best, and the one that is made
+  Outcomes outcomes(epoch_outcomes(config_, setup_));
+  const Metrics metrics =
+      network_->evaluate(*val_loader_, [&](const Batch& batch) { outcomes.add(batch, network_->outputs()); });
+  return outcomes.take_result(metrics);
 }
 
 void Training::begin_watch() {
@@ -356,6 +383,7 @@ void Training::follow(const EpochEvent& epoch) {
     state_.best = *value;
     state_.best_step = state_.step;
     state_.best_epoch = state_.epoch;
+    best_evaluation_ = evaluation_;
   }
   state_.best_val_accuracy = std::max(state_.best_val_accuracy, epoch.val_accuracy.value_or(0.0));
   if (!config_.train.early_stopping) return;
@@ -405,6 +433,40 @@ DoneEvent Training::done_event(bool interrupted) const {
           .arena_bytes = network_->arena_bytes(),
           .checkpoint = files_->checkpoint().string(),
           .interrupted = interrupted};
+}
+
+/// Of the best epoch, where this process has seen it; a folder that knows it from before keeps it.
+void Training::keep_evaluation() const {
+  const bool best = best_evaluation_.samples > 0;
+  if (!best && (evaluation_.samples == 0 || std::filesystem::exists(files_->folder() / "evaluation.json"))) return;
+  const Outcomes names(epoch_outcomes(config_, setup_));
+  files_->write_evaluation(run_evaluation(best ? best_evaluation_ : evaluation_,
+                                          best ? state_.best_epoch : state_.epoch, *setup_.splits.val,
+                                          names.classes()));
+}
+
+void Training::close(std::string_view state) {
+  if (files_ == nullptr) return;
+  if (state.empty()) state = state_.finished ? "finished" : stop_asked() ? "interrupted" : "stopped";
+  const auto attempt = [&](const std::function<void()>& act) {
+    try {
+      act();
+    } catch (const std::exception& error) {
+      reporter_.on_event(
+          FindingEvent{{.code = "C607",
+                        .severity = Severity::note,
+                        .where = files_->folder().string(),
+                        .what = fmt::format("the run has ended, but not all of its report was written: {}",
+                                            std::string_view(error.what()).substr(0, 80)),
+                        .fix = fmt::format("snug runs report {}", shell_word(files_->folder().string()))}});
+    }
+  };
+  const double seconds = std::chrono::duration<double>(Clock::now() - began_).count();
+  attempt([&] { keep_evaluation(); });
+  attempt([&] { files_->end(state, seconds); });
+  attempt([&] {
+    if (options_.at_end) options_.at_end(files_->folder());
+  });
 }
 
 void Training::fail_diverged(Diagnostic finding) {

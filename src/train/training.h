@@ -23,6 +23,9 @@ class Training {
   Training(const Config& config, const TrainOptions& options, Reporter& reporter, std::optional<RunSetup> setup,
            std::optional<Computer> computer = {});
   DoneEvent run();
+  /// Completes the folder once the run has ended: what came of the samples, how it ended (see RunStart; empty: as the
+  /// state says), and at_end. Throws nothing: what fails is a note.
+  void close(std::string_view state);
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -40,6 +43,9 @@ class Training {
   [[nodiscard]] bool run_steps();
   void issue_step();
   void end_epoch();
+  [[nodiscard]] EvalResult evaluate();
+  void keep_evaluation() const;
+  [[nodiscard]] RunStart run_start() const;
   void look_at_loss();
   void report_step(double loss, double learning_rate);
   void report_progress(double loss);
@@ -81,7 +87,8 @@ class Training {
   std::vector<Diagnostic> notes_;  ///< of --init
   std::unique_ptr<RunFiles> files_;
   std::vector<float> buffer_;
-
+  EvalResult evaluation_;       ///< of the validation data after the last epoch
+  EvalResult best_evaluation_;  ///< and after the best of this process
   TrainState state_;
   std::int64_t steps_per_epoch_ = 0;
   std::int64_t passes_batches_ = 0;  ///< batches in one pass over the data
@@ -92,6 +99,7 @@ class Training {
   double seconds_here_ = 0;
   double waited_before_ = 0;  ///< for data, in passes before this one
   bool told_waiting_ = false;
+  Clock::time_point began_ = Clock::now();
   std::optional<Clock::time_point> step_event_, progress_event_;
 };
 

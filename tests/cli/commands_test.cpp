@@ -8,6 +8,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -134,7 +135,8 @@ layers = [ { flatten = true }, { dense = 10 } ]
       {"tune @c.toml --out @c.toml/x", 2, 'C'},
       {"export x", 2, 'C'},
       {"init x", 2, 'C'},
-      {"runs", 2, 'C'},
+      {"runs show @none", 2, 'C'},
+      {"runs x", 2, 'C'},
       {"bench", 2, 'C'},
       {"bench op", 2, 'C'},
       {"bench op conv=4", 2, 'C'},
@@ -314,8 +316,8 @@ TEST_F(Commands, TrainEvalAndPredict) {
   EXPECT_EQ(done["epochs"], 2);
   EXPECT_EQ(done["step_allocations"], 0);
   EXPECT_TRUE(std::filesystem::exists(done["checkpoint"].get<std::string>()));
-  for (const std::string file :
-       {"config.toml", "log.jsonl", "metrics.csv", "plan.json", "last.safetensors", "best.safetensors", "last.state"})
+  for (const std::string file : {"config.toml", "log.jsonl", "metrics.csv", "plan.json", "last.safetensors",
+                                 "best.safetensors", "last.state", "run.json", "evaluation.json", "report.html"})
     EXPECT_TRUE(std::filesystem::exists(folder_ / "run/" + file)) << file;
 
   const Json evaluated = run_json("eval @run");
@@ -324,6 +326,7 @@ TEST_F(Commands, TrainEvalAndPredict) {
   EXPECT_DOUBLE_EQ(evaluated["accuracy"].get<double>(), done["best_val_accuracy"].get<double>());
   EXPECT_EQ(evaluated["confusion"].size(), 10U);
   EXPECT_NE(run("eval @run --split train").out.find("200 images"), std::string::npos);
+  expect_fields(evaluated, "calibration mistakes");
 
   ASSERT_EQ(run("data synth --out @shapes --count 20 --val-count 10 --size 16").code, 0);
   const ProgramResult predicted = run("predict @run @shapes/val-images.npy --json --logits @out.npy");
@@ -339,12 +342,72 @@ TEST_F(Commands, TrainEvalAndPredict) {
   EXPECT_EQ(json_lines(partly.out).size(), 11U) << "the rest goes on";
 }
 
+TEST_F(Commands, EvalWritesSamplesAndMistakes) {
+  ASSERT_EQ(run("train @c.toml --out @run --max-steps 2 --quiet").code, 0);
+  const Json answer = run_json("eval @run --csv @o.csv --mistakes @m.png");
+  std::ifstream csv(folder_ / "o.csv");
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(csv, line);) lines.push_back(line);
+  ASSERT_EQ(lines.size(), 61U);
+  EXPECT_EQ(lines[0], "index,file,truth,predicted,probability,true_probability,loss");
+  EXPECT_EQ(lines[1].substr(0, 12), "0,shapes[0],");
+  std::int64_t wrong = 0;
+  for (std::size_t row = 0; row < 10; ++row)
+    for (std::size_t column = 0; column < 10; ++column)
+      if (row != column) wrong += answer["confusion"][row][column].get<std::int64_t>();
+  EXPECT_EQ(answer["mistakes"].size(), std::min<std::int64_t>(wrong, 25));
+  EXPECT_NE(answer["mistakes"][0]["truth"], answer["mistakes"][0]["predicted"]);
+  std::ifstream sheet(folder_ / "m.png", std::ios::binary);
+  const std::string png((std::istreambuf_iterator<char>(sheet)), {});
+  EXPECT_EQ(png.substr(1, 3), "PNG");
+  EXPECT_EQ(run("eval @run --csv @none/o.csv").code, 2);
+  EXPECT_EQ(run("eval @run --mistakes @run").code, 2) << "a folder is no picture";
+  EXPECT_NE(run("eval @run").out.find("worst mistakes"), std::string::npos);
+}
+
 TEST_F(Commands, AnExistingRunIsNotOverwritten) {
   ASSERT_EQ(run("train @c.toml --out @run --max-steps 2 --quiet").code, 0);
   EXPECT_EQ(run("train @c.toml --out @run").code, 2);
   const ProgramResult resumed = run("train @c.toml --out @run --resume");
   EXPECT_EQ(resumed.code, 0) << resumed.error;
   EXPECT_NE(resumed.out.find("done: 2 epochs"), std::string::npos) << resumed.out;
+}
+
+TEST_F(Commands, RunsAreListedShownComparedAndReported) {
+  EXPECT_NE(run("runs").out.find("no runs in runs"), std::string::npos);
+  ASSERT_EQ(run("train @c.toml --quiet").code, 0);
+  ASSERT_EQ(run("train @c.toml --quiet --max-steps 2 --set train.clip_norm=2").code, 0);
+  std::filesystem::create_directory(folder_ / "runs/half-1");
+  folder_.file("runs/half-1/log.jsonl", "{\"event\":");
+  const Json list = run_json("runs");
+  ASSERT_EQ(list["runs"].size(), 3U);
+  std::map<std::string, std::string> states;
+  for (const Json& one : list["runs"]) states[one["run"]] = one["state"];
+  EXPECT_EQ(states, (std::map<std::string, std::string>{
+                        {"small-1", "finished"}, {"small-2", "stopped"}, {"half-1", "damaged"}}));
+  const Json shown = run_json("runs show small-2");
+  expect_fields(shown, "run folder state started epochs metric best model bytes record config plan metrics findings");
+  const std::string command = shown["record"][0]["command"];
+  EXPECT_NE(command.find("snug train " + config_ + " --quiet --max-steps 2 --set train.clip_norm=2"), std::string::npos)
+      << command;
+  EXPECT_FALSE(shown["record"][0]["versions"]["oneDNN"].get<std::string>().empty());
+  const Json compared = run_json("runs compare small-1 runs/small-2");
+  EXPECT_EQ(compared["config"].dump(), R"({"train.clip_norm":["0.0","2.0"]})");
+  EXPECT_NE(run("runs compare small-1 small-2").out.find("train.clip_norm"), std::string::npos);
+  EXPECT_EQ(run("runs show half-1").code, 0) << "what is damaged is shown as such";
+  EXPECT_EQ(run("runs show none").code, 2);
+  EXPECT_EQ(run("runs compare small-1 none").code, 2);
+  EXPECT_EQ(run("runs compare small-1").code, 2);
+  EXPECT_NE(run("runs --help").out.find("runs compare"), std::string::npos);
+
+  const std::filesystem::path folder = folder_ / "runs/small-1";
+  std::filesystem::remove(folder / "report.html");
+  std::filesystem::remove(folder / "evaluation.json");
+  EXPECT_EQ(run_json("runs report small-1")["report"], "runs/small-1/report.html");
+  EXPECT_TRUE(std::filesystem::exists(folder / "evaluation.json")) << "made anew from the best checkpoint";
+  std::ifstream page(folder / "report.html");
+  const std::string text((std::istreambuf_iterator<char>(page)), {});
+  EXPECT_NE(text.find("data:image/png;base64,"), std::string::npos);
 }
 
 TEST_F(Commands, QuietTrainingSaysNothing) {
