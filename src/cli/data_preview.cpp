@@ -12,7 +12,7 @@
 #include "cli/common.h"
 #include "data/augment.h"
 #include "data/loader.h"
-#include "report/contact_sheet.h"
+#include "data/contact_sheet.h"
 #include "report/reports.h"
 
 namespace snug {
