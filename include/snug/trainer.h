@@ -73,11 +73,32 @@ struct ClassMetrics {
   double precision = 0, recall = 0, f1 = 0;
   std::int64_t support = 0;
 };
+/// What came of one sample. Classes and probabilities are those of losses that give a sample one class; with others
+/// (several yes-or-no outputs, mse) the classes are −1 and the probabilities 0.
+struct SampleOutcome {
+  std::int64_t sample = 0;  ///< its index in the split
+  std::int32_t truth = -1, predicted = -1;
+  float probability = 0, true_probability = 0;  ///< of the predicted and of the true class
+  float loss = 0;                               ///< of this sample alone, without class weights and smoothing
+};
+/// Samples whose prediction has a probability of at least i ÷ n and less than (i + 1) ÷ n, for bin i of n.
+struct CalibrationBin {
+  std::int64_t samples = 0;
+  double confidence = 0, accuracy = 0;  ///< their mean probability, and how many of them are right; 0 without samples
+};
+/// How far probabilities can be believed.
+struct Calibration {
+  double expected_error = 0;  ///< |confidence − accuracy|, averaged over the samples (ECE)
+  std::vector<CalibrationBin> bins;
+};
 struct EvalResult {
   double loss = 0, accuracy = 0, top5_accuracy = 0;
   std::int64_t samples = 0;
   std::vector<std::vector<std::int64_t>> confusion;  ///< [true class][predicted class]
   std::vector<ClassMetrics> per_class;
+  std::optional<double> auc{};               ///< area under the ROC curve; of two classes that are both there
+  std::optional<Calibration> calibration{};  ///< where a sample has one class
+  std::vector<SampleOutcome> outcomes{};     ///< in the order of the data; when EvalOptions asks
 };
 struct EvalOptions {
   std::optional<Config> config;  ///< instead of the checkpoint's own
@@ -85,6 +106,7 @@ struct EvalOptions {
   std::string split = "val";     ///< train, val, test
   std::int64_t batch = 0;        ///< 0: the training's
   int threads = 0;
+  bool outcomes = false;  ///< keep what came of every sample
 };
 /// `checkpoint`: a .safetensors file of a run, or its folder (the best).
 [[nodiscard]] EvalResult evaluate(const std::filesystem::path& checkpoint, const EvalOptions& options);

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -11,37 +10,14 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "data/augment.h"
-#include "data/loader.h"
 #include "data/contact_sheet.h"
+#include "data/loader.h"
+#include "data/sample_pictures.h"
 #include "report/reports.h"
 
 namespace snug {
 
 namespace {
-
-/// Pixels of a batch as bytes. Floats are stretched from the batch's smallest to its largest value.
-std::vector<Picture> pictures_of(const Batch& batch, const DatasetInfo& info) {
-  std::vector<Picture> pictures(static_cast<std::size_t>(batch.count));
-  const auto elements = static_cast<std::size_t>(info.image.elements());
-  const auto* floats = reinterpret_cast<const float*>(batch.images.data());
-  float low = 0;
-  float scale = 1;
-  if (info.dtype != DType::u8) {
-    const auto [least, most] = std::ranges::minmax(std::span(floats, elements * pictures.size()));
-    low = least;
-    scale = most > least ? 255 / (most - least) : 0;
-  }
-  for (std::size_t i = 0; i < pictures.size(); ++i) {
-    pictures[i].reshape(info.image[0], info.image[1], info.image[2]);
-    for (std::size_t k = 0; k < elements; ++k) {
-      const std::size_t place = i * elements + k;
-      pictures[i].pixels[k] = info.dtype == DType::u8
-                                  ? std::to_integer<std::uint8_t>(batch.images[place])
-                                  : static_cast<std::uint8_t>(std::lround((floats[place] - low) * scale));
-    }
-  }
-  return pictures;
-}
 
 std::string name_of(const DatasetInfo& info, std::size_t label) {
   return label < info.classes.size() ? info.classes[label] : std::to_string(label);
@@ -97,7 +73,7 @@ int run(const Arguments& arguments) {
   Loader loader(splits.train, loader_options(config, info, std::min<std::int64_t>(count, 400)));
   loader.start_epoch(epoch - 1);
   const Batch& batch = *loader.next();
-  std::vector<Picture> pictures = pictures_of(batch, info);
+  std::vector<Picture> pictures = pictures_of(batch.images, info);
   std::vector<SheetEntry> entries;
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     entries.push_back({std::move(pictures[i]), text_of(batch, info, i)});

@@ -49,8 +49,8 @@ std::int64_t output_count(const Graph& graph, Loss loss) {
   return graph[final_layer(graph, loss).logits].output.elements();
 }
 
-std::vector<std::string> class_names(const CheckpointInfo& info, std::int64_t count) {
-  if (std::ssize(info.classes) == count) return info.classes;
+std::vector<std::string> class_names(const std::vector<std::string>& known, std::int64_t count) {
+  if (std::ssize(known) == count) return known;
   std::vector<std::string> names;
   for (std::int64_t c = 0; c < count; ++c) names.push_back(std::to_string(c));
   return names;

@@ -26,8 +26,11 @@ struct Checkpoint {
 /// Throws Error unless the checkpoint has every tensor of its own model, in shape, and no other.
 void require_whole(const Checkpoint& checkpoint, const Graph& graph);
 [[nodiscard]] std::int64_t output_count(const Graph& graph, Loss loss);
-/// Names of `count` classes: the checkpoint's, or numbers where it has another number of them.
-[[nodiscard]] std::vector<std::string> class_names(const CheckpointInfo& info, std::int64_t count);
+/// Names of `count` classes: those known, or numbers where another number of them is known.
+[[nodiscard]] std::vector<std::string> class_names(const std::vector<std::string>& known, std::int64_t count);
+[[nodiscard]] inline std::vector<std::string> class_names(const CheckpointInfo& info, std::int64_t count) {
+  return class_names(info.classes, count);
+}
 /// Throws Error (D) unless the images have the scale of those that the network was trained on.
 void check_scale(const CheckpointInfo& info, const DatasetInfo& images, const std::string& where);
 

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "config/rates.h"
 #include "train/metrics.h"
+#include "train/outcomes.h"
 #include "train/process.h"
 #include "train/safetensors_header.h"
 #include "train/schedule.h"
@@ -291,7 +292,8 @@ void Training::end_epoch() {
   epoch.lr = state_.last_lr;
   if (state_.epoch_seconds > 0) epoch.images_per_second = static_cast<double>(train.samples) / state_.epoch_seconds;
   if (val_loader_ != nullptr) {
-    const Metrics val = network_->evaluate(*val_loader_);
+    evaluation_ = evaluate();
+    const EvalResult& val = evaluation_;
     if (!std::isfinite(val.loss))
       fail_diverged(
           {.code = "N602",
@@ -309,6 +311,21 @@ void Training::end_epoch() {
   emit(epoch);
   tell(watch_->end_epoch(epoch, state_.step));
   save();
+}
+
+/// Of the validation data: every sample is counted, outcomes are kept of so many that memory stays small.
+EvalResult Training::evaluate() {
+  constexpr std::int64_t kMostOutcomes = 50'000;  // 1.6 MB
+  constexpr std::int64_t kMostClasses = 1000;     // a confusion matrix of 8 MB
+  Outcomes outcomes({.loss = config_.train.loss,
+                     .outputs = setup_.outputs,
+                     .classes = setup_.splits.train->info().classes,
+                     .samples = setup_.splits.val->info().samples,
+                     .most_outcomes = kMostOutcomes,
+                     .most_classes = kMostClasses});
+  const Metrics metrics =
+      network_->evaluate(*val_loader_, [&](const Batch& batch) { outcomes.add(batch, network_->outputs()); });
+  return outcomes.result(metrics);
 }
 
 void Training::begin_watch() {
@@ -356,6 +373,7 @@ void Training::follow(const EpochEvent& epoch) {
     state_.best = *value;
     state_.best_step = state_.step;
     state_.best_epoch = state_.epoch;
+    best_evaluation_ = evaluation_;
   }
   state_.best_val_accuracy = std::max(state_.best_val_accuracy, epoch.val_accuracy.value_or(0.0));
   if (!config_.train.early_stopping) return;

@@ -40,6 +40,7 @@ class Training {
   [[nodiscard]] bool run_steps();
   void issue_step();
   void end_epoch();
+  [[nodiscard]] EvalResult evaluate();
   void look_at_loss();
   void report_step(double loss, double learning_rate);
   void report_progress(double loss);
@@ -81,7 +82,8 @@ class Training {
   std::vector<Diagnostic> notes_;  ///< of --init
   std::unique_ptr<RunFiles> files_;
   std::vector<float> buffer_;
-
+  EvalResult evaluation_;       ///< of the validation data after the last epoch
+  EvalResult best_evaluation_;  ///< and after the best of this process
   TrainState state_;
   std::int64_t steps_per_epoch_ = 0;
   std::int64_t passes_batches_ = 0;  ///< batches in one pass over the data

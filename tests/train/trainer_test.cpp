@@ -547,7 +547,12 @@ TEST_F(Trainer, every_loss_trains_evaluates_and_predicts) {
                                      {"train.ema", "0"}});
     (void)train(config_of, options(name, recorder), recorder);
     EXPECT_LT(recorder.losses().back(), 0.5 * recorder.losses().front()) << c.loss;
-    const EvalResult result = evaluate(out(name), {.threads = 1});
+    const EvalResult result = evaluate(out(name), {.threads = 1, .outcomes = true});
+    ASSERT_EQ(result.outcomes.size(), 6U) << c.loss;
+    double loss = 0;
+    for (const SampleOutcome& outcome : result.outcomes) loss += static_cast<double>(outcome.loss) / 6;
+    EXPECT_NEAR(loss, result.loss, 1e-5 * (1 + result.loss)) << c.loss << ": the mean of the samples' losses";
+    EXPECT_EQ(result.auc.has_value(), c.confusion == 2) << c.loss;
     EXPECT_EQ(result.confusion.size(), c.confusion) << c.loss;
     EXPECT_EQ(result.per_class.size(), c.per_class) << c.loss;
     EXPECT_EQ(result.accuracy, c.loss == "mse" ? 0.0 : 1.0) << c.loss;
