@@ -11,15 +11,9 @@
 #include "train/histogram.h"
 #include "train/protobuf.h"
 #include "train/run_folder.h"
+#include "train/state.h"
 
 namespace snug {
-
-/// How far the events of a run are committed: its last file, and of that the first bytes.
-struct EventMark {
-  std::string file;  ///< name in the run's folder; empty: there is none
-  std::int64_t bytes = 0;
-  friend bool operator==(const EventMark&, const EventMark&) = default;
-};
 
 /// A message with its length and the masked CRC-32C of both, as TFRecord files hold it.
 [[nodiscard]] std::string tf_record(std::string_view message);

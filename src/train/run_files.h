@@ -8,6 +8,7 @@
 
 #include "snug/trainer.h"
 #include "train/checkpoint.h"
+#include "train/event_file.h"
 #include "train/run_folder.h"
 #include "train/state.h"
 
@@ -20,6 +21,7 @@ class RunFiles {
 
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   void log(const TrainEvent& event);
+  [[nodiscard]] EventFile& events() { return events_; }
 
   /// What a save writes the tensors of.
   struct Weights {
@@ -41,6 +43,7 @@ class RunFiles {
   std::filesystem::path folder_;
   RunLock lock_;
   AppendFile log_, metrics_;
+  EventFile events_;
 };
 
 }  // namespace snug
