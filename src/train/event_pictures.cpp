@@ -84,10 +84,9 @@ Picture confusion_picture(const std::vector<std::vector<std::int64_t>>& counts,
 
 std::string outcome_text(const SampleOutcome& outcome, const std::vector<std::string>& classes) {
   if (outcome.truth < 0) return fmt::format("loss {:.3g}", outcome.loss);
-  const std::string predicted = fmt::format("{} {:.0f}%", name_of(classes, static_cast<std::size_t>(outcome.predicted)),
-                                            100 * outcome.probability);
-  if (outcome.truth == outcome.predicted) return predicted;
-  return fmt::format("{}, not {}", predicted, name_of(classes, static_cast<std::size_t>(outcome.truth)));
+  const std::string predicted = name_of(classes, static_cast<std::size_t>(outcome.predicted));
+  if (outcome.truth == outcome.predicted) return fmt::format("{} {:.0f}%", predicted, 100 * outcome.probability);
+  return fmt::format("{}, is {}", predicted, name_of(classes, static_cast<std::size_t>(outcome.truth)));
 }
 
 }  // namespace snug

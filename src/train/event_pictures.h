@@ -18,7 +18,7 @@ inline constexpr std::size_t kMostDrawnClasses = 200;
 [[nodiscard]] Picture confusion_picture(const std::vector<std::vector<std::int64_t>>& counts,
                                         const std::vector<std::string>& classes);
 
-/// "cat 93%", "dog 72%, not cat"; of samples without a class "loss 0.12".
+/// "cat 93%", of a mistake "dog, is cat"; of samples without a class "loss 0.12".
 [[nodiscard]] std::string outcome_text(const SampleOutcome& outcome, const std::vector<std::string>& classes);
 
 }  // namespace snug

@@ -75,7 +75,8 @@ ProtoMessage session_start_info(const Config& config, const Graph& graph, const 
   const OptimizerConfig& optimizer = train.optimizer;
   HyperParameters made;
   if (!config.model.file.empty()) made.add("model.file", std::string_view(config.model.file));
-  made.add("model.input", std::string_view(to_string(graph.nodes.front().output)));
+  const auto& input = graph.input;
+  made.add("model.input", std::string_view(fmt::format("{}x{}x{}", input[0], input[1], input[2])));
   made.add("model.parameters", parameter_total(graph));
   made.add("train.batch", plan.batch);
   made.add("train.epochs", train.epochs);

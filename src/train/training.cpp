@@ -270,9 +270,8 @@ std::int64_t Training::run_program(int program) {
     return 0;
   }
   const AllocationCounter counter;
-  network_->run_showing_gradients(program, [this](std::string_view name, std::span<const float> values) {
-    events_->take_gradient(name, values);
-  });
+  network_->run_showing_gradients(
+      program, [this](std::string_view name, std::span<const float> values) { events_->take_gradient(name, values); });
   return counter.count();
 }
 
