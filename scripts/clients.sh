@@ -2,13 +2,13 @@
 # Compares Snug with its real peers: trains the nets of tests/clients/pytorch_cases.py in PyTorch (in a virtual
 # environment of its own, made once in .venv/clients) and in Snug, and compares losses and rates step by step; then
 # torchvision's models with the same weights: logits, gradients and statistics in fp32 and bf16, weights that go both
-# ways, ONNX exports read by onnxruntime, and fine-tuning on the digits in SNUG_TEST_DATA (../shared/data).
+# ways, ONNX exports read by onnxruntime, events read by TensorBoard, and fine-tuning on the digits in SNUG_TEST_DATA (../shared/data).
 # `--record` also renews the committed figures that scripts/test.sh replays without PyTorch.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly venv=.venv/clients
-readonly packages=(torch==2.11.0 torchvision==0.26.0 safetensors numpy onnx==1.23.2 onnxruntime==1.32.0)
+readonly packages=(torch==2.11.0 torchvision==0.26.0 safetensors numpy onnx==1.23.2 onnxruntime==1.32.0 tensorboard==2.21.0)
 
 if [[ $(cat "$venv/ready" 2>/dev/null) != "${packages[*]}" ]]; then
   echo "Making the virtual environment $venv (PyTorch is large: some minutes) …"
@@ -34,6 +34,7 @@ SNUG_PYTORCH_LOSSES=$work/pytorch_losses.json SNUG_TORCHVISION=$work/torchvision
 "$venv/bin/python" tests/clients/torchvision_weights.py build/test/bin/snug "$work"
 mkdir "$work/onnx"
 "$venv/bin/python" tests/clients/onnx_models.py build/test/bin/snug "$work/onnx"
+"$venv/bin/python" tests/clients/tensorboard_events.py build/test/bin/snug "$work"
 mnist=${SNUG_TEST_DATA:-../shared/data}/mnist
 if [[ -d $mnist ]]; then
   "$venv/bin/python" tests/clients/finetune.py build/test/bin/snug "$work" "$mnist"

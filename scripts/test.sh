@@ -12,3 +12,8 @@ build test
 
 headline "Tests"
 ctest --test-dir build/test -j 2 --output-on-failure "$@"
+
+if [[ $# -eq 0 ]]; then
+  headline "Other programs that read what Snug writes"
+  scripts/light_clients.sh build/test/bin/snug
+fi

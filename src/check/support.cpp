@@ -21,7 +21,6 @@ void check_support(const Config& config, Findings& findings) {
   if (config.data.cache == CacheMode::device) {
     unsupported(config, "data.cache", "\"device\"", "cache = \"ram\"", findings);
   }
-  if (config.train.histograms) unsupported(config, "train.histograms", "true", "histograms = false", findings);
 }
 
 }  // namespace snug

@@ -10,9 +10,9 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "data/augment.h"
+#include "data/contact_sheet.h"
 #include "data/loader.h"
 #include "data/sample_pictures.h"
-#include "report/contact_sheet.h"
 #include "report/reports.h"
 
 namespace snug {

@@ -147,7 +147,7 @@ constexpr std::array kKeys{
         .name = "histograms",
         .forms = kBoolean,
         .fallback = "false",
-        .meaning = "Write histograms of weights for TensorBoard.",
+        .meaning = "Write histograms of weights and gradients for TensorBoard, once an epoch.",
         .example = "true"},
     Key{.scopes = "train",
         .name = "class_weights",

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <string_view>
 
-#include "report/contact_sheet.h"
+#include "data/contact_sheet.h"
 #include "report/html.h"
 
 namespace snug {

@@ -400,6 +400,38 @@ std::optional<NotFinite> Runtime::run_watched(int program) {
   return first;
 }
 
+void Runtime::run_showing(int program, std::string_view prefix, const Look& look) {
+  State& state = *state_;
+  Bound& bound = state.bound(program);
+  const Program& steps = bound.planned.program;
+  std::unordered_map<std::size_t, std::size_t> last_writer;  // by tensor
+  for (std::size_t i = 0; i < steps.steps.size(); ++i) {
+    for (const Operand& operand : steps.steps[i].operands) {
+      const TensorInfo& tensor = steps[operand.tensor];
+      if (operand.access != Access::in && tensor.name.starts_with(prefix) && tensor.dtype == DType::f32 &&
+          is_packed(tensor))
+        last_writer[operand.tensor.index()] = i;
+    }
+  }
+  std::vector<float> copy;
+  state.each_step(bound, [&](std::size_t i) {
+    for (const Operand& operand : steps.steps[i].operands) {
+      const auto writer = last_writer.find(operand.tensor.index());
+      if (operand.access == Access::in || writer == last_writer.end() || writer->second != i) continue;
+      const TensorInfo& tensor = steps[operand.tensor];
+      const auto* data = static_cast<const std::byte*>(bound.address(operand.tensor));
+      const auto count = static_cast<std::size_t>(tensor.shape.elements());
+      if (state.staging == nullptr) {
+        look(tensor.name, {reinterpret_cast<const float*>(data), count});
+        continue;
+      }
+      copy.resize(count);
+      state.staging->read(std::as_writable_bytes(std::span(copy)), data);
+      look(tensor.name, copy);
+    }
+  });
+}
+
 std::vector<double> Runtime::run_timed(int program) {
   using Clock = std::chrono::steady_clock;
   Bound& bound = state_->bound(program);

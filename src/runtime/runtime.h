@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -52,6 +53,10 @@ class Runtime {
   /// The same as `run`, looking at every floating output after its step: the first that is not finite, by program
   /// order.
   [[nodiscard]] std::optional<NotFinite> run_watched(int program);
+  /// The same as `run`, step by step: `look` sees each packed fp32 tensor whose name begins with `prefix` once the last
+  /// step that writes it is done (what works on all of a flat storage counts as none).
+  using Look = std::function<void(std::string_view name, std::span<const float> values)>;
+  void run_showing(int program, std::string_view prefix, const Look& look);
   /// Bytes of a tensor (persistent or input arena; packed) of any program by name; empty when there is none, and on a
   /// device. Where programs differ in its size (images of a full and of a partial batch), all of the largest.
   [[nodiscard]] std::span<std::byte> bytes(std::string_view tensor);

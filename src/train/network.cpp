@@ -80,6 +80,13 @@ void Network::run(int program) {
   runtime_.run(program);
 }
 
+void Network::run_showing_gradients(int program, const Runtime::Look& look) {
+  outputs_are_read_ = false;
+  runtime_.run_showing(program, state_prefix::kGradient, [&](std::string_view name, std::span<const float> values) {
+    look(name.substr(state_prefix::kGradient.size()), values);
+  });
+}
+
 Network::Stats Network::take_stats() {
   Stats stats{};
   runtime_.take(std::as_writable_bytes(std::span(stats)));

@@ -43,6 +43,9 @@ class Network final : public TensorStore {
   [[nodiscard]] std::vector<double> run_timed(int program) { return runtime_.run_timed(program); }
   [[nodiscard]] std::optional<NotFinite> run_watched(int program) { return runtime_.run_watched(program); }
 
+  /// `run`, with a look at the gradient of each parameter, as soon as it is complete.
+  void run_showing_gradients(int program, const Runtime::Look& look);
+
   [[nodiscard]] std::int64_t arena_bytes() const { return runtime_.arena_bytes(); }
   using Stats = std::array<double, TrainStats::count>;
   /// Runs that may be on their way before the first of them is looked at.

@@ -55,7 +55,8 @@ RunFiles::RunFiles(const RunChoice& choice, const Config& config, const Plan& pl
     : folder_(make_run_folder(choice, config.name)),
       lock_(folder_),
       log_(folder_ / "log.jsonl"),
-      metrics_(folder_ / "metrics.csv") {
+      metrics_(folder_ / "metrics.csv"),
+      events_(folder_, state.events, state.step) {
   remove_temporaries(folder_);
   log_.cut(state.log_bytes);
   metrics_.cut(state.metrics_bytes);
@@ -90,8 +91,10 @@ void RunFiles::log(const TrainEvent& event) {
 void RunFiles::save(TrainState& state, const Weights& weights, CheckpointInfo info) {
   log_.sync();
   metrics_.sync();
+  events_.sync();
   state.log_bytes = log_.size_bytes();
   state.metrics_bytes = metrics_.size_bytes();
+  state.events = events_.mark();
   write_state(folder_ / "last.state", weights.graph, weights.tensors, state);
   derive(state, weights, info, true, state.best_step == state.step);
 }

@@ -11,6 +11,7 @@
 #include "snug/trainer.h"
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
+#include "train/event_file.h"
 #include "train/run_folder.h"
 #include "train/run_record.h"
 #include "train/state.h"
@@ -25,6 +26,7 @@ class RunFiles {
 
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   void log(const TrainEvent& event);
+  [[nodiscard]] EventFile& events() { return events_; }
 
   /// What a save writes the tensors of.
   struct Weights {
@@ -50,6 +52,7 @@ class RunFiles {
   RunLock lock_;
   AppendFile log_, metrics_;
   RunRecord record_;
+  EventFile events_;
 };
 
 }  // namespace snug

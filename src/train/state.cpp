@@ -60,6 +60,8 @@ std::string to_json(const TrainState& s) {
             {"stale_epochs", s.stale_epochs},
             {"log_bytes", s.log_bytes},
             {"metrics_bytes", s.metrics_bytes},
+            {"events_file", s.events.file},
+            {"events_bytes", s.events.bytes},
             {"finished", s.finished},
             {"engines", s.engines}};
   if (s.best) json["best"] = *s.best;
@@ -87,6 +89,10 @@ TrainState from_json(const std::string& text) {
   json.at("log_bytes").get_to(s.log_bytes);
   json.at("metrics_bytes").get_to(s.metrics_bytes);
   json.at("finished").get_to(s.finished);
+  if (json.contains("events_file")) {
+    json.at("events_file").get_to(s.events.file);
+    json.at("events_bytes").get_to(s.events.bytes);
+  }
   if (json.contains("engines")) json.at("engines").get_to(s.engines);
   if (json.contains("best")) s.best = json.at("best").get<double>();
   if (json.contains("monitored")) s.monitored = json.at("monitored").get<double>();

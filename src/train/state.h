@@ -22,6 +22,13 @@ namespace snug {
 
 inline constexpr int kStateFormat = 1;
 
+/// How far the events for TensorBoard are committed: the last file of them, and of that the first bytes.
+struct EventMark {
+  std::string file;  ///< name in the run's folder; empty: there is none
+  std::int64_t bytes = 0;
+  friend bool operator==(const EventMark&, const EventMark&) = default;
+};
+
 struct TrainState {
   std::int64_t step = 0;   ///< optimizer steps done; names epoch and batch, as every epoch has steps_per_epoch of them
   std::int64_t epoch = 0;  ///< epochs done, evaluation included
@@ -36,6 +43,7 @@ struct TrainState {
   std::optional<double> monitored;  ///< early stopping: the best so far
   std::int64_t stale_epochs = 0;    ///< early stopping: epochs since
   std::int64_t log_bytes = 0, metrics_bytes = 0;
+  EventMark events{};
   bool finished = false;  ///< all epochs done, or stopped early
   /// What convolutions and products were computed with: by "layer step" the library's engine. Bits are promised for
   /// equal ones.

@@ -165,8 +165,25 @@ void Training::open_files() {
          .fix = fmt::format("batch = {}   # in [train]; or measure again: snug tune", plan_.report.batch)});
   for (Diagnostic& note : notes_of(setup_.splits)) notes_.push_back(std::move(note));
   if (saved_step_ >= 0) files_->repair(state_, weights(), checkpoint_info());
+  begin_events();
   emit(PlanEvent{plan_.report});
   for (Diagnostic& note : notes_) emit(FindingEvent{std::move(note)});
+}
+
+void Training::begin_events() {
+  const auto used = [this] {
+    if (computer_.device == nullptr) return resident_bytes();
+    const DeviceMemoryState memory = computer_.device->memory();
+    return memory.total_bytes - memory.free_bytes;
+  };
+  events_ = std::make_unique<RunEvents>(files_->events(), RunEvents::Run{.config = config_,
+                                                                         .graph = setup_.graph,
+                                                                         .plan = plan_.report,
+                                                                         .tensors = *network_,
+                                                                         .classes = setup_.splits.train->info().classes,
+                                                                         .val = setup_.splits.val,
+                                                                         .used_bytes = used});
+  events_->begin(state_.step, !state_.events.file.empty());
 }
 
 // ---- the loop -------------------------------------------------------------------------------------------------
@@ -182,6 +199,7 @@ DoneEvent Training::run() {
     end_epoch();
   }
   if (steps_here_ > 0 && state_.step % passes_batches_ == 0) tell(watch_->begin_pass(false));
+  if (state_.finished) events_->end(state_.step - 1, true);
   DoneEvent done = done_event(stop_asked() && !state_.finished);
   emit(done);
   return done;
@@ -250,9 +268,9 @@ void Training::issue_step() {
     const int program = network_->train_program(samples);
     programs_[static_cast<std::size_t>(step % 2)] = program;
     settled = network_->settled(program);
-    network_->run(program);
+    const std::int64_t looking = run_program(program);
     network_->post_stats();
-    allocations = counter.count();
+    allocations = counter.count() - looking;
   }
   add_seconds(begin);
   if (steps_here_ > 0 && settled) step_allocations_ += allocations;  // the first step warms libraries up
@@ -260,6 +278,18 @@ void Training::issue_step() {
   ++issued_;
   samples_here_ += samples;
   watch_->take(*batch);
+}
+
+/// The last step of an epoch may be looked into, which takes memory. Returns how often.
+std::int64_t Training::run_program(int program) {
+  if (!events_->wants_gradients() || (issued_ + 1) % steps_per_epoch_ != 0) {
+    network_->run(program);
+    return 0;
+  }
+  const AllocationCounter counter;
+  network_->run_showing_gradients(
+      program, [this](std::string_view name, std::span<const float> values) { events_->take_gradient(name, values); });
+  return counter.count();
 }
 
 /// Of the oldest step on its way.
@@ -272,6 +302,7 @@ void Training::look_at_loss() {
   const double rate = rate_of(state_.step);
   state_.last_lr = rate;
   report_step(loss, rate);
+  events_->step(state_.step, loss, rate);
   if (auto found = watch_->step(state_.step, loss)) tell({*std::move(found)});
   ++state_.step;
   report_progress(loss);
@@ -327,6 +358,7 @@ void Training::end_epoch() {
   state_.finished = state_.epoch >= config_.train.epochs || stopped_early();
   emit(epoch);
   tell(watch_->end_epoch(epoch, state_.step));
+  events_->epoch(epoch, val_loader_ != nullptr ? &evaluation_ : nullptr, state_.step - 1, state_.finished);
   save();
 }
 
@@ -470,6 +502,7 @@ void Training::close(std::string_view state) {
 }
 
 void Training::fail_diverged(Diagnostic finding) {
+  events_->end(state_.step, false);
   files_->log(FindingEvent{finding});  // whoever reports gets it as the Error
   throw Error(std::move(finding));
 }

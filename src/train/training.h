@@ -10,6 +10,7 @@
 
 #include "snug/trainer.h"
 #include "train/network.h"
+#include "train/run_events.h"
 #include "train/run_files.h"
 #include "train/setup.h"
 #include "train/watch.h"
@@ -38,10 +39,12 @@ class Training {
   void fill_parameters();
   void load_init(const std::filesystem::path& path);
   void open_files();
+  void begin_events();
 
   // The loop. run_steps is false when the run ends before the epoch does.
   [[nodiscard]] bool run_steps();
   void issue_step();
+  [[nodiscard]] std::int64_t run_program(int program);
   void end_epoch();
   [[nodiscard]] EvalResult evaluate();
   void keep_evaluation() const;
@@ -86,6 +89,7 @@ class Training {
   std::unique_ptr<TrainingWatch> watch_;
   std::vector<Diagnostic> notes_;  ///< of --init
   std::unique_ptr<RunFiles> files_;
+  std::unique_ptr<RunEvents> events_;
   std::vector<float> buffer_;
   EvalResult evaluation_;       ///< of the validation data after the last epoch
   EvalResult best_evaluation_;  ///< and after the best of this process

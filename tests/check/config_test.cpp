@@ -247,14 +247,7 @@ INSTANTIATE_TEST_SUITE_P(Support, ConfigFault,
                                                     .key = "data.cache",
                                                     .what = "data.cache = \"device\" is not supported by this version",
                                                     .fix = "cache = \"ram\"",
-                                                    .near_miss = {.data = Text{}.data + "\ncache = \"ram\""}},
-                                         ConfigCase{.name = "histograms",
-                                                    .faulty = train("histograms = true"),
-                                                    .code = "C201",
-                                                    .key = "train.histograms",
-                                                    .what = "train.histograms = true is not supported by this version",
-                                                    .fix = "histograms = false",
-                                                    .near_miss = train("histograms = false")}));
+                                                    .near_miss = {.data = Text{}.data + "\ncache = \"ram\""}}));
 
 // ---- no false alarms ------------------------------------------------------------------------------------------
 
@@ -467,12 +460,10 @@ TEST(Order, IsThatOfThePlaces) {
   for (const Diagnostic& finding : findings) codes.push_back(finding.code);
   EXPECT_THAT(codes, testing::ElementsAre("D5", "D1", "D6", "D4", "D3", "D2", "D0"));
 
-  const Checked checked =
-      check({.train = "precision = \"fp16\"\nhistograms = true", .data = Text{}.data + "\ncache = \"device\""});
-  ASSERT_EQ(checked.findings.size(), 3U);
+  const Checked checked = check({.train = "precision = \"fp16\"", .data = Text{}.data + "\ncache = \"device\""});
+  ASSERT_EQ(checked.findings.size(), 2U);
   EXPECT_THAT(checked.findings[0].what, HasSubstr("data.cache"));
   EXPECT_EQ(checked.findings[1].code, "T102");
-  EXPECT_THAT(checked.findings[2].what, HasSubstr("train.histograms"));
 }
 
 }  // namespace

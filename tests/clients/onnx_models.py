@@ -1,7 +1,7 @@
 """ONNX exports against their real readers: the official checker takes them, onnxruntime gives our logits.
 
-Called as: onnx_models.py PROGRAM FOLDER. Every shipped model (at small size, one step of training, so that statistics
-are not those of the beginning) and a net of the rarer operations; norms kept and folded, normalised and raw input.
+Called as: onnx_models.py PROGRAM FOLDER [MODEL…]. Every shipped model, or those named (at small size, one step of
+training, so that statistics are not those of the beginning), and a net of the rarer operations; norms kept and folded, normalised and raw input.
 """
 
 import json
@@ -96,7 +96,10 @@ def main():
     rng = numpy.random.default_rng(1)
     numpy.save(folder / "y.npy", numpy.arange(SAMPLES) % CLASSES)
     good = []
+    wanted = sys.argv[3:]
     for file in sorted(models.glob("*.toml")):
+        if wanted and file.stem not in wanted:
+            continue
         gray = file.stem == "lenet"
         size = 28 if gray else 32 if "cifar" in file.stem or file.stem == "resnet9" else 64
         images = f"x{size}.npy"

@@ -27,6 +27,7 @@ const TrainState kState{.step = 41,
                         .stale_epochs = 1,
                         .log_bytes = 1234,
                         .metrics_bytes = 99,
+                        .events = {.file = "events.out.tfevents.1.snug", .bytes = 77},
                         .engines = {{"0 conv_forward", "conv:own"}, {"2 dense_forward", "inner:a + inner:b"}}};
 
 class StateOnDisk : public testing::Test {

@@ -40,6 +40,7 @@ class Recorder : public Reporter {
   }
   [[nodiscard]] std::vector<double> losses() const {
     std::vector<double> values;
+    values.reserve(steps.size());
     for (const StepEvent& step : steps) values.push_back(step.loss);
     return values;
   }
@@ -89,7 +90,7 @@ class Trainer : public testing::Test {
     return {.out = out(name), .log_every = 1, .threads = 1, .stop = &recorder.stop};
   }
   /// The finding that a run ends with.
-  [[nodiscard]] Diagnostic failure(const Config& config, TrainOptions options) const {
+  [[nodiscard]] Diagnostic failure(const Config& config, const TrainOptions& options) const {
     Recorder recorder;
     try {
       (void)train(config, options, recorder);
@@ -103,7 +104,7 @@ class Trainer : public testing::Test {
     fs::remove_all(out("whole"));
     fs::remove_all(out("parts"));
     Recorder whole, first, second;
-    const DoneEvent done = train(config, options("whole", whole), whole);
+    DoneEvent done = train(config, options("whole", whole), whole);
     TrainOptions parts = options("parts", first);
     parts.max_steps = 8;
     (void)train(config, parts, first);
@@ -145,7 +146,7 @@ TEST_F(Trainer, a_run_leaves_the_folder_of_the_contract) {
   for (const char* name : {"config.toml", "log.jsonl", "metrics.csv", "plan.json", "last.safetensors",
                            "best.safetensors", "last.state", "run.json", "evaluation.json"})
     EXPECT_TRUE(fs::is_regular_file(out("run") / name)) << name;
-  EXPECT_EQ(std::distance(fs::directory_iterator(out("run")), fs::directory_iterator()), 9);
+  EXPECT_EQ(std::distance(fs::directory_iterator(out("run")), fs::directory_iterator()), 10) << "and events";
 
   ASSERT_EQ(recorder.epochs.size(), 3U);
   EXPECT_EQ(recorder.epochs[2].epoch, 3);
@@ -159,15 +160,38 @@ TEST_F(Trainer, a_run_leaves_the_folder_of_the_contract) {
   EXPECT_EQ(load_config(out("run") / "config.toml"), config());
 }
 
+TEST_F(Trainer, histograms_show_every_gradient_and_change_nothing) {
+  Recorder plain, looked_into;
+  (void)train(config(), options("plain", plain), plain);
+  const DoneEvent done =
+      train(config({{"train.histograms", "true"}}), options("looked_into", looked_into), looked_into);
+  EXPECT_EQ(done.step_allocations, 0);
+  EXPECT_EQ(looked_into.losses(), plain.losses());
+  const auto events = [&](const std::string& run) {
+    std::string all;
+    for (const fs::directory_entry& entry : fs::directory_iterator(out(run)))
+      if (entry.path().extension() == ".snug") all += read_text(entry.path());
+    return all;
+  };
+  const SafetensorsFile weights(out("plain") / "last.safetensors");
+  for (const SafeTensor& tensor : weights.view().tensors) {
+    const bool statistic = tensor.name.find("running") != std::string::npos;
+    EXPECT_THAT(events("looked_into"), HasSubstr((statistic ? "statistics/" : "weights/") + tensor.name));
+    if (statistic) continue;
+    EXPECT_THAT(events("looked_into"), HasSubstr("gradients/" + tensor.name));
+  }
+  EXPECT_THAT(events("plain"), testing::Not(HasSubstr("gradients/")));
+}
+
 TEST_F(Trainer, checkpoints_have_the_contract_s_names_and_shapes) {
   Recorder recorder;
   (void)train(config(), options("run", recorder), recorder);
   using Shape = std::vector<std::int64_t>;
-  const std::vector<std::pair<std::string, Shape>> expected{{"0.norm.bias", {6}},         {"0.norm.running_mean", {6}},
-                                                            {"0.norm.running_var", {6}},  {"0.norm.weight", {6}},
-                                                            {"0.weight", {6, 1, 3, 3}},   {"1.bias", {8}},
-                                                            {"1.weight", {8, 6, 3, 3}},   {"5.bias", {10}},
-                                                            {"5.weight", {10, 8 * 3 * 3}}};
+  const std::vector<std::pair<std::string, Shape>> expected{{"0.norm.bias", {6}},        {"0.norm.running_mean", {6}},
+                                                            {"0.norm.running_var", {6}}, {"0.norm.weight", {6}},
+                                                            {"0.weight", {6, 1, 3, 3}},  {"1.bias", {8}},
+                                                            {"1.weight", {8, 6, 3, 3}},  {"5.bias", {10}},
+                                                            {"5.weight", {10, 72}}};
   for (const char* name : {"last.safetensors", "best.safetensors"}) {
     const SafetensorsFile file(out("run") / name);
     std::vector<std::pair<std::string, Shape>> found;
@@ -571,7 +595,7 @@ TEST_F(Trainer, every_loss_trains_evaluates_and_predicts) {
 TEST_F(Trainer, predicts_arrays_and_goes_on_after_what_cannot_be_read) {
   Recorder recorder;
   (void)train(config(), options("run", recorder), recorder);
-  std::string pixels(2 * 16 * 16, '\0');
+  std::string pixels(std::size_t{2} * 16 * 16, '\0');
   for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<char>(i * 7 + i / 256 * 90);
   write_text(out("batch.npy"), npy_bytes("|u1", "(2, 16, 16, 1)", pixels));
   write_text(out("one.npy"), npy_bytes("|u1", "(16, 16, 1)", pixels.substr(256)));

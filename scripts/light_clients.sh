@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# What a program writes, read by its real readers without PyTorch: events by TensorBoard, checkpoints and exports by the
+# safetensors library, ONNX exports by the official checker and onnxruntime. In a virtual environment that is made once,
+# .venv/light. Without a network there is none: that is said and no failure, but where CI is set it is one.
+#   scripts/light_clients.sh [PROGRAM]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly program=${1:-build/release/bin/snug} venv=.venv/light
+readonly packages=(tensorboard==2.21.0 safetensors==0.8.0 numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0)
+
+make_venv() {
+  rm -rf "$venv"
+  python3 -m venv "$venv" && "$venv/bin/pip" install --quiet "${packages[@]}" && echo "${packages[*]}" >"$venv/ready"
+}
+
+if [[ $(cat "$venv/ready" 2>/dev/null) != "${packages[*]}" ]]; then
+  echo "Making the virtual environment $venv …"
+  if ! make_venv; then
+    echo "SKIPPED: clients of what Snug writes, because their packages cannot be had (${packages[*]})"
+    [[ -z ${CI:-} ]] || exit 1
+    exit 0
+  fi
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$venv/bin/python" tests/clients/tensorboard_events.py "$program" "$work"
+"$venv/bin/python" tests/clients/safetensors_files.py "$program" "$work"
+"$venv/bin/python" tests/clients/onnx_models.py "$program" "$work" lenet resnet9
