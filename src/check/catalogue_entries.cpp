@@ -125,6 +125,8 @@ constexpr auto kEntries = std::to_array<CatalogueEntry>({
     {"D142", kNote, "files that were left out", "notes.txt in a class folder; on_bad = \"skip\"", "on_bad = \"error\""},
     {"D143", kNote, "a class folder without pictures", "train/cat is empty", "pictures, or no folder"},
     {"D144", kError, "an archive that cannot be read", "a .tar.xz cut short", "copy the file again"},
+    {"D145", kError, "a folder in which `init` finds no data set, or several", "snug init downloads",
+     "a folder for each class, its pictures inside"},
     {"D150", kError, "a pack that cannot be read", "a shard that is missing", "snug data pack CONFIG --out DIR"},
     {"D151", kNote, "during training: steps wait for data", "photos on one worker",
      "snug data pack CONFIG --out PACK, or workers = 4"},

@@ -14,7 +14,7 @@ namespace snug {
 namespace {
 
 /// Promised by name, but not in this version.
-constexpr std::array<std::string_view, 2> kLaterCommands{"init", "runs"};
+constexpr std::array<std::string_view, 1> kLaterCommands{"runs"};
 
 const std::array<Option, 4> kCommonOptions{{{"json", "", "print JSON for programs"},
                                             {"quiet", "", "print results and faults alone"},
@@ -41,12 +41,13 @@ std::vector<std::string> command_names() {
 }  // namespace
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> kCommands{
-      check_command(),        plan_command(),         train_command(),         eval_command(),
-      predict_command(),      export_command(),       summary_command(),       data_info_command(),
-      data_synth_command(),   data_pack_command(),    data_convert_command(),  data_preview_command(),
-      devices_command(),      tune_command(),         bench_model_command(),   bench_op_command(),
-      bench_device_command(), bench_loader_command(), bench_compare_command(), version_command()};
+  static const std::vector<Command> kCommands{init_command(),         check_command(),         plan_command(),
+                                              train_command(),        eval_command(),          predict_command(),
+                                              export_command(),       summary_command(),       data_info_command(),
+                                              data_synth_command(),   data_pack_command(),     data_convert_command(),
+                                              data_preview_command(), devices_command(),       tune_command(),
+                                              bench_model_command(),  bench_op_command(),      bench_device_command(),
+                                              bench_loader_command(), bench_compare_command(), version_command()};
   return kCommands;
 }
 

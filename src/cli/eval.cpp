@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/next_step.h"
 #include "data/findings.h"
 #include "report/reports.h"
 #include "snug/trainer.h"
@@ -45,6 +46,7 @@ int run(const Arguments& arguments) {
   if (const auto config = arguments.text("config")) options.config = read_config(*config, arguments);
   const EvalResult result = evaluate(arguments.positional()[0], options);
   print_result(arguments, to_json(result), to_text(result));
+  suggest_predicting(arguments, arguments.positional()[0]);
   return 0;
 }
 
