@@ -195,12 +195,6 @@ unsigned blocks_of(const SegmentTable& t) { return t.first_block[t.size]; }
 
 }  // namespace
 
-std::int64_t gradient_norm_workspace_bytes(const FlatSegments& segments) {
-  std::int64_t bytes = 0;
-  for (int i = 0; i < segments.size; ++i) bytes += gradient_norm_workspace_bytes(segments.count[i]);
-  return bytes;
-}
-
 void gradient_norm(const FlatSegments& segments, const float* g, double* sum, bool accumulate, double* not_finite,
                    void* workspace, Stream stream) {
   auto* partial = static_cast<double*>(workspace);

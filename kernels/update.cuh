@@ -16,7 +16,6 @@ struct FlatSegments {
   int size = 0;
 };
 
-[[nodiscard]] std::int64_t gradient_norm_workspace_bytes(const FlatSegments& segments);
 /// sum (added to with `accumulate`) = Σ g², a double; a sum that is not finite sets `not_finite` to 1.
 void gradient_norm(const FlatSegments& segments, const float* g, double* sum, bool accumulate, double* not_finite,
                    void* workspace, Stream stream);

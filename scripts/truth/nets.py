@@ -3,7 +3,8 @@
 import random
 
 STRATEGIES = ['"auto"', '"auto"', '"auto"', "[]", '["inplace"]', '["recompute"]', '["inplace", "recompute"]',
-              '["inplace", "split"]', '["inplace", "recompute", "split", "microbatch"]']
+              '["inplace", "split"]', '["inplace", "recompute", "split", "microbatch"]', '["inplace", "offload"]',
+              '["inplace", "recompute", "offload"]']
 
 
 class Config:

@@ -42,6 +42,10 @@ def one_run(options, rng, folder, number):
     """A line for the table and what is wrong."""
     config = nets.random_config(rng, *SIZES, bf16=True)
     config.set("train.epochs", "2")
+    if number == 0:  # one parameter is most of the memory: every copy of it shows
+        config.set("model.input", "[32, 32, 3]")
+        config.set("model.layers", '[ { flatten = true }, { dense = 4096, activation = "relu" }, { dense = 10 } ]')
+        config.set("train.ema", "0.9")
     path = folder / f"{number}.toml"
     path.write_text(config.text())
     steps = rng.choice([2, 3, 6])
@@ -66,8 +70,9 @@ def one_run(options, rng, folder, number):
                 "host_bytes", "strategy"):
         if of_run[key] != plan[key]:
             faults.append(f"{key} is {of_run[key]} in the run, {plan[key]} in the plan")
-    if done["arena_bytes"] != sum(plan["allocated"].values()):
-        faults.append(f"the run's arenas take {done['arena_bytes']} bytes, planned {sum(plan['allocated'].values())}")
+    arenas = sum(plan["allocated"].values()) + plan["host_breakdown"]["offload"]
+    if done["arena_bytes"] != arenas:
+        faults.append(f"the run's arenas take {done['arena_bytes']} bytes, planned {arenas}")
     if done["step_allocations"] != 0:
         faults.append(f"{done['step_allocations']} allocations in steps")
     expected = plan["total_bytes"] + plan["host_bytes"]

@@ -2,9 +2,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <exception>
 #include <string>
 #include <string_view>
@@ -45,13 +45,12 @@ Findings unpacked(std::string_view text) {
   return findings;
 }
 
-/// What this machine can compute in: the precision changes nothing of what is looked for.
-Config computable(const Config& config) {
-  Config own = config;
-  if (own.train.precision != Precision::bf16 || cannot_compute(Precision::bf16, this_processor())) {
-    own.train.precision = Precision::fp32;
-  }
-  return own;
+/// In what this machine can compute in: the precision changes nothing of what is looked for.
+RunSetup computable(RunSetup setup) {
+  Precision& precision = setup.lowering.train.precision;
+  if (precision != Precision::bf16 || cannot_compute(Precision::bf16, this_processor())) precision = Precision::fp32;
+  setup.lowering.dtype = activation_dtype(precision);
+  return setup;
 }
 
 void write_all(int file, std::string_view text) {
@@ -74,11 +73,10 @@ std::string read_all(int file) {
   }
 }
 
-[[noreturn]] void measure_and_leave(const Config& config, const Graph& graph, const Splits& splits,
-                                    const MeasureOptions& options, int out) {
+[[noreturn]] void measure_and_leave(const Config& config, const RunSetup& setup, const MeasureOptions& options,
+                                    int out) {
   try {
-    const Config own = computable(config);
-    write_all(out, packed(measure(own, make_setup(own, graph, splits), options)));
+    write_all(out, packed(measure(config, computable(setup), options)));
   } catch (const std::exception&) {
     // What stands in the way is told by those who plan and run.
   }
@@ -87,14 +85,13 @@ std::string read_all(int file) {
 
 }  // namespace
 
-std::vector<Diagnostic> measure_apart(const Config& config, const Graph& graph, const Splits& splits,
-                                      const MeasureOptions& options) {
+std::vector<Diagnostic> measure_apart(const Config& config, const RunSetup& setup, const MeasureOptions& options) {
   std::array<int, 2> pipe{-1, -1};
   if (::pipe(pipe.data()) != 0) return {};
   const pid_t child = ::fork();  // nothing has computed here yet: there is one thread
   if (child == 0) {
     ::close(pipe[0]);
-    measure_and_leave(config, graph, splits, options, pipe[1]);
+    measure_and_leave(config, setup, options, pipe[1]);
   }
   ::close(pipe[1]);
   Findings findings;

@@ -1,7 +1,6 @@
 // L: how the classes are spread: over the samples, their order, and the splits.
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -115,7 +114,7 @@ void check_order(const Config& config, const Spread& train, Findings& findings) 
 
 void check_missing(const Spread& train, std::int64_t classes, Findings& findings) {
   std::vector<std::int64_t> missing;
-  for (std::int64_t c = 0; c < classes && std::ssize(missing) <= classes; ++c) {
+  for (std::int64_t c = 0; c < classes; ++c) {
     if (!train.counts.contains(c)) missing.push_back(c);
   }
   // Counting from 1 and too many outputs have findings of their own.

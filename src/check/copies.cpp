@@ -27,9 +27,6 @@ std::int64_t class_of(const Dataset& data, std::int64_t sample, std::vector<floa
                          : std::ranges::max_element(row) - row.begin();
 }
 
-/// Where a sample stands, as briefly as it can be said: "17", or of files their name.
-std::string number_of(std::int64_t sample) { return format_count(sample); }
-
 void check_inside(const Look& look, Findings& findings) {
   std::int64_t copies = 0, contradictions = 0;
   std::int64_t first = -1, first_of = -1, odd = -1, odd_of = -1;
@@ -60,8 +57,8 @@ void check_inside(const Look& look, Findings& findings) {
     findings.push_back(
         finding_at("D215", look.data->label_where(odd),
                    fmt::format("{} images of data.{} have another label than an equal image: {} is {}, {} is {}",
-                               format_count(contradictions), look.name, number_of(odd), class_of(*look.data, odd, row),
-                               number_of(odd_of), class_of(*look.data, odd_of, row)),
+                               format_count(contradictions), look.name, format_count(odd),
+                               class_of(*look.data, odd, row), format_count(odd_of), class_of(*look.data, odd_of, row)),
                    "_, first = np.unique(x, axis=0, return_index=True)   # then x[first], y[first]",
                    severity_of(contradictions, printed)));
   }
@@ -71,7 +68,7 @@ void check_inside(const Look& look, Findings& findings) {
         finding_at("D213", look.data->where(first),
                    fmt::format("{} of {} images of data.{} are copies of another, first image {} of image {}",
                                format_count(copies - contradictions), format_count(printed), look.name,
-                               number_of(first), number_of(first_of)),
+                               format_count(first), format_count(first_of)),
                    "_, first = np.unique(x, axis=0, return_index=True)   # then x[first], y[first]",
                    severity_of(copies - contradictions, printed)));
   }
@@ -95,7 +92,7 @@ void check_between(const Look& train, const Look& other, Findings& findings) {
       "D214", other.data->where(first),
       fmt::format("{} of {} images of data.{} are in data.train too, first image {} (image {} of data.train): its "
                   "accuracy flatters",
-                  format_count(shared), format_count(printed), other.name, number_of(first), number_of(first_of)),
+                  format_count(shared), format_count(printed), other.name, format_count(first), format_count(first_of)),
       shared == printed && other.name == "val"
           ? "val_split = 0.1   # in [data], instead of val"
           : "keep = ~np.isin([v.tobytes() for v in x_val], [t.tobytes() for t in x])   # then x_val[keep], y_val[keep]",

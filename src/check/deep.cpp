@@ -1,16 +1,14 @@
 #include "check/deep.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <map>
-#include <memory>
-#include <utility>
 
 #include <fmt/format.h>
 
 #include "base/text.h"
 #include "check/probe.h"
+#include "config/rates.h"
 #include "data/source.h"
 #include "lowering/lowering.h"
 
@@ -34,11 +32,6 @@ RunSetup plain(const RunSetup& setup) {
 }
 
 OptimizerConfig safe_optimizer() { return {.kind = OptimizerKind::adam, .lr = 0.001}; }
-
-double rate_of(const TrainConfig& train) {
-  const bool cycle = train.schedule.kind == ScheduleKind::onecycle && train.schedule.max_lr > 0;
-  return cycle ? train.schedule.max_lr : train.optimizer.lr;
-}
 
 LoaderOptions batches_of(const RunSetup& setup, std::int64_t batch, std::uint64_t seed) {
   return {
@@ -83,7 +76,7 @@ void check_one_batch(const Config& config, const RunSetup& whole, int threads, F
   // A frozen backbone comes with weights of its own, which are not here.
   if (!config.train.freeze.empty()) return;
   RunSetup setup = plain(whole);
-  const double rate = rate_of(config.train);
+  const double rate = peak_rate(config.train).value;
   const Lesson own = learn_one_batch(setup, rate, threads, config.train.seed);
   if (!own.stuck()) return;
   setup.lowering.train.optimizer = safe_optimizer();
@@ -124,7 +117,7 @@ void check_frozen(const Config& config, const RunSetup& setup, int threads, Find
     const Batch* batch = loader.next();
     if (batch == nullptr) break;
     rehearsal->load(*batch);
-    rehearsal->run(rate_of(config.train));
+    rehearsal->run(peak_rate(config.train).value);
   }
   std::string weight, statistic;
   std::int64_t statistics = 0;
@@ -145,22 +138,6 @@ void check_frozen(const Config& config, const RunSetup& setup, int threads, Find
                                fmt::format("frozen layers change: {} running statistics moved in {} steps, first {}",
                                            statistics, kSteps, elide(statistic, 50)),
                                "freeze_stats = true", Severity::warning));
-  }
-}
-
-/// Activations and their gradients have the precision's type; everything else is fp32 or integers.
-void check_types(const Config& config, const RunSetup& setup, int threads, Findings& findings) {
-  const auto rehearsal = rehearsal_of(setup, 2, threads);
-  if (!rehearsal) return;
-  const Program& program = rehearsal->program();
-  const bool half = setup.lowering.dtype != DType::f32;
-  for (const Step& step : program.steps) {
-    if (step.op != Op::cast || half) continue;
-    findings.push_back(
-        finding("T207", config.where("train.precision"),
-                fmt::format("layer '{}' casts in a run of fp32", elide(program.layer_name(step.layer), 60)),
-                "this is a fault of snug: please report it with the config"));
-    return;
   }
 }
 
@@ -198,9 +175,7 @@ Agreement network_probe(const Config& config, const RunSetup& whole, const std::
       truth.push_back(labels[static_cast<std::size_t>(samples.asked[static_cast<std::size_t>(sample)])]);
     }
     rehearsal->run(0, [&](const Rehearsal::View& seen) {
-      const bool loss = seen.step.op == Op::softmax_crossentropy || seen.step.op == Op::softmax_crossentropy_rows ||
-                        seen.step.op == Op::sigmoid_crossentropy;
-      if (!loss) return;
+      if (!is_loss(seen.step.op)) return;
       const std::span<const float> logits = seen.values(0);
       const std::size_t width = logits.size() / static_cast<std::size_t>(batch->count);
       for (std::size_t i = 0; i < static_cast<std::size_t>(batch->count); ++i) {
@@ -240,8 +215,19 @@ void check_labels_against_images(const Config& config, const RunSetup& setup, in
 
 }  // namespace
 
+void check_types(const Config& config, DType type, const Program& program, Findings& findings) {
+  if (type != DType::f32) return;
+  for (const Step& step : program.steps) {
+    if (step.op != Op::cast) continue;
+    findings.push_back(
+        finding("T207", config.where("train.precision"),
+                fmt::format("layer '{}' casts in a run of fp32", elide(program.layer_name(step.layer), 60)),
+                "this is a fault of snug: please report it with the config"));
+    return;
+  }
+}
+
 void check_deeply(const Config& config, const RunSetup& setup, int threads, Findings& findings) {
-  check_types(config, setup, threads, findings);
   check_frozen(config, setup, threads, findings);
   const std::size_t before = findings.size();
   check_one_batch(config, setup, threads, findings);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -78,10 +77,6 @@ class Watcher {
   }
 
  private:
-  static bool is_loss(Op op) {
-    return op == Op::softmax_crossentropy || op == Op::softmax_crossentropy_rows || op == Op::sigmoid_crossentropy ||
-           op == Op::mean_squared_error;
-  }
   void look_at_output(const Rehearsal::View& view) {
     const auto at = output_of(view.program, view.step);
     if (!at) return;
@@ -256,11 +251,9 @@ class Judge {
   bool odd_scale_;
 };
 
-}  // namespace
-
-namespace {
 constexpr std::int64_t kMostFlops = 80'000'000'000;  // a step of a second or less on two cores
-}
+
+}  // namespace
 
 std::unique_ptr<Rehearsal> rehearsal_of(const RunSetup& setup, std::int64_t most_samples, int threads) {
   // Of a machine's memory half at most; what needs more than 2 GiB for two images takes longer than a check may.
@@ -279,7 +272,7 @@ std::unique_ptr<Rehearsal> rehearsal_of(const RunSetup& setup, std::int64_t most
 std::vector<Diagnostic> measure(const Config& config, const RunSetup& setup, const MeasureOptions& options) {
   constexpr std::int64_t kImages = 16;
   Findings findings;
-  const std::unique_ptr<Rehearsal> rehearsal = rehearsal_of(setup, kImages, options.threads);
+  std::unique_ptr<Rehearsal> rehearsal = rehearsal_of(setup, kImages, options.threads);
   if (!rehearsal) {
     findings.push_back(finding("T209", config.where("train.batch"),
                                "no batch was tried: two images of this network need more than 2 GiB or half of the "
@@ -300,7 +293,10 @@ std::vector<Diagnostic> measure(const Config& config, const RunSetup& setup, con
   seen.loss = rehearsal->loss();
   seen.not_finite = rehearsal->not_finite();
   findings = Judge(config, setup, seen, batch, options.odd_scale).judge();
-  if (options.deep && !has_errors(findings)) check_deeply(config, setup, options.threads, findings);
+  if (!options.deep || has_errors(findings)) return findings;
+  check_types(config, setup.lowering.dtype, rehearsal->program(), findings);
+  rehearsal.reset();  // the next ones take as much
+  check_deeply(config, setup, options.threads, findings);
   return findings;
 }
 

@@ -16,7 +16,7 @@ struct MeasureOptions {
 
 /// Runs on this machine's CPU, whatever the run is for; what needs more memory than is sensible is left out. In a
 /// process of its own, so that the caller's memory stays its own. Call while this process has one thread.
-[[nodiscard]] std::vector<Diagnostic> measure_apart(const Config& config, const Graph& graph, const Splits& splits,
+[[nodiscard]] std::vector<Diagnostic> measure_apart(const Config& config, const RunSetup& setup,
                                                     const MeasureOptions& options);
 
 /// The same in this process.

@@ -1,6 +1,5 @@
 // D: images against the model's input and against each other.
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -11,19 +10,6 @@
 namespace snug {
 
 namespace {
-
-struct Split {
-  std::string_view name;
-  const Dataset* data;
-};
-std::vector<Split> present(const Splits& splits) {
-  std::vector<Split> list;
-  for (const auto& [name, data] :
-       {std::pair{"train", splits.train.get()}, {"val", splits.val.get()}, {"test", splits.test.get()}}) {
-    if (data != nullptr) list.push_back({name, data});
-  }
-  return list;
-}
 
 Position split_place(const Config& config, const Look& split) {
   return config.where(fmt::format("data.{}", split.name));
@@ -124,18 +110,6 @@ struct Seen {
   double mean = 0, std = 0, low = 0, high = 0;
 };
 
-double divisor_of(const Config& config, const DatasetInfo& info) {
-  const double type_max = info.integer_max > 0 ? info.integer_max : 1;
-  switch (config.data.normalize.kind) {
-    case Normalization::none: return 1;
-    case Normalization::unit: return info.integer_max > 0 ? info.integer_max : 255;
-    case Normalization::by_type:
-    case Normalization::per_channel:
-    case Normalization::mean_std: return type_max;
-  }
-  return type_max;
-}
-
 double mean_of(const std::vector<double>& values) {
   double sum = 0;
   for (const double value : values) sum += value;
@@ -157,7 +131,7 @@ void check_given_scale(const Config& config, const Look& look, Findings& finding
   const double std = mean_of(config.data.normalize.std);
   if (!(std > 0)) return;
   const DatasetInfo& info = look.data->info();
-  const double divisor = divisor_of(config, info);
+  const double divisor = scaling_divisor(config.data.normalize, info);
   const Seen seen = seen_with(look, divisor, mean, std);
   if (is_usual(seen)) return;
   const std::string numbers = fmt::format("mean {:.3g}, std {:.3g} on values of {:.3g} to {:.3g}", mean, std,
@@ -191,7 +165,7 @@ void check_given_scale(const Config& config, const Look& look, Findings& finding
 /// Integers that use a small part of their type's range: 0 to 255 in an int64, 0 and 1 in a byte.
 void check_integer_scale(const Config& config, const Look& look, Findings& findings) {
   const DatasetInfo& info = look.data->info();
-  const double divisor = divisor_of(config, info);
+  const double divisor = scaling_divisor(config.data.normalize, info);
   const double largest = std::max(std::abs(look.min), std::abs(look.max));
   if (divisor == 1) {
     if (info.integer_max <= 1 || largest < 16) return;  // booleans, class maps: small as they are
@@ -271,7 +245,10 @@ void check_same_scale(const Look& train, const Look& other, Findings& findings) 
 
 std::vector<Look> look_at_splits(const Splits& splits, bool full) {
   std::vector<Look> looks;
-  for (const Split& split : present(splits)) looks.push_back(look_at(split.name, *split.data, full));
+  for (const auto& [name, data] :
+       {std::pair{"train", splits.train.get()}, {"val", splits.val.get()}, {"test", splits.test.get()}}) {
+    if (data != nullptr) looks.push_back(look_at(name, *data, full));
+  }
   return looks;
 }
 

@@ -3,28 +3,15 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
-#include <new>
 #include <utility>
 
-#include "base/round.h"
 #include "lowering/lowering.h"
 #include "train/parameters.h"
 
 namespace snug {
 
 namespace {
-
-constexpr std::size_t kPage = 4096;
-
-OwnedBytes take_bytes(std::int64_t bytes) {
-  const auto size = static_cast<std::size_t>(round_up(std::max<std::int64_t>(bytes, 1), kPage));
-  void* memory = std::aligned_alloc(kPage, size);
-  if (memory == nullptr) throw std::bad_alloc();
-  std::memset(memory, 0, size);
-  return OwnedBytes(static_cast<std::byte*>(memory));
-}
 
 void fill(std::span<float> target, const std::vector<double>& values) {
   for (std::size_t i = 0; i < std::min(target.size(), values.size()); ++i) target[i] = static_cast<float>(values[i]);
@@ -48,8 +35,6 @@ class Rehearsal::Values final : public TensorStore {
   Rehearsal& rehearsal_;
 };
 
-void FreeBytes::operator()(std::byte* bytes) const { std::free(bytes); }
-
 std::unique_ptr<Rehearsal> Rehearsal::make(const RunSetup& setup, std::int64_t batch, int threads,
                                            std::int64_t most_bytes) {
   LoweringOptions options = setup.lowering;
@@ -68,9 +53,9 @@ std::unique_ptr<Rehearsal> Rehearsal::make(const RunSetup& setup, std::int64_t b
 Rehearsal::Rehearsal(const RunSetup& setup, Plan plan, std::int64_t batch)
     : plan_(std::move(plan)),
       batch_(batch),
-      persistent_(take_bytes(plan_.persistent_bytes)),
-      transient_(take_bytes(plan_.transient_bytes)),
-      input_(take_bytes(plan_.input_bytes)) {
+      persistent_(plan_.persistent_bytes, "batch that is tried", nullptr),
+      transient_(plan_.transient_bytes, "batch that is tried", nullptr),
+      input_(plan_.input_bytes, "batch that is tried", nullptr) {
   fill(values(exchange::kMean), setup.scaling.mean);
   fill(values(exchange::kInverseStd), setup.scaling.inverse_std);
   fill(values(exchange::kClassWeights), setup.lowering.train.class_weights);
@@ -83,9 +68,9 @@ std::byte* Rehearsal::address(TensorId tensor) const {
   const snug::View& view = planned.program[tensor].view;
   const std::int64_t offset = planned.offsets[view.storage.index()] + view.offset_bytes;
   switch (planned.program[view.storage].arena) {
-    case Arena::persistent: return persistent_.get() + offset;
-    case Arena::transient: return transient_.get() + offset;
-    case Arena::input: return input_.get() + offset;
+    case Arena::persistent: return persistent_.data() + offset;
+    case Arena::transient: return transient_.data() + offset;
+    case Arena::input: return input_.data() + offset;
     case Arena::host: break;  // nothing is moved out here
   }
   return nullptr;
@@ -140,11 +125,6 @@ void Rehearsal::run(double learning_rate, const Visitor& visitor) {
 double Rehearsal::loss() {
   const std::span<double> stats = typed<double>(exchange::kStats);
   return stats[TrainStats::loss_sum] / stats[TrainStats::weight_sum];
-}
-
-double Rehearsal::accuracy() {
-  const std::span<double> stats = typed<double>(exchange::kStats);
-  return stats[TrainStats::samples] > 0 ? stats[TrainStats::correct] / stats[TrainStats::samples] : 0;
 }
 
 bool Rehearsal::not_finite() {

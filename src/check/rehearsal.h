@@ -5,19 +5,13 @@
 #include <functional>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "planner/planner.h"
+#include "runtime/arena_memory.h"
 #include "train/setup.h"
 
 namespace snug {
-
-/// Memory of arenas, zeroed and aligned.
-struct FreeBytes {
-  void operator()(std::byte* bytes) const;
-};
-using OwnedBytes = std::unique_ptr<std::byte[], FreeBytes>;
 
 class Rehearsal {
  public:
@@ -38,12 +32,10 @@ class Rehearsal {
   void load(const Batch& batch);
   /// One training step at a rate; 0 leaves the weights (but not running statistics) as they are.
   void run(double learning_rate, const Visitor& visitor = {});
-  /// The loss of the last step, share of right answers, and whether something was not finite.
+  /// The loss of the last step, and whether something was not finite.
   [[nodiscard]] double loss();
-  [[nodiscard]] double accuracy();
   [[nodiscard]] bool not_finite();
   [[nodiscard]] std::int64_t batch() const { return batch_; }
-  [[nodiscard]] std::int64_t steps() const { return step_; }
   [[nodiscard]] const Program& program() const { return plan_.programs.front().program; }
   /// A parameter, its state, or what the host exchanges with the program; empty when there is none.
   [[nodiscard]] std::span<float> values(std::string_view tensor);
@@ -57,7 +49,7 @@ class Rehearsal {
 
   Plan plan_;
   std::int64_t batch_ = 0, step_ = 0;
-  OwnedBytes persistent_, transient_, input_;
+  ArenaMemory persistent_, transient_, input_;
   std::vector<float> widened_;  ///< of bf16 values
 };
 

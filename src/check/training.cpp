@@ -50,9 +50,7 @@ void check_rate(const Config& config, Findings& findings) {
   const TrainConfig& train = config.train;
   const RateRange range = rates_of(train);
   const std::string_view optimizer = train.optimizer.kind == OptimizerKind::sgd ? "sgd" : "adam";
-  const bool cycle = train.schedule.kind == ScheduleKind::onecycle && train.schedule.max_lr > 0;
-  const std::string_view key = cycle ? "train.schedule.max_lr" : "train.optimizer.lr";
-  const double rate = cycle ? train.schedule.max_lr : train.optimizer.lr;
+  const auto [key, rate] = peak_rate(train);
   const std::string_view name = key.substr(key.rfind('.') + 1);
   if (rate > range.most * (1 + 1e-9)) {
     findings.push_back(finding("T111", config.where(key),
@@ -178,22 +176,28 @@ void check_freeze(const Config& config, const Graph& graph, Findings& findings) 
       "freeze = [\"backbone\"]"));
 }
 
+/// The first BatchNorm that takes one value a channel of a sample; null without any.
+const Node* norm_of_one_value(const Graph& graph) {
+  const auto found = std::ranges::find_if(graph.nodes, [](const Node& node) {
+    return node.op == NodeOp::batchnorm && node.output.elements() <= node.output.back();
+  });
+  return found == graph.nodes.end() ? nullptr : &*found;
+}
+
 /// BatchNorm in training needs more than one value a channel.
 void check_batch_norm(const Config& config, const Graph& graph, Findings& findings) {
   const TrainConfig& train = config.train;
   const bool single = train.batch.kind == BatchChoice::Kind::number && train.batch.number / train.accumulate <= 1;
   if (!single || train.freeze_stats) return;
-  for (const Node& node : graph.nodes) {
-    if (node.op != NodeOp::batchnorm || node.output.elements() > node.output.back()) continue;
-    const Layer& layer = graph.layers[node.layer.index()];
-    findings.push_back(
-        finding("A201", layer.where,
-                layer_text(layer.path, fmt::format("BatchNorm on {} with {} sample at a time has one value "
-                                                   "per channel, and no variance",
-                                                   to_string(node.output), 1)),
-                fmt::format("batch = {}", std::max<std::int64_t>(2 * train.accumulate, 16))));
-    return;
-  }
+  const Node* norm = norm_of_one_value(graph);
+  if (norm == nullptr) return;
+  const Layer& layer = graph.layers[norm->layer.index()];
+  findings.push_back(finding(
+      "A201", layer.where,
+      layer_text(layer.path, fmt::format("BatchNorm on {} with 1 sample at a time has one value per channel, and "
+                                         "no variance",
+                                         to_string(norm->output))),
+      fmt::format("batch = {}", std::max<std::int64_t>(2 * train.accumulate, 16))));
 }
 
 }  // namespace
@@ -247,17 +251,14 @@ void check_last_batch(const Config& config, const Graph& graph, std::int64_t sam
   if (batch < 2 || samples % batch != 1 || samples <= batch || config.data.drop_last || config.train.freeze_stats) {
     return;
   }
-  for (const Node& node : graph.nodes) {
-    if (node.op != NodeOp::batchnorm || node.output.elements() > node.output.back()) continue;
-    const Layer& layer = graph.layers[node.layer.index()];
-    findings.push_back(
-        finding("A201", layer.where,
-                layer_text(layer.path, fmt::format("{} samples in batches of {} leave one over: BatchNorm "
-                                                   "then has one value per channel",
-                                                   format_count(samples), batch)),
-                "drop_last = true   # in [data]"));
-    return;
-  }
+  const Node* norm = norm_of_one_value(graph);
+  if (norm == nullptr) return;
+  const Layer& layer = graph.layers[norm->layer.index()];
+  findings.push_back(finding("A201", layer.where,
+                             layer_text(layer.path, fmt::format("{} samples in batches of {} leave one over: BatchNorm "
+                                                                "then has one value per channel",
+                                                                format_count(samples), batch)),
+                             "drop_last = true   # in [data]"));
 }
 
 void check_dropped(const Config& config, std::int64_t samples, Findings& findings) {

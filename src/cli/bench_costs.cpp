@@ -60,11 +60,6 @@ BenchKind& kind_of(std::vector<BenchKind>& kinds, const std::string& name) {
   return found != kinds.end() ? *found : kinds.emplace_back(BenchKind{.name = name});
 }
 
-bool is_loss(Op op) {
-  return op == Op::softmax_crossentropy || op == Op::softmax_crossentropy_rows || op == Op::sigmoid_crossentropy ||
-         op == Op::mean_squared_error;
-}
-
 /// Whether a step is a layer's work, and not that of input, loss or update.
 bool is_of_layer(const Step& step) { return step.layer.valid() && step.phase != Phase::update && !is_loss(step.op); }
 

@@ -40,7 +40,12 @@ void measure_run(const Config& config, const Arguments& arguments, CheckedRun& c
     return finding.severity != Severity::note &&
            (finding.code == "D207" || finding.code == "D208" || finding.code == "D211" || finding.code == "D216");
   };
-  append(checked.findings, measure_apart(config, checked.graph, *checked.splits,
+  try {
+    checked.setup = make_setup(config, checked.graph, *checked.splits, checked.processor);
+  } catch (const Error&) {
+    return;  // `take_setup` says what stands in the way
+  }
+  append(checked.findings, measure_apart(config, *checked.setup,
                                          {.deep = deep,
                                           .odd_scale = std::ranges::any_of(checked.findings, is_scale),
                                           .threads = thread_count(arguments)}));
@@ -50,6 +55,7 @@ void measure_run(const Config& config, const Arguments& arguments, CheckedRun& c
 }
 
 RunSetup take_setup(const Config& config, CheckedRun& checked) {
+  if (checked.setup) return *std::exchange(checked.setup, std::nullopt);
   if (!checked.splits) fail("a run without errors has its data open", __FILE__, __LINE__);
   return make_setup(config, std::move(checked.graph), *std::move(checked.splits), checked.processor);
 }

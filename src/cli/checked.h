@@ -15,6 +15,7 @@ namespace snug {
 struct CheckedRun {
   Graph graph;
   std::optional<Splits> splits;      ///< once the data are open
+  std::optional<RunSetup> setup;     ///< once a batch was measured: scaling may have taken a pass over the data
   std::vector<Diagnostic> findings;  ///< of every stage, ordered by place; warnings are errors with --strict
   Processor processor;               ///< what is to compute
 };

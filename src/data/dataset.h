@@ -100,6 +100,8 @@ struct InputScaling {
   double divisor = 1;
   std::vector<double> mean, inverse_std;  ///< one per channel
 };
+/// What pixels are divided by first; 1 for floats that are taken as they are.
+[[nodiscard]] double scaling_divisor(const Normalize& normalize, const DatasetInfo& train);
 [[nodiscard]] InputScaling input_scaling(const Normalize& normalize, const Dataset& train);
 
 }  // namespace snug

@@ -218,19 +218,26 @@ PixelStatistics measure_pixels(const Dataset& data, std::int64_t limit) {
   return to_statistics(data.info().dtype == DType::u8 ? measure_bytes(data, samples) : measure_floats(data, samples));
 }
 
-InputScaling input_scaling(const Normalize& normalize, const Dataset& train) {
-  const DatasetInfo& info = train.info();
-  const auto channels = static_cast<std::size_t>(info.image[2]);
-  const double type_max = info.integer_max > 0 ? info.integer_max : 1;  // floats are taken as they are
-  const auto divided = [channels](double divisor) {
-    return InputScaling{divisor, std::vector<double>(channels, 0.0), std::vector<double>(channels, 1.0)};
-  };
+double scaling_divisor(const Normalize& normalize, const DatasetInfo& train) {
   switch (normalize.kind) {
-    case Normalization::none: return divided(1);
-    case Normalization::by_type: return divided(type_max);
-    case Normalization::unit: return divided(info.integer_max > 0 ? info.integer_max : 255);
-    case Normalization::per_channel: return measured_scaling(train, type_max);
-    case Normalization::mean_std: return given_scaling(normalize, train, type_max);
+    case Normalization::none: return 1;
+    case Normalization::unit: return train.integer_max > 0 ? train.integer_max : 255;
+    case Normalization::by_type:
+    case Normalization::per_channel:
+    case Normalization::mean_std: return train.integer_max > 0 ? train.integer_max : 1;
+  }
+  fail("a normalization that does not exist", __FILE__, __LINE__);
+}
+
+InputScaling input_scaling(const Normalize& normalize, const Dataset& train) {
+  const auto channels = static_cast<std::size_t>(train.info().image[2]);
+  const double divisor = scaling_divisor(normalize, train.info());
+  switch (normalize.kind) {
+    case Normalization::none:
+    case Normalization::by_type:
+    case Normalization::unit: return {divisor, std::vector<double>(channels, 0.0), std::vector<double>(channels, 1.0)};
+    case Normalization::per_channel: return measured_scaling(train, divisor);
+    case Normalization::mean_std: return given_scaling(normalize, train, divisor);
   }
   fail("a normalization that does not exist", __FILE__, __LINE__);
 }

@@ -54,4 +54,9 @@ bool is_product(Op op) {
          op == Op::dense_forward || op == Op::dense_backward_data || op == Op::dense_backward_weights;
 }
 
+bool is_loss(Op op) {
+  return op == Op::softmax_crossentropy || op == Op::softmax_crossentropy_rows || op == Op::sigmoid_crossentropy ||
+         op == Op::mean_squared_error;
+}
+
 }  // namespace snug

@@ -68,6 +68,8 @@ inline constexpr std::size_t kOpCount = static_cast<std::size_t>(Op::wait) + 1;
 [[nodiscard]] std::string_view to_string(Op op);
 /// Convolutions and matrix products: what a library computes, and not a kernel of our own.
 [[nodiscard]] bool is_product(Op op);
+/// What makes a loss of logits and labels.
+[[nodiscard]] bool is_loss(Op op);
 
 /// Elements of the `control` tensor (f64), written by the host before each step.
 struct Control {

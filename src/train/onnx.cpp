@@ -32,7 +32,7 @@ class Writer {
  public:
   explicit Writer(onnx::GraphProto& graph) : graph_(graph) {}
 
-  /// A node; returns the name of its output.
+  /// Appends a node; attributes are the caller's.
   onnx::NodeProto& node(const std::string& type, const std::string& name, const std::vector<std::string>& inputs,
                         const std::string& output) {
     onnx::NodeProto& made = *graph_.add_node();
@@ -96,19 +96,22 @@ void add_window(onnx::NodeProto& node, const Window& w, const Shape& in, const S
 class Exporter {
  public:
   Exporter(const Checkpoint& checkpoint, const Graph& graph, const OnnxOptions& options, onnx::GraphProto& to)
-      : checkpoint_(checkpoint), graph_(graph), options_(options), write_(to), names_(graph.nodes.size()) {
+      : checkpoint_(checkpoint),
+        graph_(graph),
+        options_(options),
+        write_(to),
+        names_(graph.nodes.size()),
+        readers_(graph.nodes.size()) {
     for (const Node& node : graph.nodes) {
-      for (const NodeId input : node.inputs) readers_.resize(std::max(readers_.size(), input.index() + 1));
       for (const NodeId input : node.inputs) ++readers_[input.index()];
     }
-    readers_.resize(graph.nodes.size());
   }
 
   ExportResult run() {
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
       const Node& node = graph_.nodes[i];
       output_ = i == graph_.output.index() ? "output" : fmt::format("{}_{}", to_string(node.op), i);
-      names_[i] = i == 0 ? input() : emit(node, NodeId(static_cast<std::int64_t>(i)));
+      names_[i] = emit(node, NodeId(static_cast<std::int64_t>(i)));
     }
     if (names_[graph_.output.index()] != "output")
       write_.node("Identity", "output", {names_[graph_.output.index()]}, "output");
@@ -285,7 +288,7 @@ class Exporter {
   /// Appends what stands for the node; returns the name of its output.
   std::string emit(const Node& node, NodeId id) {
     switch (node.op) {
-      case NodeOp::input: return "input";
+      case NodeOp::input: return input();
       case NodeOp::conv: conv(node, id); break;
       case NodeOp::dense: add(weighted("Gemm", node, id), "transB", std::int64_t{1}); break;
       case NodeOp::batchnorm: return norm(node);

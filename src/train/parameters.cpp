@@ -122,9 +122,20 @@ void from_checkpoint_order(const Parameter& parameter, std::span<const float> st
                  [&](std::size_t inside, std::size_t outside) { values[inside] = stored[outside]; });
 }
 
-void initialize_parameters(const Graph& graph, const TrainConfig& train, TensorStore& tensors) {
-  std::uint64_t index = 0;
+namespace {
+
+/// Room for any parameter, taken once: plans count one such buffer at a time.
+std::vector<float> room_for_any(const Graph& graph) {
+  std::int64_t largest = 0;
+  for (const Parameter* parameter : all_parameters(graph)) largest = std::max(largest, parameter->shape.elements());
   std::vector<float> values;
+  values.reserve(static_cast<std::size_t>(largest));
+  return values;
+}
+
+void draw_parameters(const Graph& graph, const TrainConfig& train, TensorStore& tensors) {
+  std::uint64_t index = 0;
+  std::vector<float> values = room_for_any(graph);
   for (const Parameter* parameter : all_parameters(graph)) {
     const std::uint64_t key = random_key(train.seed, RandomStream::initialization, index++);
     values.resize(static_cast<std::size_t>(parameter->shape.elements()));
@@ -140,11 +151,17 @@ void initialize_parameters(const Graph& graph, const TrainConfig& train, TensorS
     }
     tensors.write(parameter->name, values);
   }
+}
+
+}  // namespace
+
+void initialize_parameters(const Graph& graph, const TrainConfig& train, TensorStore& tensors) {
+  draw_parameters(graph, train, tensors);
   reset_averages(graph, tensors);
 }
 
 void reset_averages(const Graph& graph, TensorStore& tensors) {
-  std::vector<float> values;
+  std::vector<float> values = room_for_any(graph);
   for (const Parameter* parameter : all_parameters(graph)) {
     const std::string average = std::string(state_prefix::kAverage) + parameter->name;
     if (tensors.elements(average) == 0) continue;

@@ -170,6 +170,8 @@ void StateFile::restore(const Graph& graph, TensorStore& tensors) const {
                                       path_.parent_path().string())});
   };
   std::vector<float> values;
+  const auto largest = std::ranges::max_element(kept, {}, &KeptTensor::elements);
+  if (largest != kept.end()) values.reserve(static_cast<std::size_t>(largest->elements));
   for (const KeptTensor& own : kept) {
     const SafeTensor* stored = file_.find(own.name);
     if (stored == nullptr) differ(fmt::format("the run needs {}, which the state does not hold", short_name(own.name)));

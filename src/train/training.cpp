@@ -27,6 +27,7 @@ Training::Training(const Config& config, const TrainOptions& options, Reporter& 
   make_plan();
   make_loaders();
   fill_parameters();
+  buffer_.resize(static_cast<std::size_t>(largest_parameter(setup_.graph)));  // one such buffer at a time
   begin_watch();
 }
 
@@ -57,7 +58,6 @@ void Training::make_plan() {
 void Training::make_loaders() {
   network_ = std::make_unique<Network>(plan_, setup_.scaling, setup_.lowering.train,
                                        RuntimeOptions{.device = computer_.device});
-  buffer_.resize(static_cast<std::size_t>(largest_parameter(setup_.graph)));
   const std::int64_t batch = network_->train_batch();
   const std::int64_t samples = setup_.splits.train->info().samples;
   train_loader_ = std::make_unique<Loader>(setup_.splits.train, train_loader_options(config_, batch, setup_.row_width));
@@ -416,12 +416,10 @@ void Training::fail_diverged(Diagnostic finding) {
 /// clipping.
 std::string Training::lower_rate() const {
   const TrainConfig& train = config_.train;
-  const bool cycle = train.schedule.kind == ScheduleKind::onecycle && train.schedule.max_lr > 0;
-  const double rate = cycle ? train.schedule.max_lr : train.optimizer.lr;
-  const double lower = sane_rate(train.optimizer.kind, rate);
-  const std::string line =
-      pasteable(config_, fmt::format("{} = {:.3g}", cycle ? "train.schedule.max_lr" : "train.optimizer.lr", lower));
-  const bool usual = lower == rate / 10;
+  const PeakRate rate = peak_rate(train);
+  const double lower = sane_rate(train.optimizer.kind, rate.value);
+  const std::string line = pasteable(config_, fmt::format("{} = {:.3g}", rate.key, lower));
+  const bool usual = lower == rate.value / 10;
   return usual && train.clip_norm == 0 ? line + ", or clip_norm = 1.0" : line;
 }
 

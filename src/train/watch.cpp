@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "config/rates.h"
 #include "graph/findings.h"
 #include "train/setup.h"
 
@@ -56,9 +57,9 @@ void PassCount::add(std::span<const std::int64_t> samples) {
 
 PassCount::Result PassCount::result() const {
   Result result;
-  for (std::size_t i = 0; i < counts_.size(); ++i) {
-    if (counts_[i] == 0) ++result.missing;
-    if (counts_[i] > 1 && result.repeated++ == 0) result.first_repeated = static_cast<std::int64_t>(i);
+  for (const std::uint8_t count : counts_) {
+    if (count == 0) ++result.missing;
+    if (count > 1) ++result.repeated;
   }
   return result;
 }
@@ -77,14 +78,14 @@ ChannelWatch::ChannelWatch(const Graph& graph, const std::vector<bool>& frozen, 
     weight.channels = parameter.shape[0];
     weight.row = parameter.shape.elements() / weight.channels;
     if (tensors_.elements(weight.name) != parameter.shape.elements()) continue;
-    weight.size = size_of(tensors_.read(weight.name));
-    take(weight, weight.before);
+    const std::span<const float> values = tensors_.read(weight.name);
+    weight.size = size_of(values);
+    take(weight, values, weight.before);
     weights_.push_back(std::move(weight));
   }
 }
 
-void ChannelWatch::take(Weight& weight, std::vector<float>& out) const {
-  const std::span<const float> values = tensors_.read(weight.name);
+void ChannelWatch::take(const Weight& weight, std::span<const float> values, std::vector<float>& out) {
   const std::size_t taken = std::min(kTaken, static_cast<std::size_t>(weight.row));
   out.resize(static_cast<std::size_t>(weight.channels) * taken);
   std::size_t at = 0;
@@ -101,7 +102,8 @@ void ChannelWatch::take(Weight& weight, std::vector<float>& out) const {
 std::vector<ChannelWatch::Layer> ChannelWatch::look(std::int64_t steps) {
   std::vector<Layer> layers;
   for (Weight& weight : weights_) {
-    take(weight, now_);
+    const std::span<const float> values = tensors_.read(weight.name);
+    take(weight, values, now_);
     const std::size_t taken = now_.size() / static_cast<std::size_t>(weight.channels);
     Layer layer{.path = weight.path, .where = weight.where, .channels = weight.channels};
     std::vector<double> moves;
@@ -113,8 +115,7 @@ std::vector<ChannelWatch::Layer> ChannelWatch::look(std::int64_t steps) {
     // Half of the channels may be dead: the upper quarter says what a living one does.
     std::ranges::sort(moves);
     layer.moved = moves[moves.size() * 3 / 4];
-    const double size = size_of(tensors_.read(weight.name));
-    layer.grown = weight.size > 0 ? size / weight.size : 1;
+    layer.grown = weight.size > 0 ? size_of(values) / weight.size : 1;
     std::swap(weight.before, now_);
     layers.push_back(std::move(layer));
   }
@@ -139,10 +140,8 @@ bool TrainingWatch::once(std::string_view code) {
 }
 
 std::string TrainingWatch::rate_line(double factor) const {
-  const bool cycle = config_.train.schedule.kind == ScheduleKind::onecycle && config_.train.schedule.max_lr > 0;
-  const double rate = cycle ? config_.train.schedule.max_lr : config_.train.optimizer.lr;
-  return pasteable(config_,
-                   fmt::format("{} = {:.3g}", cycle ? "train.schedule.max_lr" : "train.optimizer.lr", rate * factor));
+  const PeakRate rate = peak_rate(config_.train);
+  return pasteable(config_, fmt::format("{} = {:.3g}", rate.key, rate.value * factor));
 }
 
 std::vector<Diagnostic> TrainingWatch::begin_pass(bool whole) {
@@ -180,11 +179,11 @@ std::optional<Diagnostic> TrainingWatch::step(std::int64_t step, double loss) {
   }
   ++steps_;
   window_sum_ += loss;
-  if (++in_window_ < window_) return {};
-  const double mean = window_sum_ / static_cast<double>(window_);
+  if (++in_window_ < kWindow) return {};
+  const double mean = window_sum_ / static_cast<double>(kWindow);
   window_sum_ = 0;
   in_window_ = 0;
-  if (steps_ == window_) begin_loss_ = mean;
+  if (steps_ == kWindow) begin_loss_ = mean;
   if (mean < kExploded * begin_loss_ + 10 || !once("T302")) return {};
   return finding("T302", config_.where("train.optimizer.lr"),
                  fmt::format("step {}: the loss is {:.4g}, and was {:.4g} at the begin: the steps are too large", step,

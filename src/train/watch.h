@@ -24,7 +24,7 @@ class PassCount {
   void add(std::span<const std::int64_t> samples);
   /// Samples that came more than once, and such that did not come.
   struct Result {
-    std::int64_t repeated = 0, first_repeated = -1, missing = 0;
+    std::int64_t repeated = 0, missing = 0;
   };
   [[nodiscard]] Result result() const;
 
@@ -40,7 +40,7 @@ class ChannelWatch {
     std::string path;
     Position where;
     std::int64_t channels = 0, still = 0;  ///< still: changed by decay alone, or by nothing
-    double moved = 0;                      ///< change of the median channel, relative to its weights
+    double moved = 0;                      ///< change at the upper quarter of the channels, relative to their weights
     double grown = 1;                      ///< size of the weights against that at the begin
   };
   /// What happened in the `steps` since the last call, or since the begin.
@@ -55,7 +55,7 @@ class ChannelWatch {
     std::vector<float> before;
     double size = 0;  ///< at the begin
   };
-  void take(Weight& weight, std::vector<float>& out) const;
+  static void take(const Weight& weight, std::span<const float> values, std::vector<float>& out);
 
   TensorStore& tensors_;
   std::vector<Weight> weights_;
@@ -102,7 +102,8 @@ class TrainingWatch {
   std::vector<std::string> told_;
 
   // Losses: means over windows of steps, and of epochs.
-  std::int64_t window_ = 10, in_window_ = 0, steps_ = 0, first_epoch_steps_ = 0;
+  static constexpr std::int64_t kWindow = 10;
+  std::int64_t in_window_ = 0, steps_ = 0;
   double window_sum_ = 0, begin_loss_ = 0;
   std::array<double, 4> quarters_{};  ///< of the first epoch: sums
   std::array<std::int64_t, 4> quarter_steps_{};

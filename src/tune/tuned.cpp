@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "base/cache_folder.h"
+#include "base/checksum.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "planner/cpu_rates.h"
@@ -25,13 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kHeader = "snug tuned 1";  // counted up when what a line means changes
-
-/// FNV-1a.
-std::uint64_t digest_of(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return hash;
-}
 
 std::string key_lines(const TunedKey& key) {
   return fmt::format("machine {}\ndevice {}\nthreads {}\nmodel {}\nprecision {}\nparts {}\nlibraries {}\n", key.machine,
@@ -78,7 +72,7 @@ std::string model_digest(const Config& config) {
   train.ema = from.ema > 0 ? 0.5 : 0;
   train.freeze = from.freeze;
   train.freeze_stats = from.freeze_stats;
-  return fmt::format("{:016x}", digest_of(to_toml(work)));
+  return fmt::format("{:016x}", checksum(to_toml(work)));
 }
 
 TunedKey tuned_key(const Config& config, int threads) {
@@ -95,7 +89,7 @@ TunedKey tuned_key(const Config& config, int threads) {
 fs::path tuned_file(const TunedKey& key) {
   const fs::path folder = cache_folder();
   if (folder.empty()) return {};
-  return folder / "tuned" / fmt::format("{:016x}.txt", digest_of(key_lines(key)));
+  return folder / "tuned" / fmt::format("{:016x}.txt", checksum(key_lines(key)));
 }
 
 std::optional<TunedBatch> load_tuned(const TunedKey& key) {

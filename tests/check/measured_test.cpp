@@ -171,8 +171,9 @@ TEST(MeasureApart, SaysTheSameFromAProcessOfItsOwn) {
   std::vector<Diagnostic> findings;
   const Graph graph = build_graph(config.model, findings);
   const Splits splits = open_data(config.data, config.model.input, config.train.seed);
-  const auto here = measure(config, make_setup(config, graph, splits), {.threads = 1});
-  const auto apart = measure_apart(config, graph, splits, {.threads = 1});
+  const RunSetup setup = make_setup(config, graph, splits);
+  const auto here = measure(config, setup, {.threads = 1});
+  const auto apart = measure_apart(config, setup, {.threads = 1});
   ASSERT_EQ(here.size(), 1U);
   ASSERT_EQ(apart.size(), 1U);
   EXPECT_EQ(to_string(apart[0]), to_string(here[0]));

@@ -118,6 +118,13 @@ void parallel_for(int threads, std::int64_t count, const Body& body) {
   for (std::int64_t i = 0; i < count; ++i) body(i);
 }
 
+/// body(thread, begin, end) for each thread's share of [0, count): for work that needs scratch of the thread's own.
+template <class Body>
+void parallel_shares(int threads, std::int64_t count, const Body& body) {
+  parallel_for(threads, threads,
+               [&](std::int64_t thread) { body(thread, count * thread / threads, count * (thread + 1) / threads); });
+}
+
 /// body(begin, count) for chunks of an elementwise loop over `total` elements.
 template <class Body>
 void parallel_elements(int threads, std::int64_t total, const Body& body) {

@@ -85,9 +85,9 @@ struct Block {
 
 template <class T>
 void run(const Plan& p, const DepthwiseGradientKernels<T>& kernels, const StepArguments& arguments, int threads) {
-  parallel_for(threads, threads, [&](std::int64_t thread) {
+  parallel_shares(threads, p.blocks(), [&](std::int64_t thread, std::int64_t begin, std::int64_t end) {
     const std::int64_t part = thread * p.part_bytes;
-    for (std::int64_t i = p.blocks() * thread / threads; i < p.blocks() * (thread + 1) / threads; ++i) {
+    for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t channel = i * kDepthwiseChannels;
       const Block<T> block{.p = p,
                            .kernels = kernels,

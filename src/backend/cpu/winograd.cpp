@@ -128,8 +128,8 @@ struct Walk {
 void run(const Plan& p, const WinogradKernels& kernels, const StepArguments& arguments, int threads) {
   auto* filters = scratch<std::uint32_t>(arguments, p.filters);
   transform_filters(p, kernels, operand<Bf16>(arguments, 1), filters, threads);
-  parallel_for(threads, threads, [&](std::int64_t i) {
-    const std::int64_t part = p.thread_part + i * p.part_bytes;
+  parallel_shares(threads, p.blocks(), [&](std::int64_t thread, std::int64_t begin, std::int64_t end) {
+    const std::int64_t part = p.thread_part + thread * p.part_bytes;
     const Walk walk{.p = p,
                     .kernels = kernels,
                     .x = operand<Bf16>(arguments, 0),
@@ -138,7 +138,7 @@ void run(const Plan& p, const WinogradKernels& kernels, const StepArguments& arg
                     .filters = filters,
                     .pixels = scratch<Bf16>(arguments, part),
                     .products = scratch(arguments, part + p.products)};
-    walk.run(p.blocks() * i / threads, p.blocks() * (i + 1) / threads);
+    walk.run(begin, end);
   });
 }
 

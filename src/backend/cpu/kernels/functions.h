@@ -10,24 +10,37 @@ inline constexpr float kLeakySlope = 0.01F;
 inline constexpr float kInverseRoot2 = 0.707106781F;
 inline constexpr float kInverseRoot2Pi = 0.398942280F;
 
+// `value` of these serves floats and vectors of them.
 struct Identity {
-  static float value(float x) { return x; }
+  template <class V>
+  static V value(V x) {
+    return x;
+  }
   static float slope(float /*x*/) { return 1.0F; }
   static float slope_of_output(float /*y*/) { return 1.0F; }
 };
 // The relu family keeps the sign, so output serves as well as input.
 struct Relu {
-  static float value(float x) { return x <= 0.0F ? 0.0F : x; }
+  template <class V>
+  static V value(V x) {
+    return x <= 0.0F ? V{} : x;
+  }
   static float slope(float z) { return z <= 0.0F ? 0.0F : 1.0F; }
   static float slope_of_output(float y) { return slope(y); }
 };
 struct Relu6 {
-  static float value(float x) { return x <= 0.0F ? 0.0F : (x >= 6.0F ? 6.0F : x); }
+  template <class V>
+  static V value(V x) {
+    return x <= 0.0F ? V{} : (x >= 6.0F ? broadcast<V>(6.0F) : x);
+  }
   static float slope(float z) { return z <= 0.0F ? 0.0F : (z >= 6.0F ? 0.0F : 1.0F); }
   static float slope_of_output(float y) { return slope(y); }
 };
 struct LeakyRelu {
-  static float value(float x) { return x > 0.0F ? x : kLeakySlope * x; }
+  template <class V>
+  static V value(V x) {
+    return x > 0.0F ? x : kLeakySlope * x;
+  }
   static float slope(float z) { return z > 0.0F ? 1.0F : kLeakySlope; }
   static float slope_of_output(float y) { return slope(y); }
 };

@@ -1,5 +1,5 @@
+#include "backend/cpu/kernels/functions.h"
 #include "backend/cpu/kernels/tables.h"
-#include "backend/cpu/kernels/vector.h"
 
 namespace snug::cpu::SNUG_ISA {
 
@@ -152,20 +152,6 @@ void product(float* m, std::int64_t m_stride, const Word* v, std::int64_t v_stri
 
 // ---- outputs: Aᵀ m A --------------------------------------------------------------------------------------------
 
-// As in functions.h, of whole vectors; NaN stays.
-struct None {
-  static Vector value(Vector x) { return x; }
-};
-struct VectorRelu {
-  static Vector value(Vector x) { return x <= 0.0F ? Vector{} : x; }
-};
-struct VectorRelu6 {
-  static Vector value(Vector x) { return x >= 6.0F ? broadcast<Vector>(6.0F) : VectorRelu::value(x); }
-};
-struct VectorLeakyRelu {
-  static Vector value(Vector x) { return x > 0.0F ? x : 0.01F * x; }
-};
-
 template <class Function>
 void outputs(Bf16* y, const Patch& patch, const float* m, std::int64_t place_stride, const float* bias,
              std::int64_t channels) {
@@ -197,8 +183,8 @@ WinogradKernels winograd_kernels() {
           .backward_filters = backward_filters,
           .pixels = pixels,
           .product = product,
-          .outputs = {outputs<VectorRelu>, outputs<VectorRelu6>, outputs<VectorLeakyRelu>, nullptr, nullptr, nullptr,
-                      nullptr, outputs<None>}};
+          .outputs = {outputs<Relu>, outputs<Relu6>, outputs<LeakyRelu>, nullptr, nullptr, nullptr, nullptr,
+                      outputs<Identity>}};
 }
 
 #else

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "backend/cuda/scratch.h"
 #include "backend/cuda/steps/launch.h"
 #include "backend/device.h"
 #include "snug/diagnostic.h"
@@ -118,11 +119,18 @@ PreparedStep prepared(std::string algorithm, Launch launch) {
           .run = [run = std::move(launch.run)](const StepArguments& arguments) { run(Addresses(arguments)); }};
 }
 
+/// By kernels of our own. Products of theirs say what scratch they need; of the other steps plans know it already.
+PreparedStep prepared_own(const Program& program, const Step& step) {
+  Launch launch = launch_of(std::make_shared<const StepInfo>(program, step));
+  if (!is_product(step.op)) launch.workspace_bytes = scratch_bytes(program, step);
+  return prepared("own", std::move(launch));
+}
+
 class KernelBackend final : public Backend {
  public:
   [[nodiscard]] std::string_view name() const override { return "kernels"; }
   [[nodiscard]] PreparedStep prepare(const Program& program, const Step& step) override {
-    return prepared("own", launch_of(std::make_shared<const StepInfo>(program, step)));
+    return prepared_own(program, step);
   }
 };
 
@@ -135,7 +143,7 @@ class CudaBackend final : public Backend {
   [[nodiscard]] std::string_view name() const override { return source_->sheet().name; }
 
   [[nodiscard]] PreparedStep prepare(const Program& program, const Step& step) override {
-    if (!is_product(step.op)) return prepared("own", launch_of(std::make_shared<const StepInfo>(program, step)));
+    if (!is_product(step.op)) return prepared_own(program, step);
     return prepare_product(program, step, plan_product(program, step, *source_, options_));
   }
 

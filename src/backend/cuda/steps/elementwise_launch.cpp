@@ -1,11 +1,11 @@
 #include <bit>
 
-#include "backend/cuda/steps/half.h"
 #include "backend/cuda/steps/launch.h"
 #include "base/rng.h"
 #include "kernels/activation.cuh"
 #include "kernels/dropout.cuh"
 #include "kernels/elementwise.cuh"
+#include "kernels/half_bits.h"
 #include "kernels/input.cuh"
 
 namespace snug::cuda {
@@ -14,22 +14,18 @@ namespace {
 
 kernels::PitchedRows pitched_rows(const StepInfo& s) {
   const std::int64_t width = s.shape(0).back(), element = size_bytes(s[0].dtype);
-  const auto pitch = [&](std::size_t i) {
-    const auto last = static_cast<std::size_t>(s.shape(i).rank() - 1);
-    return last == 0 ? width * element : s[i].view.strides[last - 1] * element;
-  };
   return {.rows = s.elements(0) / width,
           .width_bytes = width * element,
-          .from_pitch_bytes = pitch(0),
-          .to_pitch_bytes = pitch(1)};
+          .from_pitch_bytes = channel_pitch(s[0]) * element,
+          .to_pitch_bytes = channel_pitch(s[1]) * element};
 }
 
 std::uint64_t bits_of(double value, DType dtype) {
   switch (dtype) {
     case DType::f32: return std::bit_cast<std::uint32_t>(static_cast<float>(value));
     case DType::f64: return std::bit_cast<std::uint64_t>(value);
-    case DType::bf16: return to_bf16_bits(static_cast<float>(value));
-    case DType::f16: return to_half_bits(static_cast<float>(value));
+    case DType::bf16: return kernels::to_bf16_bits(static_cast<float>(value));
+    case DType::f16: return kernels::to_half_bits(static_cast<float>(value));
     case DType::u8: return static_cast<std::uint8_t>(value);
     case DType::i32: return static_cast<std::uint32_t>(static_cast<std::int32_t>(value));
     case DType::i64: return static_cast<std::uint64_t>(value);
@@ -44,10 +40,8 @@ Launch activation_launch(const Info& s, bool forward) {
     const bool from_output = s->step().chosen == Saved::output;
     if (!is_packed((*s)[0]) || !is_packed((*s)[1]) || !is_packed((*s)[2])) {
       const auto channels = static_cast<int>(s->shape(0).back());
-      const auto pitch = [&](std::size_t i) {
-        return (*s)[i].view.strides[static_cast<std::size_t>(s->shape(i).rank() - 2)];
-      };
-      const kernels::SliceRows rows{s->elements(0) / channels, channels, pitch(0), pitch(2), pitch(1)};
+      const kernels::SliceRows rows{s->elements(0) / channels, channels, channel_pitch((*s)[0]), channel_pitch((*s)[2]),
+                                    channel_pitch((*s)[1])};
       return kernels::activation_backward_slices(s->data(0), kind, from_output, a[0], a[2], a[1], rows, a.stream());
     }
     kernels::activation_backward(s->data(0), kind, from_output, a[0], a[2], a[1], s->elements(0), a.stream());

@@ -22,18 +22,18 @@ kernels::Loss loss_of(const StepInfo& s, const Addresses& a) {
 }
 
 Launch sample_launch(const Info& s) {
-  return {.workspace_bytes = kernels::loss_workspace_bytes(s->shape(0)[0]), .run = [=](const Addresses& a) {
-            const kernels::Loss loss = loss_of(*s, a);
-            switch (s->step().op) {
-              case Op::softmax_crossentropy:
-                return kernels::softmax_crossentropy(loss, a.as(0), a.as<std::int32_t>(1), a.workspace(), a.stream());
-              case Op::softmax_crossentropy_rows:
-                return kernels::softmax_crossentropy_rows(loss, a.as(0), a.as(1), a.workspace(), a.stream());
-              case Op::sigmoid_crossentropy:
-                return kernels::sigmoid_crossentropy(loss, a.as(0), a.as(1), a.workspace(), a.stream());
-              default: return kernels::mean_squared_error(loss, a.as(0), a.as(1), a.workspace(), a.stream());
-            }
-          }};
+  return {.run = [=](const Addresses& a) {
+    const kernels::Loss loss = loss_of(*s, a);
+    switch (s->step().op) {
+      case Op::softmax_crossentropy:
+        return kernels::softmax_crossentropy(loss, a.as(0), a.as<std::int32_t>(1), a.workspace(), a.stream());
+      case Op::softmax_crossentropy_rows:
+        return kernels::softmax_crossentropy_rows(loss, a.as(0), a.as(1), a.workspace(), a.stream());
+      case Op::sigmoid_crossentropy:
+        return kernels::sigmoid_crossentropy(loss, a.as(0), a.as(1), a.workspace(), a.stream());
+      default: return kernels::mean_squared_error(loss, a.as(0), a.as(1), a.workspace(), a.stream());
+    }
+  }};
 }
 
 }  // namespace

@@ -7,12 +7,6 @@ namespace snug::cuda {
 
 namespace {
 
-/// Elements from row to row of an operand.
-std::int64_t pitch_of(const TensorInfo& tensor) {
-  const auto last = static_cast<std::size_t>(tensor.shape.rank() - 1);
-  return last == 0 ? tensor.shape.back() : tensor.view.strides[last - 1];
-}
-
 /// The operands that are the norm's input (or what a backward step saved) and its gradient.
 struct InputPlaces {
   std::size_t x = 0;
@@ -38,8 +32,8 @@ kernels::BatchNorm norm_of(const StepInfo& s) {
           .momentum = a.momentum,
           .accumulate = a.accumulate,
           .accumulate_dx = a.accumulate_dx,
-          .x_pitch = pitch_of(s[places.x]),
-          .dx_pitch = places.dx ? pitch_of(s[*places.dx]) : 0};
+          .x_pitch = channel_pitch(s[places.x]),
+          .dx_pitch = places.dx ? channel_pitch(s[*places.dx]) : 0};
 }
 
 kernels::NormTensors tensors(const Addresses& a, bool residual) {
@@ -70,14 +64,13 @@ void run_backward(const StepInfo& s, const kernels::BatchNorm& norm, const Addre
 Launch norm_launch(const Info& s) {
   const kernels::BatchNorm norm = norm_of(*s);
   const bool residual = s->attributes<BatchNormAttributes>().residual;
-  const std::int64_t workspace = kernels::batchnorm_workspace_bytes(norm.rows, norm.channels);
   switch (s->step().op) {
     case Op::batchnorm_forward:
-      return {.workspace_bytes = workspace, .run = [=](const Addresses& a) {
-                const std::size_t y = residual ? 6 : 5;
-                kernels::batchnorm_forward(norm, tensors(a, residual), a.as(3), a.as(4), a.as(y + 1), a.as(y + 2),
-                                           a.workspace(), a.stream());
-              }};
+      return {.run = [=](const Addresses& a) {
+        const std::size_t y = residual ? 6 : 5;
+        kernels::batchnorm_forward(norm, tensors(a, residual), a.as(3), a.as(4), a.as(y + 1), a.as(y + 2),
+                                   a.workspace(), a.stream());
+      }};
     case Op::batchnorm_apply:
       return {.run = [=](const Addresses& a) {
         kernels::batchnorm_apply(norm, tensors(a, residual), a.as(3), a.as(4), a.stream());
@@ -86,15 +79,13 @@ Launch norm_launch(const Info& s) {
       return {.run = [=](const Addresses& a) {
         kernels::batchnorm_inference(norm, tensors(a, residual), a.as(3), a.as(4), a.stream());
       }};
-    case Op::batchnorm_backward:
-      return {.workspace_bytes = workspace, .run = [=](const Addresses& a) { run_backward(*s, norm, a, residual); }};
+    case Op::batchnorm_backward: return {.run = [=](const Addresses& a) { run_backward(*s, norm, a, residual); }};
     case Op::batchnorm_inference_backward:
-      return {.workspace_bytes = workspace, .run = [=](const Addresses& a) {
-                kernels::batchnorm_inference_backward(
-                    norm,
-                    {.dy = a[0], .gamma = a.as(1), .saved = a[7], .dx = a[4], .dgamma = a.as(5), .dbeta = a.as(6)},
-                    a.as(2), a.as(3), a.workspace(), a.stream());
-              }};
+      return {.run = [=](const Addresses& a) {
+        kernels::batchnorm_inference_backward(
+            norm, {.dy = a[0], .gamma = a.as(1), .saved = a[7], .dx = a[4], .dgamma = a.as(5), .dbeta = a.as(6)},
+            a.as(2), a.as(3), a.workspace(), a.stream());
+      }};
     default: fail("not a norm", __FILE__, __LINE__);
   }
 }

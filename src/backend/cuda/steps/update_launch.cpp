@@ -21,11 +21,10 @@ struct Flat {
 Launch norm_of_gradient(const Info& s) {
   const auto& attributes = s->attributes<GradientNormAttributes>();
   const Flat flat(attributes.segments);
-  return {.workspace_bytes = kernels::gradient_norm_workspace_bytes(flat.view()),
-          .run = [flat, accumulate = attributes.accumulate](const Addresses& a) {
-            kernels::gradient_norm(flat.view(), a.as(0), a.as<double>(2), accumulate,
-                                   a.as<double>(1) + TrainStats::not_finite, a.workspace(), a.stream());
-          }};
+  return {.run = [flat, accumulate = attributes.accumulate](const Addresses& a) {
+    kernels::gradient_norm(flat.view(), a.as(0), a.as<double>(2), accumulate, a.as<double>(1) + TrainStats::not_finite,
+                           a.workspace(), a.stream());
+  }};
 }
 
 Launch optimizer(const Info& s) {

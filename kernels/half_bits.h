@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstdint>
 
-namespace snug::cuda {
+namespace snug::kernels {
 
 [[nodiscard]] constexpr std::uint16_t to_bf16_bits(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
@@ -24,4 +24,4 @@ namespace snug::cuda {
   return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(rounded) - 0x3F00'0000U));
 }
 
-}  // namespace snug::cuda
+}  // namespace snug::kernels
