@@ -59,7 +59,7 @@ std::string run_name(const RecognizedData& data, const std::string& given) {
 /// The data's folder as a config in `folder` finds it: relative, so that both can be moved together.
 std::string root_from(const std::string& root, const fs::path& folder) {
   std::error_code error;
-  const fs::path from = fs::weakly_canonical(fs::absolute(folder), error);
+  const fs::path from = fs::weakly_canonical(folder.empty() ? fs::path(".") : folder, error);
   const fs::path relative = fs::weakly_canonical(root, error).lexically_relative(from);
   return error || relative.empty() ? fs::absolute(root).string() : relative.string();
 }
