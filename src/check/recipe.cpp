@@ -54,7 +54,7 @@ std::string conv(std::int64_t filters, std::string_view activation = ", activati
 
 /// Convolutions and pools by turns; behind them, once maps are small, residuals: two convolutions added to their input.
 std::vector<LayerLine> small_network(const DataFacts& facts, const std::array<std::int64_t, 3>& input) {
-  constexpr std::int64_t kResidualMap = 16 * 16;  // pixels: on larger maps two more convolutions take most of the time
+  constexpr std::int64_t kResidualMap = 256;  // pixels: on larger maps two more convolutions take most of the time
   std::int64_t height = input[0], width = input[1], filters = 32;
   const auto map = [&] { return fmt::format("{}×{}×{}", height, width, filters); };
   std::vector<LayerLine> lines{{conv(filters), map()}};
@@ -114,6 +114,7 @@ std::string source_toml(const DataSource& source) {
     case DataFormat::cifar10:
     case DataFormat::cifar100: {
       std::vector<std::string> files;
+      files.reserve(source.files.size());
       for (const std::string& file : source.files) files.push_back(quoted(file));
       return fmt::format("{{ format = \"{}\", files = [{}] }}", to_string(source.format), fmt::join(files, ", "));
     }
@@ -147,7 +148,8 @@ std::vector<LayerLine> augmentations(const DataFacts& facts, const Recipe& recip
 }
 
 std::string splits_toml(const RecognizedData& data, const DataFacts& facts, const Recipe& recipe) {
-  std::string text = fmt::format("train = {}   # {} images\n", source_toml(*data.train), format_count(facts.train));
+  std::string text = fmt::format("train = {}   # {} images\n", source_toml(data.train.value_or(DataSource{})),
+                                 format_count(facts.train));
   if (data.val) text += fmt::format("val = {}   # {} images\n", source_toml(*data.val), format_count(facts.val));
   if (recipe.val_split > 0)
     text +=

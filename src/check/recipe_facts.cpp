@@ -114,9 +114,10 @@ void measure_train(const Dataset& data, DataFacts& facts) {
 DataFacts measure(const RecognizedData& data, bool skip_bad) {
   DataFacts facts;
   facts.bad_files = skip_bad;
-  const auto train = open_split(*data.train, data, skip_bad, {});
+  const DataSource source = data.train.value_or(DataSource{});
+  const auto train = open_split(source, data, skip_bad, {});
   measure_train(*train, facts);
-  const bool named = data.train->format == DataFormat::folder || data.train->format == DataFormat::csv;
+  const bool named = source.format == DataFormat::folder || source.format == DataFormat::csv;
   const std::vector<std::string> classes = named ? train->info().classes : std::vector<std::string>{};
   if (data.val) facts.val = open_split(*data.val, data, skip_bad, classes)->info().samples;
   if (data.test) facts.test = open_split(*data.test, data, skip_bad, classes)->info().samples;

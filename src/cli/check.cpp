@@ -94,7 +94,7 @@ void suggest_training(const Arguments& arguments) {
   std::vector<std::string> words{"train", arguments.positional()[0]};
   for (std::string& word : given_options(arguments, {"set", "data-root", "epochs", "device", "threads"}))
     words.push_back(std::move(word));
-  suggest(arguments, "train; Ctrl-C saves, and --resume goes on", std::move(words));
+  suggest(arguments, "train; Ctrl-C saves, and --resume goes on", words);
 }
 
 int run(const Arguments& arguments) {

@@ -34,12 +34,12 @@ void check_argument_count(const Command& command, const Arguments& arguments) {
   const auto& given = arguments.positional();
   if (!command.instead.empty() && arguments.has(command.instead)) {
     if (given.empty()) return;
-    throw Error(
-        {.code = "C908",
-         .where = given[0],
-         .what = fmt::format("`snug {} --{}` takes no {}, got '{}'", command.name, command.instead, command.arguments,
-                             given[0]),
-         .fix = fmt::format("snug {} --{} {}", command.name, command.instead, *arguments.text(command.instead))});
+    throw Error({.code = "C908",
+                 .where = given[0],
+                 .what = fmt::format("`snug {} --{}` takes no {}, got '{}'", command.name, command.instead,
+                                     command.arguments, given[0]),
+                 .fix = fmt::format("snug {} --{} {}", command.name, command.instead,
+                                    arguments.text(command.instead).value_or(""))});
   }
   if (given.size() < command.least_arguments) {
     throw Error({.code = "C908",

@@ -38,7 +38,7 @@ std::string from_here(const std::string& path) {
 
 }  // namespace
 
-void suggest(const Arguments& arguments, std::string_view why, std::vector<std::string> words) {
+void suggest(const Arguments& arguments, std::string_view why, const std::vector<std::string>& words) {
   if (!for_people(arguments)) return;
   std::string line = shell_word(arguments.program());
   for (const std::string& word : words) line += " " + shell_word(word);

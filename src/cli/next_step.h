@@ -11,7 +11,7 @@
 namespace snug {
 
 /// "next: why" and below it a line to paste: the program with `words`. Nothing with --json or --quiet.
-void suggest(const Arguments& arguments, std::string_view why, std::vector<std::string> words);
+void suggest(const Arguments& arguments, std::string_view why, const std::vector<std::string>& words);
 
 /// The options of `names` that were given, as words for the next command.
 [[nodiscard]] std::vector<std::string> given_options(const Arguments& arguments,

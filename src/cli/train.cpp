@@ -60,7 +60,7 @@ void suggest_after(const Arguments& arguments, const Config& config, const DoneE
   std::vector<std::string> words{"train", arguments.positional()[0], "--resume", "--out", run.string()};
   for (std::string& word : given_options(arguments, {"set", "data-root", "epochs", "device", "threads"}))
     words.push_back(std::move(word));
-  suggest(arguments, "go on where it stopped", std::move(words));
+  suggest(arguments, "go on where it stopped", words);
 }
 
 /// Once events are written, what ends the run is one of them: a reader of lines meets nothing else.

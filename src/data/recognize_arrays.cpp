@@ -136,7 +136,8 @@ ArrayFinds recognize_arrays(const fs::path& root, const Listing& listing) {
   for (const std::string& file : listing.files) add_file(root, file, list);
   for (const std::string& folder : listing.folders) {
     if (parts_of_name(folder).split == SplitName::none) continue;
-    for (const std::string& file : list_folder_entries(root / folder).files) add_file(root, folder + "/" + file, list);
+    for (const std::string& file : list_folder_entries(root / folder).files)
+      add_file(root, fmt::format("{}/{}", folder, file), list);
   }
   ArrayFinds finds;
   Pair train = pair_of(list, SplitName::train);

@@ -32,10 +32,13 @@ TEST(PartsOfName, KnowsTheUsualNames) {
   }
 }
 
+/// What a split is, empty where there is none.
+DataSource of(const std::optional<DataSource>& split) { return split.value_or(DataSource{}); }
+
 class Recognize : public ::testing::Test {
  protected:
-  Recognize() { fs::create_directories(root_); }
-  ~Recognize() override { fs::remove_all(root_); }
+  void SetUp() override { fs::create_directories(root_); }
+  void TearDown() override { fs::remove_all(root_); }
   void put(const std::string& name, const std::string& bytes = "x") {
     fs::create_directories((root_ / name).parent_path());
     std::ofstream(root_ / name, std::ios::binary) << bytes;
@@ -70,9 +73,9 @@ TEST_F(Recognize, ClassFoldersInSplits) {
     put(split + "/dog/1.PNG");
   }
   const RecognizedData data = look();
-  EXPECT_EQ(data.train->path, "Training");
-  EXPECT_EQ(data.val->path, "valid");
-  EXPECT_EQ(data.test->path, "test");
+  EXPECT_EQ(of(data.train).path, "Training");
+  EXPECT_EQ(of(data.val).path, "valid");
+  EXPECT_EQ(of(data.test).path, "test");
 }
 
 TEST_F(Recognize, BareClassFoldersAlsoBelowAnArchivesOwnFolder) {
@@ -81,7 +84,7 @@ TEST_F(Recognize, BareClassFoldersAlsoBelowAnArchivesOwnFolder) {
   put("readme.txt");
   const RecognizedData data = look();
   EXPECT_EQ(fs::path(data.root).filename(), "PetImages");
-  EXPECT_EQ(below_root(*data.train, data.root).path, (root_ / "PetImages/").string());
+  EXPECT_EQ(below_root(of(data.train), data.root).path, (root_ / "PetImages/").string());
   EXPECT_FALSE(data.val);
 }
 
@@ -102,24 +105,24 @@ TEST_F(Recognize, ArraysPairByNumberAndName) {
   put_npy("y_test.npy", "4, 1", 4);
   const RecognizedData data = look();
   EXPECT_EQ(data.axes, ArrayLayout::nchw);
-  EXPECT_EQ(data.train->labels, "y_train.npy");
-  EXPECT_EQ(data.test->images, "x_test.npy");
+  EXPECT_EQ(of(data.train).labels, "y_train.npy");
+  EXPECT_EQ(of(data.test).images, "x_test.npy");
 }
 
 TEST_F(Recognize, IdxAndCifarAndLists) {
   const auto idx = [](char axes, const std::string& extents) { return std::string("\0\0\x08", 3) + axes + extents; };
   put("raw/train-images-idx3-ubyte", idx(3, std::string("\0\0\0\2\0\0\0\1\0\0\0\1", 12)) + "ab");
   put("raw/train-labels-idx1-ubyte", idx(1, std::string("\0\0\0\2", 4)) + "ab");
-  EXPECT_EQ(look().train->format, DataFormat::idx);
+  EXPECT_EQ(of(look().train).format, DataFormat::idx);
   fs::remove_all(root_ / "raw");
   put("cifar-10-batches-bin/data_batch_1.bin", std::string(3073, '\0'));
   put("cifar-10-batches-bin/test_batch.bin", std::string(3073, '\0'));
-  EXPECT_EQ(look().train->format, DataFormat::cifar10);
-  EXPECT_EQ(look().test->files, std::vector<std::string>{"test_batch.bin"});
+  EXPECT_EQ(of(look().train).format, DataFormat::cifar10);
+  EXPECT_EQ(of(look().test).files, std::vector<std::string>{"test_batch.bin"});
   fs::remove_all(root_ / "cifar-10-batches-bin");
   put("train.csv", "\xEF\xBB\xBFlabel,Path\r\ncat,1.jpg\r\n");
-  EXPECT_EQ(look().train->format, DataFormat::csv);
-  EXPECT_EQ(look("train.csv").train->path, "train.csv");
+  EXPECT_EQ(of(look().train).format, DataFormat::csv);
+  EXPECT_EQ(of(look("train.csv").train).path, "train.csv");
 }
 
 TEST_F(Recognize, WhatLacksSomethingIsTold) {
