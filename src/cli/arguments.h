@@ -16,6 +16,7 @@ struct Option {
   std::string_view name;   ///< without dashes
   std::string_view value;  ///< what the help calls its value; empty: a flag
   std::string_view help;
+  std::string_view choices = {};  ///< words that the value may be, parted by spaces; empty: others, or any
 };
 
 /// What was written after a command's name. Readers throw Error C… whose `where` is the option.
@@ -34,7 +35,12 @@ class Arguments {
   /// Every KEY=VALUE of `--set`, in order.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> settings() const;
 
+  /// How the program was called: "snug", or its path where it was found by one. For lines to paste.
+  [[nodiscard]] const std::string& program() const { return program_; }
+  void called_as(std::string program) { program_ = std::move(program); }
+
  private:
+  std::string program_ = "snug";
   std::vector<std::string> positional_;
   std::vector<std::pair<std::string, std::string>> options_;  ///< in the order written
 };

@@ -11,6 +11,7 @@
 #include "cli/checked.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/next_step.h"
 #include "cli/target.h"
 #include "data/findings.h"
 #include "report/findings.h"
@@ -87,6 +88,15 @@ std::string text_of(const Arguments& arguments, const CheckedRun& checked) {
   return arguments.has("quiet") ? text : text + findings_count(checked.findings) + "\n";
 }
 
+/// With the options that change the run; a GPU that was only planned for cannot be trained on.
+void suggest_training(const Arguments& arguments) {
+  if (const auto device = arguments.text("device"); device && *device != "cpu" && !device->starts_with("cuda")) return;
+  std::vector<std::string> words{"train", arguments.positional()[0]};
+  for (std::string& word : given_options(arguments, {"set", "data-root", "epochs", "device", "threads"}))
+    words.push_back(std::move(word));
+  suggest(arguments, "train; Ctrl-C saves, and --resume goes on", words);
+}
+
 int run(const Arguments& arguments) {
   (void)config_options(arguments);  // usage comes first, and is no finding on a config
   (void)thread_count(arguments);
@@ -107,6 +117,7 @@ int run(const Arguments& arguments) {
   order_by_place(checked.findings);
   fix_options(checked.findings);
   print_result(arguments, findings_json(checked.findings), text_of(arguments, checked));
+  if (!has_errors(checked.findings)) suggest_training(arguments);
   return exit_code(checked.findings);
 }
 

@@ -34,12 +34,12 @@ void check_argument_count(const Command& command, const Arguments& arguments) {
   const auto& given = arguments.positional();
   if (!command.instead.empty() && arguments.has(command.instead)) {
     if (given.empty()) return;
-    throw Error(
-        {.code = "C908",
-         .where = given[0],
-         .what = fmt::format("`snug {} --{}` takes no {}, got '{}'", command.name, command.instead, command.arguments,
-                             given[0]),
-         .fix = fmt::format("snug {} --{} {}", command.name, command.instead, *arguments.text(command.instead))});
+    throw Error({.code = "C908",
+                 .where = given[0],
+                 .what = fmt::format("`snug {} --{}` takes no {}, got '{}'", command.name, command.instead,
+                                     command.arguments, given[0]),
+                 .fix = fmt::format("snug {} --{} {}", command.name, command.instead,
+                                    arguments.text(command.instead).value_or(""))});
   }
   if (given.size() < command.least_arguments) {
     throw Error({.code = "C908",
@@ -85,7 +85,7 @@ std::vector<std::string> options_last(std::span<const std::string> words) {
   return turned;
 }
 
-int dispatch(std::span<const std::string> words) {
+int dispatch(const std::string& program, std::span<const std::string> words) {
   if (words.empty()) {
     write(Stream::error, overview_help());
     return 2;
@@ -97,7 +97,8 @@ int dispatch(std::span<const std::string> words) {
   if (asks_help) return show_help(words);
   const FoundCommand found = find_command(words);
   const std::vector<Option> options = all_options(*found.command);
-  const Arguments arguments = parse_arguments(found.command->name, options, words.subspan(found.words));
+  Arguments arguments = parse_arguments(found.command->name, options, words.subspan(found.words));
+  if (program.find('/') != std::string::npos) arguments.called_as(program);  // else it was found on the path
   check_argument_count(*found.command, arguments);
   return found.command->run(arguments);
 }
@@ -111,7 +112,7 @@ int run_cli(int argc, char** argv) {
   const std::vector<std::string> words = options_last(given);
   int code = 0;
   try {
-    code = dispatch(words);
+    code = dispatch(argc > 0 ? argv[0] : "snug", words);
   } catch (...) {
     const std::vector<Diagnostic> findings = current_exception_findings();
     code = exit_code(findings);

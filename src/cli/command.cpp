@@ -13,9 +13,6 @@ namespace snug {
 
 namespace {
 
-/// Promised by name, but not in this version.
-constexpr std::array<std::string_view, 1> kLaterCommands{"init"};
-
 const std::array<Option, 4> kCommonOptions{{{"json", "", "print JSON for programs"},
                                             {"quiet", "", "print results and faults alone"},
                                             {"strict", "", "warnings are errors"},
@@ -42,12 +39,13 @@ std::vector<std::string> command_names() {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> kCommands{
-      check_command(),        plan_command(),         train_command(),         eval_command(),
-      predict_command(),      export_command(),       summary_command(),       data_info_command(),
-      data_synth_command(),   data_pack_command(),    data_convert_command(),  data_preview_command(),
-      devices_command(),      tune_command(),         bench_model_command(),   bench_op_command(),
-      bench_device_command(), bench_loader_command(), bench_compare_command(), runs_command(),
-      runs_show_command(),    runs_compare_command(), runs_report_command(),   version_command()};
+      init_command(),         check_command(),        plan_command(),         train_command(),
+      eval_command(),         predict_command(),      export_command(),       summary_command(),
+      data_info_command(),    data_synth_command(),   data_pack_command(),    data_convert_command(),
+      data_preview_command(), devices_command(),      tune_command(),         bench_model_command(),
+      bench_op_command(),     bench_device_command(), bench_loader_command(), bench_compare_command(),
+      runs_command(),         runs_show_command(),    runs_compare_command(), runs_report_command(),
+      version_command()};
   return kCommands;
 }
 
@@ -58,13 +56,6 @@ FoundCommand find_command(std::span<const std::string> words) {
     if (command.name == two) return {&command, two == one ? 1U : 2U};
   for (const Command& command : commands())
     if (command.name == one) return {&command, 1};
-  for (const std::string& name : {two, one}) {
-    if (std::ranges::find(kLaterCommands, name) == kLaterCommands.end()) continue;
-    throw Error({.code = "C907",
-                 .where = name,
-                 .what = fmt::format("`snug {}` is not in this version", name),
-                 .fix = "snug --help lists the commands of this version"});
-  }
   const bool group = one == "data" || one == "bench";
   throw_unknown(group ? two : one);
 }

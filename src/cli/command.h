@@ -21,6 +21,7 @@ struct Command {
   int (*run)(const Arguments&) = nullptr;  ///< returns the exit code; throws Error
 };
 
+[[nodiscard]] Command init_command();
 [[nodiscard]] Command check_command();
 [[nodiscard]] Command summary_command();
 [[nodiscard]] Command plan_command();

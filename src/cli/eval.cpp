@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/next_step.h"
 #include "cli/output_file.h"
 #include "data/findings.h"
 #include "report/evaluation_report.h"
@@ -72,6 +73,7 @@ int run(const Arguments& arguments) {
   }
   if (sheet) write_sheet(arguments, evaluation, *sheet);
   print_result(arguments, evaluation_json(evaluation), evaluation_text(evaluation));
+  suggest_predicting(arguments, arguments.positional()[0]);
   return 0;
 }
 

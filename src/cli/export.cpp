@@ -68,6 +68,15 @@ std::filesystem::path read_out(const Arguments& arguments) {
   return path;
 }
 
+/// How other programs open what was written.
+void tell_use(const Arguments& arguments, Format format, const std::filesystem::path& out) {
+  if (arguments.has("json") || arguments.has("quiet")) return;
+  std::string name;  // as a Python string
+  for (const char c : out.string()) name += c == '\'' || c == '\\' ? std::string{'\\', c} : std::string{c};
+  write(Stream::out, format == Format::onnx ? fmt::format("\nin Python: onnxruntime.InferenceSession('{}')\n", name)
+                                            : fmt::format("\nin Python: safetensors.torch.load_file('{}')\n", name));
+}
+
 int run(const Arguments& arguments) {
   const Format format = read_format(arguments);
   const OnnxOptions options = read_options(arguments, format);
@@ -81,6 +90,7 @@ int run(const Arguments& arguments) {
   print_result(
       arguments, json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace),
       fmt::format("{} tensors, {}, written to {}\n", result.tensors, format_bytes(result.bytes), out.string()));
+  tell_use(arguments, format, out);
   return 0;
 }
 

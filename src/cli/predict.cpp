@@ -1,4 +1,8 @@
+#include <glob.h>
+
 #include <filesystem>
+#include <memory>
+#include <span>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -8,6 +12,7 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/next_step.h"
 #include "data/findings.h"
 #include "report/findings.h"
 #include "report/npy.h"
@@ -28,31 +33,73 @@ void write_logits(const std::string& path, const std::vector<Prediction>& predic
 }
 
 /// Whether the file can be written is known before the work is done.
-void require_writable(const std::string& path) {
+void require_writable(std::string_view option, const std::string& path) {
   try {
     const AtomicFile probe(path);
   } catch (const std::system_error& error) {
     throw Error({.code = "C914",
-                 .where = "--logits " + path,
+                 .where = fmt::format("--{} {}", option, path),
                  .what = fmt::format("{} cannot be written: {}", brief_name(path), error.code().message()),
-                 .fix = "--logits out.npy"});
+                 .fix = fmt::format("--{} out.{}", option, option == "csv" ? "csv" : "npy")});
   }
+}
+
+struct GlobCloser {
+  void operator()(glob_t* found) const { ::globfree(found); }
+};
+
+/// Patterns that came in quotes, as the shell would have expanded them; a file of that very name counts first.
+std::vector<std::filesystem::path> expanded(std::span<const std::string> words) {
+  std::vector<std::filesystem::path> files;
+  for (const std::string& word : words) {
+    std::error_code ignored;
+    glob_t found{};
+    const bool pattern = word.find_first_of("*?[") != std::string::npos && !std::filesystem::exists(word, ignored);
+    if (!pattern || ::glob(word.c_str(), 0, nullptr, &found) != 0) {
+      files.emplace_back(word);  // what is not there is told by name
+      continue;
+    }
+    const std::unique_ptr<glob_t, GlobCloser> closer(&found);
+    files.insert(files.end(), found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  }
+  return files;
+}
+
+/// A field of a CSV file: in quotes where it must be.
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+/// Of numbers to meet there is no class: their outputs are in --logits.
+std::string csv_of(const std::vector<Prediction>& predictions) {
+  std::string text = "file,class,probability\n";
+  for (const Prediction& prediction : predictions) {
+    text +=
+        fmt::format("{},{},{:.6f}\n", csv_field(prediction.file), csv_field(prediction.label), prediction.probability);
+  }
+  return text;
 }
 
 int run(const Arguments& arguments) {
   require_cpu(arguments, DeviceUse::train);
-  if (const auto path = arguments.text("logits")) require_writable(*path);
+  for (const std::string_view option : {"logits", "csv"})
+    if (const auto path = arguments.text(option)) require_writable(option, *path);
   const auto& words = arguments.positional();
-  const std::vector<std::filesystem::path> files(words.begin() + 1, words.end());
+  const std::vector<std::filesystem::path> files = expanded(std::span(words).subspan(1));
   std::vector<Diagnostic> findings;
   const std::vector<Prediction> predictions = predict(words[0], files, thread_count(arguments), findings);
   for (const Prediction& prediction : predictions) print_result(arguments, to_json(prediction), to_text(prediction));
   if (const auto path = arguments.text("logits")) write_logits(*path, predictions);
+  if (const auto path = arguments.text("csv")) write_text(*path, csv_of(predictions));
   apply_strict(arguments, findings);
   if (arguments.has("json")) {
     if (has_errors(findings)) write(Stream::out, findings_json(findings) + "\n");
   } else {
     show_asides(arguments, findings);
+    if (!has_errors(findings)) suggest_exporting(arguments, words[0]);
   }
   return exit_code(findings);
 }
@@ -62,11 +109,12 @@ int run(const Arguments& arguments) {
 Command predict_command() {
   return {.name = "predict",
           .arguments = "CHECKPOINT FILE…",
-          .summary = "class and probability of every picture (files, folders) and every image of .npy files",
+          .summary = "class and probability of every picture (files, folders, globs) and every image of .npy files",
           .example = "snug predict runs/quickstart-1 photos/ images.npy --logits out.npy",
           .least_arguments = 2,
           .most_arguments = static_cast<std::size_t>(-1),
           .options = {{"logits", "FILE", "write the network's outputs as an .npy file, a row per image"},
+                      {"csv", "FILE", "write file, class and probability, a line per image"},
                       kDeviceOption,
                       kThreadsOption},
           .run = run};

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/conditions.h"
+#include "cli/next_step.h"
 #include "cli/plan_files.h"
 #include "cli/signals.h"
 #include "cli/target.h"
@@ -58,11 +59,27 @@ void require_computable(const Config& config) {
                .fix = "precision = \"bf16\""});
 }
 
+void suggest_after(const Arguments& arguments, const Config& config, const DoneEvent& done) {
+  if (done.checkpoint.empty()) return;
+  const std::filesystem::path run = std::filesystem::path(done.checkpoint).parent_path();
+  if (!done.interrupted) {
+    suggest_after_training(arguments, run, config.data.val || config.data.val_split > 0);
+    return;
+  }
+  std::vector<std::string> words{"train", arguments.positional()[0], "--resume", "--out", run.string()};
+  for (std::string& word : given_options(arguments, {"set", "data-root", "epochs", "device", "threads"}))
+    words.push_back(std::move(word));
+  suggest(arguments, "go on where it stopped", words);
+}
+
 /// Once events are written, what ends the run is one of them: a reader of lines meets nothing else.
 int train_to_the_end(const Config& config, const TrainOptions& options, Reporter& reporter, CheckedRun& checked,
-                     const std::optional<Computer>& computer, bool json) {
+                     const std::optional<Computer>& computer, const Arguments& arguments) {
+  const bool json = arguments.has("json");
   try {
-    return train(config, options, reporter, take_setup(config, checked), computer).interrupted ? kInterrupted : 0;
+    const DoneEvent done = train(config, options, reporter, take_setup(config, checked), computer);
+    suggest_after(arguments, config, done);
+    return done.interrupted ? kInterrupted : 0;
   } catch (...) {
     if (!json) throw;
     const std::vector<Diagnostic> findings = current_exception_findings();
@@ -95,7 +112,7 @@ int run(const Arguments& arguments) {
   const StopSignals signals;
   const auto reporter = make_reporter(arguments, *config);
   for (const Diagnostic& finding : checked.findings) reporter->on_event(FindingEvent{finding});
-  return train_to_the_end(*config, options, *reporter, checked, computer, arguments.has("json"));
+  return train_to_the_end(*config, options, *reporter, checked, computer, arguments);
 }
 
 }  // namespace

@@ -65,6 +65,30 @@ struct ArchiveCloser {
   void operator()(archive* handle) const { archive_read_free(handle); }
 };
 
+using Handle = std::unique_ptr<archive, ArchiveCloser>;
+
+Handle make_handle() {
+  Handle handle(archive_read_new());
+  archive_read_support_filter_all(handle.get());
+  archive_read_support_format_tar(handle.get());
+  archive_read_support_format_zip(handle.get());
+  return handle;
+}
+
+Diagnostic damage_of(archive* handle, const std::string& path) {
+  const char* text = archive_error_string(handle);
+  return data_finding(
+      FileUse::images, DataFault::archive, path,
+      fmt::format("{} cannot be read to its end: {}", brief_name(path), text != nullptr ? text : "it is damaged"),
+      fmt::format("rm {}   # and copy or download it again", path));
+}
+
+/// Whether a member is a picture that counts: no folder, nothing hidden.
+bool is_picture(archive_entry* entry, const std::string& name) {
+  const bool hidden = std::filesystem::path(name).filename().string().starts_with(".");
+  return archive_entry_filetype(entry) == AE_IFREG && !hidden && has_picture_name(name);
+}
+
 /// Appends one member's bytes; false when the archive is damaged there.
 bool read_member(archive* handle, std::vector<std::byte>& bytes) {
   const std::size_t begin = bytes.size();
@@ -114,16 +138,9 @@ std::optional<LabelledPictures> list_archive(const std::string& name, const std:
   while (prefix.ends_with('/')) prefix.pop_back();
   const auto file = open_file(path, FileUse::images, findings);
   if (!file) return std::nullopt;
-  const std::unique_ptr<archive, ArchiveCloser> handle(archive_read_new());
-  archive_read_support_filter_all(handle.get());
-  archive_read_support_format_tar(handle.get());
-  archive_read_support_format_zip(handle.get());
+  const Handle handle = make_handle();
   const auto damaged = [&] {
-    const char* text = archive_error_string(handle.get());
-    findings.push_back(data_finding(
-        FileUse::images, DataFault::archive, path,
-        fmt::format("{} cannot be read to its end: {}", brief_name(path), text != nullptr ? text : "it is damaged"),
-        fmt::format("rm {}   # and copy or download it again", path)));
+    findings.push_back(damage_of(handle.get(), path));
     return std::nullopt;
   };
   if (archive_read_open_memory(handle.get(), file->bytes.data(), file->bytes.size()) != ARCHIVE_OK) return damaged();
@@ -138,8 +155,7 @@ std::optional<LabelledPictures> list_archive(const std::string& name, const std:
     const char* text = archive_entry_pathname(entry);
     const std::string member = text != nullptr ? text : "";
     const std::string of_class = class_of(member, prefix);
-    const bool hidden = std::filesystem::path(member).filename().string().starts_with(".");
-    if (archive_entry_filetype(entry) != AE_IFREG || of_class.empty() || hidden || !has_picture_name(member)) continue;
+    if (of_class.empty() || !is_picture(entry, member)) continue;
     const std::size_t offset = bytes.size();
     if (!read_member(handle.get(), bytes)) return damaged();
     members.push_back({member, offset, bytes.size() - offset});
@@ -159,6 +175,24 @@ std::optional<LabelledPictures> list_archive(const std::string& name, const std:
   if (findings.size() > before) return std::nullopt;
   result.store = std::make_shared<ArchiveStore>(path, std::move(bytes), std::move(members));
   return result;
+}
+
+std::vector<std::string> archive_pictures(const std::string& path, Findings& findings) {
+  const auto file = open_file(path, FileUse::images, findings);
+  if (!file) return {};
+  const Handle handle = make_handle();
+  int status = archive_read_open_memory(handle.get(), file->bytes.data(), file->bytes.size());
+  std::vector<std::string> names;
+  while (status == ARCHIVE_OK || status == ARCHIVE_WARN) {
+    archive_entry* entry = nullptr;
+    status = archive_read_next_header(handle.get(), &entry);
+    if (status == ARCHIVE_EOF) return names;
+    if (status != ARCHIVE_OK && status != ARCHIVE_WARN) break;
+    const char* text = archive_entry_pathname(entry);
+    if (text != nullptr && is_picture(entry, text)) names.emplace_back(text);
+  }
+  findings.push_back(damage_of(handle.get(), path));
+  return {};
 }
 
 }  // namespace snug

@@ -61,6 +61,8 @@ struct Array {
 /// An array of a zip archive of them: `name` as NumPy names it; empty: the only one. Stored ones stay in the file.
 [[nodiscard]] std::optional<Array> read_npz(const FileBytes& file, std::string_view name, FileUse use,
                                             Findings& findings);
+/// The names of its arrays, in the archive's order; nothing, and a finding, for what is no such archive.
+[[nodiscard]] std::optional<std::vector<std::string>> npz_names(const FileBytes& file, Findings& findings);
 
 /// Bytes of the elements, if the extents are not negative and the number is below 2^62.
 [[nodiscard]] std::optional<std::int64_t> payload_bytes(std::span<const std::int64_t> extents, Element element);

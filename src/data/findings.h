@@ -50,6 +50,7 @@ enum class DataFault {
   left_out = 142,   ///< a note: bad files with on_bad = "skip", files that are no pictures
   classes = 143,    ///< class folders
   archive = 144,
+  unrecognized = 145,  ///< a folder in which no data set is found, or several
   pack = 150,
   input_bound = 151,  ///< a note of a run: steps wait for data
   unsupported = 190,  ///< family C: what this version does not read

@@ -313,4 +313,13 @@ std::optional<Array> read_npz(const FileBytes& file, std::string_view name, File
   return read_npy(std::move(*bytes), use, findings);
 }
 
+std::optional<std::vector<std::string>> npz_names(const FileBytes& file, Findings& findings) {
+  ZipReader reader(file, FileUse::images, findings);
+  const auto members = reader.directory();
+  if (!members) return std::nullopt;
+  std::vector<std::string> names;
+  for (const Member& member : *members) names.emplace_back(ZipReader::array_name(member.name));
+  return names;
+}
+
 }  // namespace snug

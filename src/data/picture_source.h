@@ -47,6 +47,8 @@ struct LabelledPictures {
 [[nodiscard]] std::optional<LabelledPictures> list_archive(const std::string& name,
                                                            const std::vector<std::string>& classes, Findings& findings);
 [[nodiscard]] bool is_archive(const std::string& name);
+/// The names of the pictures in an archive, in its order; what cannot be read to its end gives a finding and nothing.
+[[nodiscard]] std::vector<std::string> archive_pictures(const std::string& path, Findings& findings);
 /// Pictures by name, without labels.
 [[nodiscard]] LabelledPictures list_files(std::vector<std::string> paths);
 

@@ -134,7 +134,8 @@ layers = [ { flatten = true }, { dense = 10 } ]
       {"tune @c.toml --device cuda", 5, 'G'},
       {"tune @c.toml --out @c.toml/x", 2, 'C'},
       {"export x", 2, 'C'},
-      {"init x", 2, 'C'},
+      {"init x", 3, 'D'},
+      {"init", 2, 'C'},
       {"runs show @none", 2, 'C'},
       {"runs x", 2, 'C'},
       {"bench", 2, 'C'},
@@ -336,6 +337,17 @@ TEST_F(Commands, TrainEvalAndPredict) {
   expect_fields(lines[0], "file class probability top");
   EXPECT_EQ(lines[0]["top"].size(), 5U);
   EXPECT_GT(std::filesystem::file_size(folder_ / "out.npy"), 10U * 10 * 4);
+
+  const ProgramResult globbed = run("predict @run @shapes/v*-images.npy --quiet --csv @out.csv");
+  ASSERT_EQ(globbed.code, 0) << globbed.error;
+  std::ifstream table(folder_ / "out.csv");
+  std::string line;
+  int rows = 0;
+  ASSERT_TRUE(std::getline(table, line));
+  EXPECT_EQ(line, "file,class,probability");
+  while (std::getline(table, line)) ++rows;
+  EXPECT_EQ(rows, 10);
+  EXPECT_EQ(run("predict @run @shapes/none*.npy").code, 3);
 
   const ProgramResult partly = run("predict @run @none.npy @shapes/val-images.npy --json");
   EXPECT_EQ(partly.code, 3) << partly.out;
