@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "data/contact_sheet.h"
 #include "data/sample_pictures.h"
-#include "report/contact_sheet.h"
 #include "report/csv.h"
 #include "report/reports.h"
 #include "report/table.h"
