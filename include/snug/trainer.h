@@ -65,6 +65,7 @@ struct TrainOptions {
   const std::atomic<bool>* stop = nullptr;    ///< set by a signal handler: finish the step, save, return
   std::string command{};                      ///< the line that began the run, as a shell takes it; kept in run.json
   std::vector<std::pair<std::string, std::string>> versions{};  ///< kept beside it: {"oneDNN", "3.1"}
+  std::vector<Diagnostic> findings{};  ///< told before the run began; kept in its log and on its page
   /// Called with the run's folder when the run has ended, however it ended: `write_run_page`. What it throws is a note.
   std::function<void(const std::filesystem::path& run)> at_end{};
 };

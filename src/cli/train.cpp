@@ -73,9 +73,10 @@ void suggest_after(const Arguments& arguments, const Config& config, const DoneE
 }
 
 /// Once events are written, what ends the run is one of them: a reader of lines meets nothing else.
-int train_to_the_end(const Config& config, const TrainOptions& options, Reporter& reporter, CheckedRun& checked,
+int train_to_the_end(const Config& config, TrainOptions options, Reporter& reporter, CheckedRun& checked,
                      const std::optional<Computer>& computer, const Arguments& arguments) {
   const bool json = arguments.has("json");
+  options.findings = checked.findings;
   try {
     const DoneEvent done = train(config, options, reporter, take_setup(config, checked), computer);
     suggest_after(arguments, config, done);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include <fcntl.h>
@@ -172,11 +173,16 @@ void read_event(RunDetails& run, const Json& event) {
     run.steps.push_back(
         {.step = count_of(event, "step"), .loss = number_of(event, "loss"), .lr = number_of(event, "lr")});
   } else if (kind == "finding") {
-    run.findings.push_back({.code = text_of(event, "code"),
-                            .severity = severity_of(text_of(event, "severity")),
-                            .where = text_of(event, "where"),
-                            .what = text_of(event, "what"),
-                            .fix = text_of(event, "fix")});
+    Diagnostic finding{.code = text_of(event, "code"),
+                       .severity = severity_of(text_of(event, "severity")),
+                       .where = text_of(event, "where"),
+                       .what = text_of(event, "what"),
+                       .fix = text_of(event, "fix")};
+    // Every start of a run that was resumed tells it.
+    const bool told = std::ranges::any_of(run.findings, [&](const Diagnostic& other) {
+      return std::tie(other.code, other.where, other.what) == std::tie(finding.code, finding.where, finding.what);
+    });
+    if (!told) run.findings.push_back(std::move(finding));
   } else if (kind == "done") {
     run.done = DoneEvent{.epochs = count_of(event, "epochs"),
                          .best_val_accuracy = number_of(event, "best_val_accuracy"),

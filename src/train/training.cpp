@@ -167,6 +167,7 @@ void Training::open_files() {
   if (saved_step_ >= 0) files_->repair(state_, weights(), checkpoint_info());
   begin_events();
   emit(PlanEvent{plan_.report});
+  for (const Diagnostic& finding : options_.findings) files_->log(FindingEvent{finding});  // whoever reports has them
   for (Diagnostic& note : notes_) emit(FindingEvent{std::move(note)});
 }
 

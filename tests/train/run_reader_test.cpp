@@ -79,9 +79,14 @@ TEST_F(RunReader, AWholeRunSaysWhatAReproductionNeeds) {
 }
 
 TEST_F(RunReader, ARunThatGoesOnKnowsAllItsStarts) {
-  train_one("run", {.max_steps = 3});
+  const Diagnostic told{.code = "D213", .severity = Severity::note, .where = "x.npy[3]", .what = "w", .fix = "f"};
+  train_one("run", {.max_steps = 3, .findings = {told}});
   EXPECT_EQ(read_overview(out("run")).state, "stopped");
-  train_one("run", {.resume = true});
+  train_one("run", {.resume = true, .findings = {told}});
+  const std::vector<Diagnostic> findings = read_details(out("run")).findings;
+  ASSERT_EQ(findings.size(), 1U) << "told at both starts";
+  EXPECT_EQ(findings[0].where, "x.npy[3]");
+  EXPECT_EQ(findings[0].severity, Severity::note);
   const RunOverview run = read_overview(out("run"));
   EXPECT_EQ(run.state, "finished");
   ASSERT_EQ(run.record.starts.size(), 2U);
