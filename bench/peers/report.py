@@ -124,6 +124,31 @@ def noise(entries):
             f"{100 * max(shares):.0f} % in the worst.") if shares else ""
 
 
+def lost(run):
+    """The three kinds of work that are the furthest above their limits, in ms a step."""
+    kinds = sorted(((kind["ms"] - kind["limit_ms"], kind["kind"]) for kind in run["kinds"]), reverse=True)
+    return ", ".join(f"{name} {ms:.1f}" for ms, name in kinds[:3])
+
+
+def limits():
+    """Of each file of bench/limits.py: shares of what the machine can do, and where the rest of a step goes."""
+    text = []
+    for path in sorted(RESULTS.glob("limits-*.json")):
+        report = json.loads(path.read_text())
+        conditions = report["conditions"]
+        text += [f"## How near to the limits: {conditions['processor']}, {report['limits'][0]['threads']} threads", "",
+                 "The limit is the time of a step in which each call takes what binds it: its FLOP at the speed of the",
+                 "fastest product, or its bytes at the speed of memory or caches, both measured on this machine. The",
+                 "last column is where most of the difference is: ms a step above the limit, by kind of call.", "",
+                 "| model, batch, precision | ms a step | of the limit | of the FLOP/s | furthest above their limits, ms |",
+                 "|---|---:|---:|---:|---|"]
+        text += [f"| {run['model']}, {run['batch']}, {run['precision']} | {run['ms_per_step']:,.1f} | "
+                 f"{100 * run['limit_share']:.0f} % | {100 * run['flops_share']:.0f} % | {lost(run)} |"
+                 for run in sorted(report["limits"], key=lambda run: (run["model"], run["precision"]))]
+        text += ["", f"Measured {report['date'][:10]} by `{report['command']}` ({path.name}).", ""]
+    return text
+
+
 def page(entries):
     machines = {}
     for entry in entries:
@@ -141,6 +166,7 @@ def page(entries):
         dates = sorted({entry["date"][:10] for entry in group})
         files = sorted({entry["file"] for entry in group})
         text += [f"{noise(group)} Measured {', '.join(dates)} ({', '.join(files)}).", ""]
+    text += limits()
     seen = {name for entry in entries for name in entry["rows"]}
     never = [title for name, title in NAMES.items() if name not in seen]
     text += ["## What is not compared yet", ""]
