@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 
+from common import BATCHES, go_first
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEERS = ROOT / "bench" / "peers"
 WARM_UP_STEPS = 3
@@ -21,9 +23,6 @@ TURN_SECONDS = 0.4  # a turn is one step, or as many as last this long
 TICKS = os.sysconf("SC_CLK_TCK")
 CORES = os.cpu_count()
 
-# name: batch. The config is configs/models/NAME.toml; the peers know the name.
-BATCHES = {"lenet": 128, "resnet18-cifar": 64, "resnet50": 16, "mobilenet_v2": 16, "efficientnet_b0": 16,
-           "densenet121": 16}
 OPTIMIZER = '{ name = "sgd", lr = 0.05, momentum = 0.9, nesterov = true, weight_decay = 5e-4 }'
 
 
@@ -69,14 +68,6 @@ def busy_seconds():
     """Of all cores, by whomever."""
     user, nice, system, _, _, irq, softirq, steal = map(int, open("/proc/stat").readline().split()[1:9])
     return (user + nice + system + irq + softirq + steal) / TICKS
-
-
-def go_first():
-    """This process and those it starts run before all of ordinary priority: a busy machine times like a quiet one."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    except PermissionError:
-        sys.exit("--realtime needs root: run without it on a machine that does nothing else")
 
 
 class Program:

@@ -13,10 +13,9 @@ import pathlib
 import subprocess
 import sys
 
+from common import BATCHES, go_first
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# The networks and batches of bench/compare_cpu.py.
-BATCHES = {"lenet": 128, "resnet18-cifar": 64, "resnet50": 16, "mobilenet_v2": 16, "efficientnet_b0": 16,
-           "densenet121": 16}
 KEPT = ("model", "batch", "precision", "threads", "images_per_second", "ms_per_step", "layers_ms", "limit_ms",
         "limit_share", "flops_share", "bytes_share", "limits", "kinds")
 
@@ -37,10 +36,7 @@ def main():
     parser.add_argument("--realtime", action="store_true", help="compute before all others on a busy machine (root)")
     options = parser.parse_args()
     if options.realtime:
-        try:
-            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-        except PermissionError:
-            sys.exit("--realtime needs root: run without it on a machine that does nothing else")
+        go_first()
     program = os.environ.get("SNUG", "build/release/bin/snug")
     runs = []
     for model in BATCHES:

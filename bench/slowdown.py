@@ -13,6 +13,8 @@ import statistics
 import subprocess
 import sys
 
+from common import go_first
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OPTIMIZER = '{ name = "sgd", lr = 0.05, momentum = 0.9 }'
 WARM_UP_STEPS = 2
@@ -107,7 +109,7 @@ def main():
     options = parser.parse_args()
     options.program = str(pathlib.Path(options.program).resolve())
     if options.realtime:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        go_first()
     version = json.loads(subprocess.check_output([options.program, "version", "--json"]))["version"]
     report = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
               "processor": processor(), "threads": options.threads, "realtime": options.realtime, "snug": version,

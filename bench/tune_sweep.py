@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 
+from common import go_first
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LEAST_SHARE = 0.94  # of the sweep's best
 MOST_TIME = 0.1  # of the sweep's
@@ -94,14 +96,6 @@ def tune(options):
         if result.returncode != 0:
             sys.exit(f"tune ended with {result.returncode}: {result.stdout}{result.stderr}")
         return json.loads(result.stdout), time.monotonic() - begin
-
-
-def go_first():
-    """This process and those it starts run before all of ordinary priority: a busy machine times like a quiet one."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    except PermissionError:
-        sys.exit("--realtime needs root: run without it on a machine that does nothing else")
 
 
 def parse():

@@ -2,7 +2,8 @@
 # Compares Snug with its real peers: trains the nets of tests/clients/pytorch_cases.py in PyTorch (in a virtual
 # environment of its own, made once in .venv/clients) and in Snug, and compares losses and rates step by step; then
 # torchvision's models with the same weights: logits, gradients and statistics in fp32 and bf16, weights that go both
-# ways, ONNX exports read by onnxruntime, events read by TensorBoard, and fine-tuning on the digits in SNUG_TEST_DATA (../shared/data).
+# ways, ONNX exports read by onnxruntime, events read by TensorBoard, and fine-tuning on the digits in SNUG_TEST_DATA
+# (../shared/data).
 # `--record` also renews the committed figures that scripts/test.sh replays without PyTorch.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
