@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "base/text.h"
+#include "config/value.h"
 
 namespace snug {
 
@@ -93,35 +94,24 @@ std::string model_toml(const DataFacts& facts, const Recipe& recipe) {
 
 // ---- data -----------------------------------------------------------------------------------------------------
 
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-      out += fmt::format("\\u{:04X}", static_cast<int>(c));
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
-}
-
 std::string source_toml(const DataSource& source) {
   switch (source.format) {
     case DataFormat::idx:
     case DataFormat::numpy:
-      return fmt::format("{{ images = {}, labels = {} }}", quoted(source.images), quoted(source.labels));
+      return fmt::format("{{ images = {}, labels = {} }}", config::string_text(source.images),
+                         config::string_text(source.labels));
     case DataFormat::cifar10:
     case DataFormat::cifar100: {
       std::vector<std::string> files;
       files.reserve(source.files.size());
-      for (const std::string& file : source.files) files.push_back(quoted(file));
+      for (const std::string& file : source.files) files.push_back(config::string_text(file));
       return fmt::format("{{ format = \"{}\", files = [{}] }}", to_string(source.format), fmt::join(files, ", "));
     }
     case DataFormat::folder:
     case DataFormat::csv:
-    case DataFormat::pack: return fmt::format("{{ {} = {} }}", to_string(source.format), quoted(source.path));
-    case DataFormat::synthetic: return fmt::format("{{ synthetic = {} }}", quoted(source.synthetic));
+    case DataFormat::pack:
+      return fmt::format("{{ {} = {} }}", to_string(source.format), config::string_text(source.path));
+    case DataFormat::synthetic: return fmt::format("{{ synthetic = {} }}", config::string_text(source.synthetic));
   }
   return {};
 }
@@ -162,7 +152,7 @@ std::string splits_toml(const RecognizedData& data, const DataFacts& facts, cons
 
 std::string data_toml(const RecognizedData& data, const DataFacts& facts, const Recipe& recipe,
                       const std::string& root) {
-  std::string text = fmt::format("\n[data]\nroot = {}   # from this file's folder\n", quoted(root));
+  std::string text = fmt::format("\n[data]\nroot = {}   # from this file's folder\n", config::string_text(root));
   text += splits_toml(data, facts, recipe);
   if (data.axes == ArrayLayout::nchw) text += "layout = \"nchw\"   # the arrays are N×channels×height×width\n";
   if (recipe.resize > 0)
@@ -245,7 +235,7 @@ std::string recipe_toml(const RecognizedData& data, const DataFacts& facts, cons
     text += fmt::format("# {} classes: {}{}\n", facts.outputs, fmt::join(shown, ", "),
                         facts.classes.size() > kShown ? ", …" : "");
   }
-  text += fmt::format("name = {}   # the run's folder will be runs/{}-1\n", quoted(std::string(name)), name);
+  text += fmt::format("name = {}   # the run's folder will be runs/{}-1\n", config::string_text(name), name);
   text += data_toml(data, facts, recipe, root) + model_toml(facts, recipe) + train_toml(facts, recipe);
   return text + "\n[memory]\nbudget = \"90%\"   # of what is free; a run that does not fit says so before it begins\n";
 }

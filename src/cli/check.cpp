@@ -88,13 +88,9 @@ std::string text_of(const Arguments& arguments, const CheckedRun& checked) {
   return arguments.has("quiet") ? text : text + findings_count(checked.findings) + "\n";
 }
 
-/// With the options that change the run; a GPU that was only planned for cannot be trained on.
-void suggest_training(const Arguments& arguments) {
-  if (const auto device = arguments.text("device"); device && *device != "cpu" && !device->starts_with("cuda")) return;
-  std::vector<std::string> words{"train", arguments.positional()[0]};
-  for (std::string& word : given_options(arguments, {"set", "data-root", "epochs", "device", "threads"}))
-    words.push_back(std::move(word));
-  suggest(arguments, "train; Ctrl-C saves, and --resume goes on", words);
+/// A GPU that was only planned for cannot be trained on.
+bool can_train_on(const std::optional<std::string>& device) {
+  return !device || *device == "cpu" || device->starts_with("cuda");
 }
 
 int run(const Arguments& arguments) {
@@ -117,7 +113,8 @@ int run(const Arguments& arguments) {
   order_by_place(checked.findings);
   fix_options(checked.findings);
   print_result(arguments, findings_json(checked.findings), text_of(arguments, checked));
-  if (!has_errors(checked.findings)) suggest_training(arguments);
+  if (!has_errors(checked.findings) && can_train_on(arguments.text("device")))
+    suggest_training(arguments, "train; Ctrl-C saves, and --resume goes on");
   return exit_code(checked.findings);
 }
 

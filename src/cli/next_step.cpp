@@ -1,6 +1,7 @@
 #include "cli/next_step.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include <fmt/format.h>
@@ -22,7 +23,7 @@ bool for_people(const Arguments& arguments) { return !arguments.has("json") && !
 /// Something that `predict` reads: a picture or an array of the split.
 std::optional<std::string> example_of(const std::optional<DataSource>& source) {
   if (!source) return std::nullopt;
-  if (source->format == DataFormat::numpy || source->format == DataFormat::idx) return source->images;
+  if (source->format == DataFormat::numpy && source->images.ends_with(".npy")) return source->images;
   if (source->format != DataFormat::folder || is_archive(source->path)) return std::nullopt;
   const std::vector<std::string> pictures = pictures_below(source->path);
   if (pictures.empty()) return std::nullopt;
@@ -45,14 +46,16 @@ void suggest(const Arguments& arguments, std::string_view why, const std::vector
   write(Stream::out, fmt::format("\nnext: {}\n  {}\n", why, line));
 }
 
-std::vector<std::string> given_options(const Arguments& arguments, const std::vector<std::string_view>& names) {
-  std::vector<std::string> words;
+void suggest_training(const Arguments& arguments, std::string_view why, const std::vector<std::string>& more) {
+  constexpr std::array<std::string_view, 5> kChanging{"set", "data-root", "epochs", "device", "threads"};
+  std::vector<std::string> words{"train", arguments.positional()[0]};
+  words.insert(words.end(), more.begin(), more.end());
   for (const auto& [name, value] : arguments.options()) {
-    if (std::ranges::find(names, name) == names.end()) continue;
+    if (std::ranges::find(kChanging, name) == kChanging.end()) continue;
     words.push_back("--" + name);
     if (!value.empty()) words.push_back(value);
   }
-  return words;
+  suggest(arguments, why, words);
 }
 
 void suggest_after_training(const Arguments& arguments, const fs::path& run, bool validated) {
@@ -76,8 +79,7 @@ void suggest_predicting(const Arguments& arguments, const fs::path& checkpoint) 
     // A suggestion is not worth a fault.
   }
   std::error_code ignored;
-  const bool there = example && fs::exists(example->substr(0, example->rfind(".npz:") + 4), ignored);
-  if (there || (example && fs::exists(*example, ignored))) {
+  if (example && fs::exists(*example, ignored)) {
     suggest(arguments, "classify pictures; files, folders and arrays of your own go the same way",
             {"predict", checkpoint.string(), from_here(*example)});
   } else {

@@ -13,10 +13,8 @@ namespace snug {
 /// "next: why" and below it a line to paste: the program with `words`. Nothing with --json or --quiet.
 void suggest(const Arguments& arguments, std::string_view why, const std::vector<std::string>& words);
 
-/// The options of `names` that were given, as words for the next command.
-[[nodiscard]] std::vector<std::string> given_options(const Arguments& arguments,
-                                                     const std::vector<std::string_view>& names);
-
+/// Train what was given, with the options that change the run; `more` comes before them.
+void suggest_training(const Arguments& arguments, std::string_view why, const std::vector<std::string>& more = {});
 /// After a training into `run`: evaluate it, or where nothing was set aside for that, predict.
 void suggest_after_training(const Arguments& arguments, const std::filesystem::path& run, bool validated);
 /// After an evaluation or a training: classify an image that the checkpoint's config names, or export.

@@ -14,6 +14,7 @@
 #include "cli/common.h"
 #include "cli/next_step.h"
 #include "data/findings.h"
+#include "report/csv.h"
 #include "report/findings.h"
 #include "report/npy.h"
 #include "report/reports.h"
@@ -63,14 +64,6 @@ std::vector<std::filesystem::path> expanded(std::span<const std::string> words) 
     files.insert(files.end(), found.gl_pathv, found.gl_pathv + found.gl_pathc);
   }
   return files;
-}
-
-/// A field of a CSV file: in quotes where it must be.
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
 }
 
 /// Of numbers to meet there is no class: their outputs are in --logits.

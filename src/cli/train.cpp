@@ -66,17 +66,13 @@ void suggest_after(const Arguments& arguments, const Config& config, const DoneE
     suggest_after_training(arguments, run, config.data.val || config.data.val_split > 0);
     return;
   }
-  std::vector<std::string> words{"train", arguments.positional()[0], "--resume", "--out", run.string()};
-  for (std::string& word : given_options(arguments, {"set", "data-root", "epochs", "device", "threads"}))
-    words.push_back(std::move(word));
-  suggest(arguments, "go on where it stopped", words);
+  suggest_training(arguments, "go on where it stopped", {"--resume", "--out", run.string()});
 }
 
 /// Once events are written, what ends the run is one of them: a reader of lines meets nothing else.
-int train_to_the_end(const Config& config, TrainOptions options, Reporter& reporter, CheckedRun& checked,
+int train_to_the_end(const Config& config, const TrainOptions& options, Reporter& reporter, CheckedRun& checked,
                      const std::optional<Computer>& computer, const Arguments& arguments) {
   const bool json = arguments.has("json");
-  options.findings = checked.findings;
   try {
     const DoneEvent done = train(config, options, reporter, take_setup(config, checked), computer);
     suggest_after(arguments, config, done);
@@ -90,7 +86,7 @@ int train_to_the_end(const Config& config, TrainOptions options, Reporter& repor
 }
 
 int run(const Arguments& arguments) {
-  const TrainOptions options = train_options(arguments);
+  TrainOptions options = train_options(arguments);
   std::vector<Diagnostic> device;
   std::optional<Computer> computer;
   collect(device, [&] { computer = run_target(arguments); });
@@ -109,6 +105,7 @@ int run(const Arguments& arguments) {
   checked.findings.insert(checked.findings.end(), device.begin(), device.end());
   if (!config || has_errors(checked.findings)) throw Error(checked.findings);
 
+  options.findings = checked.findings;
   if (!computer) ensure_cpu_rates(options.threads);
   const StopSignals signals;
   const auto reporter = make_reporter(arguments, *config);

@@ -13,6 +13,10 @@
 
 namespace snug {
 
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -64,10 +68,6 @@ std::string little_endian(std::uint64_t value, std::size_t bytes) {
 std::uint32_t masked_crc(std::string_view bytes) {
   const std::uint32_t crc = crc32c(std::as_bytes(std::span(bytes)));
   return ((crc >> 15) | (crc << 17)) + 0xa282ead8U;
-}
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 /// The second in the name of a file of ours; −1: it is none.

@@ -15,6 +15,9 @@
 
 namespace snug {
 
+/// Since 1970, as events hold it.
+[[nodiscard]] double now_seconds();
+
 /// A message with its length and the masked CRC-32C of both, as TFRecord files hold it.
 [[nodiscard]] std::string tf_record(std::string_view message);
 

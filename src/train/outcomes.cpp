@@ -39,11 +39,6 @@ bool has_several(const OutcomesOptions& options) {
   return options.loss == Loss::binary_crossentropy && options.outputs > 1;
 }
 
-std::vector<std::string> names_of(const OutcomesOptions& options) {
-  const bool yes_no = options.loss == Loss::binary_crossentropy && options.outputs == 1;
-  return class_names(options.classes, yes_no ? 2 : options.outputs);
-}
-
 /// Of samples with one class: what softmax says of it.
 SampleOutcome classified(std::int32_t truth, std::span<const float> row) {
   const std::int32_t predicted = arg_max(row);
@@ -102,9 +97,14 @@ std::vector<SampleOutcome> worst_outcomes(std::span<const SampleOutcome> outcome
   return wrong;
 }
 
+std::vector<std::string> outcome_classes(const OutcomesOptions& options) {
+  const bool yes_no = options.loss == Loss::binary_crossentropy && options.outputs == 1;
+  return class_names(options.classes, yes_no ? 2 : options.outputs);
+}
+
 Outcomes::Outcomes(OutcomesOptions options)
     : options_(std::move(options)),
-      names_(names_of(options_)),
+      names_(outcome_classes(options_)),
       several_(has_several(options_) ? names_.size() : 0),
       confusion_(has_one_class() && std::ssize(names_) <= options_.most_classes ? names_ : std::vector<std::string>()),
       bins_(has_one_class() ? kBins : 0) {

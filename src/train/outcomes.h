@@ -30,6 +30,9 @@ struct RankedScore {
 /// Area under the ROC curve of `scores`, ties counted half; nothing when there is but one class.
 [[nodiscard]] std::optional<double> area_under_roc(std::vector<RankedScore> scores);
 
+/// What the classes are called; numbers where they have no names.
+[[nodiscard]] std::vector<std::string> outcome_classes(const OutcomesOptions& options);
+
 class Outcomes {
  public:
   explicit Outcomes(OutcomesOptions options);

@@ -38,10 +38,6 @@ namespace any_value {
 enum : int { number = 2, text = 3, truth = 4 };
 }
 
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 ProtoMessage plugin_message(int field, const ProtoMessage& what) {
   ProtoMessage data;
   return data.integer(plugin_data::version, 0).message(field, what);

@@ -472,10 +472,9 @@ DoneEvent Training::done_event(bool interrupted) const {
 void Training::keep_evaluation() const {
   const bool best = best_evaluation_.samples > 0;
   if (!best && (evaluation_.samples == 0 || std::filesystem::exists(files_->folder() / "evaluation.json"))) return;
-  const Outcomes names(epoch_outcomes(config_, setup_));
   files_->write_evaluation(run_evaluation(best ? best_evaluation_ : evaluation_,
                                           best ? state_.best_epoch : state_.epoch, *setup_.splits.val,
-                                          names.classes()));
+                                          outcome_classes(epoch_outcomes(config_, setup_))));
 }
 
 void Training::close(std::string_view state) {
