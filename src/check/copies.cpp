@@ -1,11 +1,14 @@
 // D: images that are there more than once: inside a split, in two splits, with two labels.
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include <fmt/format.h>
 
+#include "base/shell.h"
 #include "base/text.h"
 #include "check/families.h"
+#include "data/findings.h"
 
 namespace snug {
 
@@ -27,76 +30,119 @@ std::int64_t class_of(const Dataset& data, std::int64_t sample, std::vector<floa
                          : std::ranges::max_element(row) - row.begin();
 }
 
+/// A sample and the one that it equals.
+struct Copy {
+  std::int64_t sample = 0, of = 0;
+};
+
+/// How people know a sample: a picture by its name, a row of an array by its number.
+std::string name_of(const Dataset& data, std::int64_t sample) {
+  return data.has_pictures() ? brief_name(data.where(sample)) : fmt::format("image {}", format_count(sample));
+}
+
+std::string class_name(const Dataset& data, std::int64_t label) {
+  const std::vector<std::string>& classes = data.info().classes;
+  return data.has_pictures() && label < std::ssize(classes) ? classes[static_cast<std::size_t>(label)]
+                                                            : std::to_string(label);
+}
+
+/// A line that takes the samples out of the data: of pictures in files the files, of a list its rows, else
+/// `of_arrays`. It names the first few, so that a person can read it.
+std::string without(const Dataset& data, const std::vector<Copy>& copies, std::string of_arrays) {
+  constexpr std::size_t kNamed = 8;
+  if (!data.has_pictures()) return of_arrays;
+  const std::span named(copies.data(), std::min(copies.size(), kNamed));
+  const std::string rest =
+      copies.size() > named.size() ? fmt::format("   # {} of {}; check names the next", kNamed, copies.size()) : "";
+  const std::int64_t first = named.front().sample;
+  const std::string file = data.picture_file(first), place = data.label_where(first);
+  if (file.empty())
+    return fmt::format("# leave {} out where the archive or pack is made   # one of {}", data.where(first),
+                       copies.size());
+  std::string line;
+  if (place == file) {
+    line = "rm";
+    for (const Copy& copy : named) line += " " + shell_word(data.picture_file(copy.sample));
+    return line + rest;
+  }
+  // "list.csv:17:1": the row of a list.
+  std::string list;
+  for (const Copy& copy : named) {
+    const std::string at = data.label_where(copy.sample);
+    const std::size_t column = at.rfind(':'), row = at.rfind(':', column - 1);
+    list = at.substr(0, row);
+    line += fmt::format("{}{}d", line.empty() ? "" : ";", at.substr(row + 1, column - row - 1));
+  }
+  return fmt::format("sed -i '{}' {}{}", line, shell_word(list), rest);
+}
+
 void check_inside(const Look& look, Findings& findings) {
-  std::int64_t copies = 0, contradictions = 0;
-  std::int64_t first = -1, first_of = -1, odd = -1, odd_of = -1;
+  const Dataset& data = *look.data;
+  std::vector<Copy> copies, contradictions;
   std::vector<float> row;
   for (std::size_t begin = 0; begin < look.prints.size();) {
     std::size_t end = begin + 1;
     while (end < look.prints.size() && look.prints[end].hash == look.prints[begin].hash) ++end;
     if (end - begin > 1) {
-      copies += static_cast<std::int64_t>(end - begin - 1);
-      if (first < 0 || look.prints[begin + 1].sample < first) {
-        first = look.prints[begin + 1].sample;
-        first_of = look.prints[begin].sample;
-      }
-      const std::int64_t label = class_of(*look.data, look.prints[begin].sample, row);
+      const std::int64_t of = look.prints[begin].sample, label = class_of(data, of, row);
       for (std::size_t i = begin + 1; i < end; ++i) {
-        if (class_of(*look.data, look.prints[i].sample, row) == label) continue;
-        ++contradictions;
-        if (odd < 0 || look.prints[i].sample < odd) {
-          odd = look.prints[i].sample;
-          odd_of = look.prints[begin].sample;
-        }
+        const std::int64_t sample = look.prints[i].sample;
+        (class_of(data, sample, row) == label ? copies : contradictions).push_back({sample, of});
       }
     }
     begin = end;
   }
+  std::ranges::sort(copies, {}, &Copy::sample);
+  std::ranges::sort(contradictions, {}, &Copy::sample);
   const auto printed = static_cast<std::int64_t>(look.prints.size());
-  if (contradictions > 0) {
-    findings.push_back(
-        finding_at("D215", look.data->label_where(odd),
-                   fmt::format("{} images of data.{} have another label than an equal image: {} is {}, {} is {}",
-                               format_count(contradictions), look.name, format_count(odd),
-                               class_of(*look.data, odd, row), format_count(odd_of), class_of(*look.data, odd_of, row)),
-                   "_, first = np.unique(x, axis=0, return_index=True)   # then x[first], y[first]",
-                   severity_of(contradictions, printed)));
+  const std::string unique = "_, first = np.unique(x, axis=0, return_index=True)   # then x[first], y[first]";
+  if (!contradictions.empty()) {
+    const auto count = std::ssize(contradictions);
+    const auto [odd, of] = contradictions.front();
+    std::string fix = without(data, contradictions, unique);
+    if (count == 1 && data.has_pictures()) fix += fmt::format("   # or {}: look which label is right", data.where(of));
+    findings.push_back(finding_at(
+        "D215", data.label_where(odd),
+        fmt::format("{} images of data.{} have another label than an equal image: {} is {}, {} is {}",
+                    format_count(count), look.name, name_of(data, odd), class_name(data, class_of(data, odd, row)),
+                    name_of(data, of), class_name(data, class_of(data, of, row))),
+        std::move(fix), severity_of(count, printed)));
   }
-  // What has another label has been told.
-  if (copies > contradictions) {
+  if (!copies.empty()) {
+    const auto count = std::ssize(copies);
+    const auto [sample, of] = copies.front();
     findings.push_back(
-        finding_at("D213", look.data->where(first),
-                   fmt::format("{} of {} images of data.{} are copies of another, first image {} of image {}",
-                               format_count(copies - contradictions), format_count(printed), look.name,
-                               format_count(first), format_count(first_of)),
-                   "_, first = np.unique(x, axis=0, return_index=True)   # then x[first], y[first]",
-                   severity_of(copies - contradictions, printed)));
+        finding_at("D213", data.where(sample),
+                   fmt::format("{} of {} images of data.{} are copies of another, first {} of {}", format_count(count),
+                               format_count(printed), look.name, name_of(data, sample), name_of(data, of)),
+                   without(data, copies, unique), severity_of(count, printed)));
   }
 }
 
 void check_between(const Look& train, const Look& other, Findings& findings) {
-  std::int64_t shared = 0, first = -1, first_of = -1;
+  std::vector<Copy> shared;
   auto at = train.prints.begin();
   for (const Print& print : other.prints) {
     while (at != train.prints.end() && at->hash < print.hash) ++at;
     if (at == train.prints.end()) break;
-    if (at->hash != print.hash) continue;
-    ++shared;
-    if (first >= 0 && print.sample >= first) continue;
-    first = print.sample;
-    first_of = at->sample;
+    if (at->hash == print.hash) shared.push_back({print.sample, at->sample});
   }
-  if (shared == 0) return;
-  const auto printed = static_cast<std::int64_t>(other.prints.size());
+  if (shared.empty()) return;
+  std::ranges::sort(shared, {}, &Copy::sample);
+  const auto count = std::ssize(shared), printed = std::ssize(other.prints);
+  const auto [sample, of] = shared.front();
+  std::string fix = count == printed && other.name == "val"
+                        ? "val_split = 0.1   # in [data], instead of val"
+                        : without(*other.data, shared,
+                                  "keep = ~np.isin([v.tobytes() for v in x_val], [t.tobytes() for t in x])   # then "
+                                  "x_val[keep], y_val[keep]");
   findings.push_back(finding_at(
-      "D214", other.data->where(first),
-      fmt::format("{} of {} images of data.{} are in data.train too, first image {} (image {} of data.train): its "
-                  "accuracy flatters",
-                  format_count(shared), format_count(printed), other.name, format_count(first), format_count(first_of)),
-      shared == printed && other.name == "val"
-          ? "val_split = 0.1   # in [data], instead of val"
-          : "keep = ~np.isin([v.tobytes() for v in x_val], [t.tobytes() for t in x])   # then x_val[keep], y_val[keep]",
-      severity_of(shared, printed)));
+      "D214", other.data->where(sample),
+      fmt::format(
+          "{} of {} images of data.{} are in data.train too, first {} ({} of data.train): its accuracy flatters",
+          format_count(count), format_count(printed), other.name, name_of(*other.data, sample),
+          name_of(*train.data, of)),
+      std::move(fix), severity_of(count, printed)));
 }
 
 }  // namespace

@@ -62,6 +62,8 @@ class Dataset {
   [[nodiscard]] virtual PictureSize resized_size(std::int64_t) const { return {}; }
   /// and any part of it, given in pixels of the whole, resized to info().image.
   virtual void read_box(std::int64_t, const Box&, std::byte*) const {}
+  /// The path of the file that holds this picture alone; empty for arrays, archives and packs.
+  [[nodiscard]] virtual std::string picture_file(std::int64_t) const { return {}; }
   /// The file's own bytes where there is one; empty else. `buffer` may hold them.
   [[nodiscard]] virtual std::span<const std::byte> encoded(std::int64_t, std::vector<std::byte>&) const { return {}; }
 };

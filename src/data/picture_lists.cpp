@@ -52,6 +52,7 @@ class DiskStore final : public PictureStore {
   [[nodiscard]] std::string label_where(std::int64_t index) const override {
     return label_places_.empty() ? where(index) : label_places_[static_cast<std::size_t>(index)];
   }
+  [[nodiscard]] std::string file(std::int64_t index) const override { return where(index); }
   [[nodiscard]] std::int64_t resident_bytes() const override {
     std::int64_t bytes = 0;
     for (const auto* list : {&paths_, &label_places_}) {

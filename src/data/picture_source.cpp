@@ -114,6 +114,7 @@ class PictureSource final : public Dataset {
   [[nodiscard]] std::string label_where(std::int64_t sample) const override {
     return store_->label_where(at(sample).index);
   }
+  [[nodiscard]] std::string picture_file(std::int64_t sample) const override { return store_->file(at(sample).index); }
 
  private:
   [[nodiscard]] const Entry& at(std::int64_t sample) const { return entries_[static_cast<std::size_t>(sample)]; }

@@ -20,6 +20,8 @@ class PictureStore {
   [[nodiscard]] virtual std::span<const std::byte> read(std::int64_t index, std::vector<std::byte>& buffer) const = 0;
   [[nodiscard]] virtual std::string where(std::int64_t index) const = 0;
   [[nodiscard]] virtual std::string label_where(std::int64_t index) const { return where(index); }
+  /// The path of the file that holds this picture alone; empty where many share one.
+  [[nodiscard]] virtual std::string file(std::int64_t) const { return {}; }
   [[nodiscard]] virtual std::int64_t resident_bytes() const = 0;
   [[nodiscard]] virtual std::int64_t mapped_bytes() const { return 0; }
   [[nodiscard]] virtual std::int64_t most_bytes() const { return 0; }  ///< of the largest file, when known

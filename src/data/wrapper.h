@@ -25,6 +25,7 @@ class Wrapper : public Dataset {
   void read_box(std::int64_t sample, const Box& box, std::byte* pixels) const override {
     base_->read_box(at(sample), box, pixels);
   }
+  [[nodiscard]] std::string picture_file(std::int64_t sample) const override { return base_->picture_file(at(sample)); }
   [[nodiscard]] std::span<const std::byte> encoded(std::int64_t sample, std::vector<std::byte>& buffer) const override {
     return base_->encoded(at(sample), buffer);
   }
