@@ -10,6 +10,7 @@
 
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/completion.h"
 #include "report/findings.h"
 #include "report/terminal.h"
 
@@ -90,6 +91,7 @@ int dispatch(const std::string& program, std::span<const std::string> words) {
     write(Stream::error, overview_help());
     return 2;
   }
+  if (words[0] == kCompleteWord) return print_completions(words.subspan(1));
   const bool asks_help = contains(words, "--help") || contains(words, "-h");
   if (words[0] == "help") return show_help(words.subspan(1));
   if (words[0].starts_with("-") && asks_help) return show_help({});

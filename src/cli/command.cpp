@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include "base/text.h"
 #include "report/table.h"
@@ -17,6 +18,17 @@ const std::array<Option, 4> kCommonOptions{{{"json", "", "print JSON for program
                                             {"quiet", "", "print results and faults alone"},
                                             {"strict", "", "warnings are errors"},
                                             {"help", "", "this text (also -h)"}}};
+
+/// What a person wants, and the first words of the commands that do it.
+struct Topic {
+  std::string_view title;
+  std::vector<std::string_view> words;
+};
+const std::array<Topic, 5> kTopics{{{"Before the first step", {"init", "check", "plan", "summary", "devices"}},
+                                    {"Train, and use what was trained", {"train", "eval", "predict", "export", "runs"}},
+                                    {"Data", {"data"}},
+                                    {"Speed", {"tune", "bench"}},
+                                    {"This program", {"completion", "version"}}}};
 
 std::vector<std::string> command_names() {
   std::vector<std::string> names;
@@ -45,7 +57,7 @@ const std::vector<Command>& commands() {
       data_preview_command(), devices_command(),      tune_command(),         bench_model_command(),
       bench_op_command(),     bench_device_command(), bench_loader_command(), bench_compare_command(),
       runs_command(),         runs_show_command(),    runs_compare_command(), runs_report_command(),
-      version_command()};
+      completion_command(),   version_command()};
   return kCommands;
 }
 
@@ -67,9 +79,10 @@ std::vector<Option> all_options(const Command& command) {
 }
 
 std::string group_help(std::string_view word) {
-  std::string text;
+  std::string text, own;
   bool several = false;
   for (const Command& command : commands()) {
+    if (command.name == word) own = command_help(command) + "\n";
     const bool below = command.name.starts_with(word) && command.name.substr(word.size()).starts_with(' ');
     several = several || below;
     if (below || command.name == word)
@@ -77,7 +90,7 @@ std::string group_help(std::string_view word) {
                           command.summary);
   }
   if (!several) text.clear();
-  return text.empty() ? text : text + fmt::format("\nsnug {} COMMAND --help lists the options of one\n", word);
+  return text.empty() ? text : own + text + fmt::format("\nsnug {} COMMAND --help lists the options of one\n", word);
 }
 
 std::string overview_help() {
@@ -86,11 +99,18 @@ std::string overview_help() {
       "usage: snug COMMAND … [options]\n\n";
   std::size_t width = 0;
   for (const Command& command : commands()) width = std::max(width, command.name.size());
-  for (const Command& command : commands())
-    text += fmt::format("  {}  {}\n", pad_right(command.name, width), command.summary);
+  for (const Topic& topic : kTopics) {
+    text += fmt::format("{}\n", topic.title);
+    for (const Command& command : commands()) {
+      if (std::ranges::find(topic.words, command.name.substr(0, command.name.find(' '))) != topic.words.end())
+        text += fmt::format("  {}  {}\n", pad_right(command.name, width), command.summary);
+    }
+    text += "\n";
+  }
   text += fmt::format("  {}  {}\n", pad_right("help", width), "this text, or that of a command: snug help train");
   text +=
-      "\nexample: snug train configs/quickstart.toml\n"
+      "\nfirst steps: snug init FOLDER looks at your data and writes a config; each command says what comes next\n"
+      "example: snug train configs/quickstart.toml\n"
       "exit codes: 0 done, 1 internal error, 2 usage or config, 3 data or labels, 4 does not fit in memory,\n"
       "            5 device, 6 training diverged, 7 slower (bench compare), 130 interrupted\n";
   return text;

@@ -45,6 +45,7 @@ struct Command {
 [[nodiscard]] Command runs_show_command();
 [[nodiscard]] Command runs_compare_command();
 [[nodiscard]] Command runs_report_command();
+[[nodiscard]] Command completion_command();
 [[nodiscard]] Command version_command();
 
 /// All of them, in the order of the help.
@@ -61,7 +62,8 @@ struct FoundCommand {
 /// Every option that the command takes, the common ones last.
 [[nodiscard]] std::vector<Option> all_options(const Command& command);
 
-/// `snug data --help`: the commands of two words that begin with `word`; empty when there are none.
+/// `snug data --help`: the commands of two words that begin with `word`, after the help of the command `word` where
+/// there is one ("runs"); empty when there are none.
 [[nodiscard]] std::string group_help(std::string_view word);
 /// `snug --help` and `snug COMMAND --help`.
 [[nodiscard]] std::string overview_help();

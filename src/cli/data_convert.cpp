@@ -172,7 +172,8 @@ Command data_convert_command() {
           .example = "snug data convert cifar10-jpeg.tar.xz cifar-10-batches-bin",
           .least_arguments = 2,
           .most_arguments = 2,
-          .options = {{"to", "FORMAT", "npy (an array, labels beside it) or cifar10 (a folder of its official files)"}},
+          .options = {{"to", "FORMAT", "npy (an array, labels beside it) or cifar10 (a folder of its official files)",
+                       "npy cifar10"}},
           .run = run};
 }
 

@@ -91,7 +91,8 @@ Command data_pack_command() {
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"out", "DIR", "the folder to make; a run that was interrupted goes on"},
-                      {"keep", "WHAT", "pixels (decoded) or files (pictures as they are; for random crops of them)"},
+                      {"keep", "WHAT", "pixels (decoded) or files (pictures as they are; for random crops of them)",
+                       "pixels files"},
                       kSetOption,
                       kDataRootOption},
           .run = run};

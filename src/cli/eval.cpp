@@ -87,7 +87,7 @@ Command eval_command() {
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"config", "FILE", "data and settings from here instead of the checkpoint's own"},
-                      {"split", "NAME", "train, val or test (val)"},
+                      {"split", "NAME", "train, val or test (val)", "train val test"},
                       {"csv", "FILE.csv", "write a line for every sample: file, truth, prediction, probability, loss"},
                       {"mistakes", "FILE.png", "draw the worst mistakes on one sheet"},
                       kSetOption,

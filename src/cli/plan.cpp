@@ -168,7 +168,7 @@ Command plan_command() {
           .least_arguments = 1,
           .most_arguments = 1,
           .instead = "problem",
-          .options = {{"batch", "N", "a number, auto or max, instead of the config's train.batch"},
+          .options = {{"batch", "N", "a number, auto or max, instead of the config's train.batch", "auto max"},
                       {"budget", "SIZE", "20GiB or 90% of the free memory, for the total; host memory is beside it"},
                       {"arena-budget", "SIZE", "16GiB, for weights, activations and input alone"},
                       {"report", "FILE.html", "write the plan as a page: floor plan, memory, batches, layers"},

@@ -191,8 +191,10 @@ TEST_F(Commands, EveryHelpHasAnExampleAndNamesItsOptions) {
   EXPECT_EQ(overview.code, 0);
   EXPECT_NE(overview.out.find("exit codes"), std::string::npos);
   for (const std::string command :
-       {"check", "plan", "train", "eval", "predict", "summary", "data info", "data synth", "devices", "tune",
-        "bench model", "bench op", "bench device", "bench loader", "bench compare", "version"}) {
+       {"init",      "check",        "plan",        "train",        "eval",         "predict",       "export",
+        "summary",   "data info",    "data synth",  "data pack",    "data convert", "data preview",  "devices",
+        "tune",      "bench model",  "bench op",    "bench device", "bench loader", "bench compare", "runs",
+        "runs show", "runs compare", "runs report", "completion",   "version"}) {
     EXPECT_NE(overview.out.find("  " + command + " "), std::string::npos) << command;
     const ProgramResult help = run(command + " --help");
     EXPECT_EQ(help.code, 0) << command;
