@@ -621,6 +621,8 @@ std::vector<GradientCase> pool_cases() {
       {.input = {1, 5, 8, 33}, .kernel = {3, 2}, .stride = {2, 3}, .pad_begin = {1, 0}, .pad_end = {2, 1}},
       {.input = {2, 6, 5, 7}, .kernel = {3, 3}, .stride = {1, 1}, .pad_begin = {1, 1}, .pad_end = {1, 1}},
       {.input = {1, 4, 3, 1}, .kernel = {4, 3}, .stride = {4, 3}},
+      {.input = {1, 5, 7, 35}, .kernel = {2, 2}, .stride = {2, 2}},  // side by side; a row and a column are left
+      {.input = {2, 5, 7, 19}, .kernel = {2, 3}, .stride = {2, 3}, .pad_begin = {1, 1}, .pad_end = {0, 1}},
       {.input = {1, 15, 15, 2}, .kernel = {15, 15}, .stride = {1, 1}},
       {.input = {3, 5, 5, 17}, .kernel = {1, 1}, .stride = {2, 2}},
   };

@@ -89,7 +89,7 @@ void list_readers(Taps& taps, const PoolGeometry& g, std::int64_t in_row, std::i
   }
 }
 
-/// What one pixel gathers from the windows that chose it. Windows side by side, the rule, have one reader a pixel.
+/// What one pixel gathers from the windows that chose it.
 template <class T>
 void gather(const Taps& taps, std::int64_t channels, const T* dy, const std::uint8_t* index, T* dx) {
   const int readers = taps.count;
@@ -109,9 +109,44 @@ void gather(const Taps& taps, std::int64_t channels, const T* dy, const std::uin
   });
 }
 
+/// A row of dx [in_width][channels] where windows lie side by side: each pixel has one reader, if any. So the places
+/// and the gradient of a window, [channels] both, are read once for all of its pixels in this row.
+template <class T>
+void spread_row(const PoolGeometry& g, std::int64_t in_row, Range rows, const T* dy, const std::uint8_t* index, T* dx) {
+  const std::int64_t channels = g.channels, kernel = g.kernel[1], row = rows.begin;
+  const std::int64_t behind = g.out_width * kernel - g.pad[1];  // the first pixel that no window reaches
+  const auto first_place = static_cast<std::int32_t>((in_row + g.pad[0] - row * g.kernel[0]) * kernel);
+  for (std::int64_t out = 0; out < g.out_width; ++out) {
+    const std::int64_t left = out * kernel - g.pad[1], begin = left < 0 ? -left : 0;
+    const std::int64_t end = left + kernel > g.in_width ? g.in_width - left : kernel;
+    const std::int64_t from = (row * g.out_width + out) * channels;
+    T* const to = dx + left * channels;  // may point outside; pixels from `begin` on do not
+    const auto spread = [&](std::int64_t first, std::int64_t last) __attribute__((always_inline)) {
+      for_lanes(channels, [&](std::int64_t channel, auto v) {
+        using V = decltype(v);
+        using I = typename Lanes<V>::Int;
+        const I place = load_bytes(index + from + channel, static_cast<I*>(nullptr)) - first_place;
+        const V gradient = load<V>(dy + from + channel);
+#pragma GCC unroll 2
+        for (std::int64_t tap = first; tap < last; ++tap)
+          store<V>(to + tap * channels + channel, place == I{} + static_cast<std::int32_t>(tap) ? gradient : V{});
+      });
+    };
+    begin == 0 && end == 2 ? spread(0, 2) : spread(begin, end);  // 2×2, the rule
+  }
+  for (std::int64_t i = behind * channels; i < g.in_width * channels; ++i) dx[i] = T{};
+}
+
+/// Whether no two windows reach over the same pixel, no pixel is left out between them, and the first has some.
+bool side_by_side(const PoolGeometry& g) {
+  return g.stride[0] == g.kernel[0] && g.stride[1] == g.kernel[1] && g.dilation[0] == 1 && g.dilation[1] == 1 &&
+         g.pad[1] < g.kernel[1];
+}
+
 template <class T>
 void max_backward(const PoolGeometry& g, std::int64_t in_row, Range rows, const Range* columns, const T* dy,
                   const std::uint8_t* index, T* dx) {
+  if (side_by_side(g) && rows.begin < rows.end) return spread_row(g, in_row, rows, dy, index, dx);
   Taps taps;
   for (std::int64_t in = 0; in < g.in_width; ++in) {
     list_readers(taps, g, in_row, in, rows, columns[in]);
