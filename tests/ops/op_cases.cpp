@@ -267,9 +267,9 @@ std::vector<GradientCase> dense_cases() {
     std::int64_t samples, inputs, units;
     bool bias = false, accumulate = false;
   };
-  const std::vector<DenseCase> table{{1, 1, 1, true},           {3, 7, 5},
-                                     {13, 33, 10, true},        {5, 128, 1, true, true},
-                                     {32, 17, 31, false, true}, {2, 300, 10, true}};
+  const std::vector<DenseCase> table{
+      {1, 1, 1, true},           {3, 7, 5},          {13, 33, 10, true},   {5, 128, 1, true, true},
+      {32, 17, 31, false, true}, {2, 300, 10, true}, {35, 1100, 33, true}, {32, 513, 34}};
   std::vector<GradientCase> cases;
   for (const DenseCase& c : table) {
     const Shape x{c.samples, c.inputs}, w{c.units, c.inputs}, y{c.samples, c.units};

@@ -169,6 +169,21 @@ struct WinogradKernels {  ///< null without AVX512_BF16
   Outputs outputs[kFunctions];  ///< by activation; null for those that oneDNN does not fuse either
 };
 
+/// Dense layers: inputs of samples and of units lie side by side, so a tile of outputs is a vector of partial sums
+/// each.
+inline constexpr int kDenseSide = 4;
+struct DenseTile {
+  const float *x[kDenseSide]{}, *w[kDenseSide]{};  ///< inputs of samples and weights of units; none is null
+  std::int64_t count = 0;                          ///< inputs to sum over
+  std::int64_t rows = 0, columns = 0;              ///< samples and units that are written, at most kDenseSide
+  const float* bias = nullptr;                     ///< of the units; may be null
+  bool add = false;                                ///< to what is in y, instead of the bias
+};
+struct DenseKernels {
+  /// y[sample][unit] = bias + Σ x · w; null where the instruction set is too narrow for it to pay.
+  void (*tile)(float* y, std::int64_t y_stride, const DenseTile& tile);
+};
+
 template <class T>
 struct ElementwiseKernels {
   void (*add)(T* y, const T* a, const T* b, std::int64_t count);         ///< y may be a or b
@@ -224,6 +239,7 @@ struct Kernels {
   ByStorage<WeightGradientKernels> weight_gradient;
   ByStorage<DepthwiseGradientKernels> depthwise_gradient;
   WinogradKernels winograd;
+  DenseKernels dense;
   ByStorage<ElementwiseKernels> elementwise;
   CastKernels cast;
   SoftmaxKernels softmax;

@@ -13,6 +13,7 @@ Kernels kernels() {
           .weight_gradient = weight_gradient_kernels(),
           .depthwise_gradient = depthwise_gradient_kernels(),
           .winograd = winograd_kernels(),
+          .dense = dense_kernels(),
           .elementwise = elementwise_kernels(),
           .cast = cast_kernels(),
           .softmax = softmax_kernels(),

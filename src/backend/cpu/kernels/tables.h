@@ -11,6 +11,7 @@ ByStorage<PoolKernels> pool_kernels();
 ByStorage<WeightGradientKernels> weight_gradient_kernels();
 ByStorage<DepthwiseGradientKernels> depthwise_gradient_kernels();
 WinogradKernels winograd_kernels();
+DenseKernels dense_kernels();
 ByStorage<ElementwiseKernels> elementwise_kernels();
 CastKernels cast_kernels();
 SoftmaxKernels softmax_kernels();
