@@ -1,4 +1,5 @@
 // Copies among pictures in files: each is named, the printed line is run in a shell, and the finding is gone.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -32,8 +33,8 @@ class WholeCopies : public testing::Test {
     int seed = 0;
     for (const std::string split : {"train", "val"}) {
       for (const std::string name : {"cats", "dogs"}) {
-        fs::create_directories(folder_ / (split + "/" + name));
-        for (int i = 0; i < kOfClass; ++i) write(split + "/" + name + "/" + std::to_string(10 + i) + ".png", seed++);
+        fs::create_directories(folder_ / fmt::format("{}/{}", split, name));
+        for (int i = 0; i < kOfClass; ++i) write(fmt::format("{}/{}/{}.png", split, name, 10 + i), seed++);
       }
     }
   }
@@ -50,7 +51,7 @@ class WholeCopies : public testing::Test {
   void list_train(const std::string& more) {
     std::string rows = "path,label\n";
     for (const std::string name : {"cats", "dogs"}) {
-      for (int i = 0; i < kOfClass; ++i) rows += "train/" + name + "/" + std::to_string(10 + i) + ".png," + name + "\n";
+      for (int i = 0; i < kOfClass; ++i) rows += fmt::format("train/{}/{}.png,{}\n", name, 10 + i, name);
     }
     folder_.text("train.csv", rows + more);
     config_.data = "train = { csv = \"train.csv\" }\nval = { folder = \"val\" }\n";
@@ -107,8 +108,7 @@ TEST_F(WholeCopies, AreRemovedByName) {
 }
 
 TEST_F(WholeCopies, ManyAreRemovedSomeAtATime) {
-  for (int i = 0; i < 11; ++i)
-    copy("train/cats/" + std::to_string(10 + i) + ".png", "train/cats/a" + std::to_string(i) + ".png");
+  for (int i = 0; i < 11; ++i) copy(fmt::format("train/cats/{}.png", 10 + i), fmt::format("train/cats/a{}.png", i));
   const Outcome outcome = check();
   const Diagnostic* found = outcome.find("D213");
   ASSERT_NE(found, nullptr) << all(outcome);
