@@ -6,17 +6,9 @@
 
 #include "base/text.h"
 #include "check/families.h"
+#include "check/place.h"
 
 namespace snug {
-
-namespace {
-
-/// "file:line:column" or "file[record]" taken apart; what is missing is 0.
-struct Place {
-  std::string_view file;
-  std::int64_t first = 0, second = 0;
-  friend auto operator<=>(const Place&, const Place&) = default;
-};
 
 Place place_of(std::string_view where) {
   if (where.ends_with(']')) {
@@ -33,8 +25,6 @@ Place place_of(std::string_view where) {
   const auto second = parse_integer(where.substr(column + 1));
   return first && second ? Place{where.substr(0, line), *first, *second} : Place{where};
 }
-
-}  // namespace
 
 void order_by_place(std::vector<Diagnostic>& findings) {
   std::ranges::stable_sort(findings, {}, [](const Diagnostic& finding) { return place_of(finding.where); });

@@ -8,6 +8,7 @@
 #include "base/shell.h"
 #include "base/text.h"
 #include "check/families.h"
+#include "check/place.h"
 #include "data/findings.h"
 
 namespace snug {
@@ -65,15 +66,10 @@ std::string without(const Dataset& data, const std::vector<Copy>& copies, std::s
     for (const Copy& copy : named) line += " " + shell_word(data.picture_file(copy.sample));
     return line + rest;
   }
-  // "list.csv:17:1": the row of a list.
-  std::string list;
-  for (const Copy& copy : named) {
-    const std::string at = data.label_where(copy.sample);
-    const std::size_t column = at.rfind(':'), row = at.rfind(':', column - 1);
-    list = at.substr(0, row);
-    line += fmt::format("{}{}d", line.empty() ? "" : ";", at.substr(row + 1, column - row - 1));
-  }
-  return fmt::format("sed -i '{}' {}{}", line, shell_word(list), rest);
+  // A list: its rows.
+  for (const Copy& copy : named)
+    line += fmt::format("{}{}d", line.empty() ? "" : ";", place_of(data.label_where(copy.sample)).first);
+  return fmt::format("sed -i '{}' {}{}", line, shell_word(std::string(place_of(place).file)), rest);
 }
 
 void check_inside(const Look& look, Findings& findings) {

@@ -90,7 +90,7 @@ std::string set_example(const std::string& written) {
     for (const config::Key& key : part) {
       if (key.name != name || key.scopes == "top" || key.example.find_first_of(" \"'") != std::string_view::npos)
         continue;
-      const std::string full = fmt::format("{}.{}", config::scope(key.scopes).title, key.name);
+      const std::string full = config::dotted_name(key);
       if (full == word || config::dotted_key(word) == full) return fmt::format("--set {}={}", full, key.example);
     }
   }

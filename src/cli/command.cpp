@@ -61,15 +61,29 @@ const std::vector<Command>& commands() {
   return kCommands;
 }
 
-FoundCommand find_command(std::span<const std::string> words) {
-  const std::string& one = words[0];
-  const std::string two = words.size() > 1 && !words[1].starts_with("-") ? one + " " + words[1] : one;
+namespace {
+
+/// The first two words where the second is no option, else the first.
+std::string two_words(std::span<const std::string> words) {
+  return words.size() > 1 && !words[1].starts_with("-") ? words[0] + " " + words[1] : words[0];
+}
+
+}  // namespace
+
+FoundCommand known_command(std::span<const std::string> words) {
+  const std::string &one = words[0], two = two_words(words);
   for (const Command& command : commands())
     if (command.name == two) return {&command, two == one ? 1U : 2U};
   for (const Command& command : commands())
     if (command.name == one) return {&command, 1};
-  const bool group = one == "data" || one == "bench";
-  throw_unknown(group ? two : one);
+  return {};
+}
+
+FoundCommand find_command(std::span<const std::string> words) {
+  const FoundCommand found = known_command(words);
+  if (found.command != nullptr) return found;
+  const bool group = words[0] == "data" || words[0] == "bench";
+  throw_unknown(group ? two_words(words) : words[0]);
 }
 
 std::vector<Option> all_options(const Command& command) {

@@ -58,6 +58,8 @@ struct FoundCommand {
   std::size_t words = 0;
 };
 [[nodiscard]] FoundCommand find_command(std::span<const std::string> words);
+/// The same, with no command where there is none.
+[[nodiscard]] FoundCommand known_command(std::span<const std::string> words);
 
 /// Every option that the command takes, the common ones last.
 [[nodiscard]] std::vector<Option> all_options(const Command& command);

@@ -105,8 +105,7 @@ class Collector {
 void add_settings(Collector& to, const std::string& before) {
   for (const std::span<const config::Key> part : {config::train_keys(), config::data_keys()}) {
     for (const config::Key& key : part) {
-      const std::string name =
-          key.scopes == "top" ? std::string(key.name) : fmt::format("{}.{}", config::scope(key.scopes).title, key.name);
+      const std::string name = config::dotted_name(key);
       if (to.typed().find('=', before.size()) == std::string::npos) {
         to.add(before + name + "=", key.meaning);
       } else {
@@ -189,13 +188,7 @@ Completions completions(std::span<const std::string> words) {
     return to.take();
   }
   if (before.size() == 1 && !to.typed().starts_with("-")) add_commands(to, before[0]);
-  const Command* command = nullptr;
-  std::size_t named = 0;
-  for (const Command& one : commands()) {
-    const std::string two = before.size() > 1 ? before[0] + " " + before[1] : "";
-    if (one.name == before[0] && named < 1) command = &one, named = 1;
-    if (one.name == two) command = &one, named = 2;
-  }
+  const Command* const command = known_command(before).command;
   if (command == nullptr) return to.take();
 
   const std::vector<Option> options = all_options(*command);

@@ -101,6 +101,10 @@ std::string dotted_key(std::string_view name) {
   return "";
 }
 
+std::string dotted_name(const Key& key) {
+  return key.scopes == "top" ? std::string(key.name) : fmt::format("{}.{}", scope(key.scopes).title, key.name);
+}
+
 std::span<const Key* const> keys_of(std::string_view scope) {
   // Made once: every table that is read asks for its keys.
   static const auto kByScope = [] {

@@ -89,6 +89,8 @@ struct Scope {
 /// "train.optimizer.lr" for "lr": the key of the training, data or memory tables with this name, also written with "-"
 /// for "_"; empty if there is none.
 [[nodiscard]] std::string dotted_key(std::string_view name);
+/// How `--set` names a key: "train.epochs", "name".
+[[nodiscard]] std::string dotted_name(const Key& key);
 
 /// "an integer of at least 1, or one of \"auto\", \"max\"".
 [[nodiscard]] std::string describe_forms(const Key& key);

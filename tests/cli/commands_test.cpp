@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "cli/command.h"
 #include "cli/program.h"
 
 namespace snug {
@@ -203,6 +204,15 @@ TEST_F(Commands, EveryHelpHasAnExampleAndNamesItsOptions) {
     EXPECT_EQ(run("help " + command).out, help.out);
   }
   EXPECT_EQ(run("").code, 2);
+}
+
+TEST_F(Commands, TheOverviewListsEveryCommandOnce) {
+  const std::string overview = run("--help").out;
+  for (const Command& command : commands()) {
+    const std::string line = fmt::format("\n  {} ", command.name), summary(command.summary);
+    EXPECT_NE(overview.find(line), std::string::npos) << command.name;
+    EXPECT_EQ(overview.find(summary), overview.rfind(summary)) << command.name;
+  }
 }
 
 TEST_F(Commands, CheckOfACleanConfigFindsNothing) {

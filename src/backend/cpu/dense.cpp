@@ -15,41 +15,53 @@ Layout matrix(const TensorInfo& tensor) {
 }
 Layout vector(std::int64_t count) { return {{count}, memory::data_type::f32, memory::format_tag::a}; }
 
-/// y [samples][units] = x [samples][inputs] · wᵀ, w [units][inputs], [+ bias]: tiles of 4×4 sums. A thread has its own
-/// units. Inputs are taken kBlock at a time, so that the weights of a tile stay in the first cache and x in the second;
-/// an output's sum does not depend on the tile that it lies in, so no bit depends on the batch or on the threads.
+struct Product {
+  std::int64_t samples = 0, inputs = 0, units = 0;
+  const float *x = nullptr, *w = nullptr, *bias = nullptr;  ///< [samples][inputs], [units][inputs], [units] or null
+  float* y = nullptr;                                       ///< [samples][units]
+};
+
+/// Tiles of one column of units, over the inputs of `block`. Beyond the last sample or unit the last stands again, and
+/// is not written.
+void fill_column(const Product& p, const DenseKernels& kernels, std::int64_t unit, Range block) {
+  DenseTile tile{.count = block.end - block.begin,
+                 .columns = std::min<std::int64_t>(kDenseSide, p.units - unit),
+                 .bias = p.bias != nullptr ? p.bias + unit : nullptr,
+                 .add = block.begin > 0};
+  for (std::int64_t j = 0; j < kDenseSide; ++j)
+    tile.w[j] = p.w + std::min(unit + j, p.units - 1) * p.inputs + block.begin;
+  for (std::int64_t sample = 0; sample < p.samples; sample += kDenseSide) {
+    tile.rows = std::min<std::int64_t>(kDenseSide, p.samples - sample);
+    for (std::int64_t i = 0; i < kDenseSide; ++i)
+      tile.x[i] = p.x + std::min(sample + i, p.samples - 1) * p.inputs + block.begin;
+    kernels.tile(p.y + sample * p.units + unit, p.units, tile);
+  }
+}
+
+/// y = x · wᵀ [+ bias] in tiles of 4×4 sums. A thread has its own units. Inputs are taken kBlock at a time, so that the
+/// weights of a tile stay in the first cache and x in the second; an output's sum does not depend on the tile that it
+/// lies in, so no bit depends on the batch or on the threads.
 PreparedStep by_tiles(const CpuContext& context, const StepView& step, bool bias) {
   constexpr std::int64_t kBlock = 1'024;
-  const std::int64_t samples = step.shape(0)[0], inputs = step.shape(0)[1], units = step.shape(1)[0];
+  const Product shape{.samples = step.shape(0)[0], .inputs = step.shape(0)[1], .units = step.shape(1)[0]};
   return {.algorithm = "dense:tiles",
           .workspace_bytes = 0,
-          .run = [=, tile_of = context.kernels->dense.tile, threads = context.threads](const StepArguments& arguments) {
-            const float *x = operand(arguments, 0), *w = operand(arguments, 1);
-            const float* shift = bias ? operand(arguments, 2) : nullptr;
-            float* y = operand(arguments, bias ? 3 : 2);
-            parallel_shares(threads, (units + kDenseSide - 1) / kDenseSide, [&](auto, auto begin, auto end) {
-              for (std::int64_t k = 0; k < inputs; k += kBlock) {
-                DenseTile tile{.count = std::min(kBlock, inputs - k), .add = k > 0};
-                for (std::int64_t unit = begin * kDenseSide; unit < std::min(units, end * kDenseSide);
-                     unit += kDenseSide) {
-                  tile.columns = std::min<std::int64_t>(kDenseSide, units - unit);
-                  tile.bias = shift != nullptr ? shift + unit : nullptr;
-                  for (std::int64_t j = 0; j < kDenseSide; ++j)  // beyond the last: the last again, not written
-                    tile.w[j] = w + std::min(unit + j, units - 1) * inputs + k;
-                  for (std::int64_t sample = 0; sample < samples; sample += kDenseSide) {
-                    tile.rows = std::min<std::int64_t>(kDenseSide, samples - sample);
-                    for (std::int64_t i = 0; i < kDenseSide; ++i)
-                      tile.x[i] = x + std::min(sample + i, samples - 1) * inputs + k;
-                    tile_of(y + sample * units + unit, units, tile);
-                  }
-                }
+          .run = [=, kernels = context.kernels->dense, threads = context.threads](const StepArguments& arguments) {
+            Product p = shape;
+            p.x = operand(arguments, 0), p.w = operand(arguments, 1);
+            p.bias = bias ? operand(arguments, 2) : nullptr;
+            p.y = operand(arguments, bias ? 3 : 2);
+            parallel_shares(threads, (p.units + kDenseSide - 1) / kDenseSide, [&](auto, auto begin, auto end) {
+              for (std::int64_t k = 0; k < p.inputs; k += kBlock) {
+                for (std::int64_t column = begin; column < end; ++column)
+                  fill_column(p, kernels, column * kDenseSide, {k, std::min(p.inputs, k + kBlock)});
               }
             });
           }};
 }
 
-/// Whether tiles are faster than oneDNN 3.2 (measured): enough inputs to sum over, enough samples for the weights to be
-/// read from the cache, and x within it.
+/// Whether tiles are faster than oneDNN 3.2 (measured at 32 to 128 samples): enough inputs to sum over, enough samples
+/// for the weights to be read from the cache, and x within it.
 bool tiles_pay(const CpuContext& context, const StepView& step) {
   constexpr std::int64_t kLeastInputs = 512, kLeastUnits = 32, kLeastSamples = 32, kMostSamples = 256;
   const std::int64_t samples = step.shape(0)[0];
