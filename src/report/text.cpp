@@ -182,11 +182,4 @@ std::string to_text(const EvalResult& result) {
   return text;
 }
 
-std::string to_text(const Prediction& prediction) {
-  std::string text = fmt::format("{}: {} ({})", prediction.file, prediction.label, percent(prediction.probability));
-  for (std::size_t i = 1; i < std::min<std::size_t>(prediction.top.size(), 3); ++i)
-    text += fmt::format(", {} {}", prediction.top[i].first, percent(prediction.top[i].second));
-  return text + "\n";
-}
-
 }  // namespace snug
