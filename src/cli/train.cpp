@@ -120,6 +120,8 @@ Command train_command() {
           .arguments = "CONFIG",
           .summary = "check, plan and train; writes a run folder",
           .example = "snug train configs/quickstart.toml --epochs 3 --set train.optimizer.lr=0.1",
+          .more = {"snug train config.toml --resume   # go on after Ctrl-C",
+                   "snug train config.toml --init resnet18.safetensors   # fine-tune weights from PyTorch"},
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"out", "DIR", "the run folder (runs/NAME-N)"},
@@ -130,7 +132,7 @@ Command train_command() {
                       {"log-every", "N", "with --json: a step event every N steps instead of once a second"},
                       kSetOption,
                       kDataRootOption,
-                      kDeviceOption,
+                      kTrainDeviceOption,
                       kThreadsOption},
           .run = run};
 }
