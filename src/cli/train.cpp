@@ -62,6 +62,7 @@ void require_computable(const Config& config) {
 void suggest_after(const Arguments& arguments, const Config& config, const DoneEvent& done) {
   if (done.checkpoint.empty()) return;
   const std::filesystem::path run = std::filesystem::path(done.checkpoint).parent_path();
+  show_report(arguments, run);
   if (!done.interrupted) {
     suggest_after_training(arguments, run, config.data.val || config.data.val_split > 0);
     return;

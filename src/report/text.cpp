@@ -158,9 +158,9 @@ std::string to_text(const VersionReport& report) {
 std::string to_text(const EvalResult& result) {
   const bool classified = !result.per_class.empty() || result.accuracy > 0;
   std::string text = fmt::format("{} images, loss {:.4f}", format_count(result.samples), result.loss);
-  if (classified)
-    text +=
-        fmt::format(", accuracy {}, among the first five {}", percent(result.accuracy), percent(result.top5_accuracy));
+  if (classified) text += fmt::format(", accuracy {}", percent(result.accuracy));
+  if (classified && result.per_class.size() > 5)
+    text += fmt::format(", among the first five {}", percent(result.top5_accuracy));
   text += "\n";
   if (result.auc) text += fmt::format("area under the ROC curve {:.4f}\n", *result.auc);
   if (result.calibration)

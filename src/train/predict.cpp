@@ -30,7 +30,8 @@ struct ArrayFile {
 /// N×H×W×C, N×H×W, or one image; in every other case a finding and nothing.
 ArrayFile open_array(const std::filesystem::path& path, const Config& config, std::vector<Diagnostic>& findings) {
   const std::string extension = path.extension().string();
-  if (extension != ".npy") {
+  std::error_code ignored;
+  if (extension != ".npy" && std::filesystem::exists(path, ignored)) {
     findings.push_back(
         {.code = "D614",
          .where = path.string(),
@@ -227,7 +228,8 @@ std::vector<Given> group(std::span<const std::filesystem::path> files) {
       const bool pictures = has_picture_name(paths.front());
       add(pictures, std::move(paths));
     } else {
-      add(has_picture_name(file.string()), {file.string()});
+      // What is not there is told as a file, not as a picture that cannot be decoded.
+      add(has_picture_name(file.string()) && std::filesystem::exists(file, ignored), {file.string()});
     }
   }
   return groups;
