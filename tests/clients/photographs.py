@@ -10,7 +10,6 @@ import collections
 import json
 import pathlib
 import struct
-import subprocess
 import sys
 
 import numpy
@@ -18,6 +17,8 @@ import onnxruntime
 import safetensors.torch
 import torch
 import torchvision
+
+from steps import expect, runner
 
 TOLERANCE = 1e-4  # of the largest logit
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -53,12 +54,6 @@ def pack_pixels(folder, shape):
     return numpy.stack(images), numpy.array(labels)
 
 
-def expect(condition, what):
-    print(("ok   " if condition else "FAIL ") + what, flush=True)
-    if not condition:
-        sys.exit(1)
-
-
 def main():
     program, work, photographs = (pathlib.Path(word).resolve() for word in sys.argv[1:4])
     folder = work / "photographs"
@@ -67,10 +62,7 @@ def main():
     torch.manual_seed(1)
     safetensors.torch.save_file(torchvision.models.resnet18().state_dict(), folder / "resnet18.safetensors")
 
-    def run(*words):
-        done = subprocess.run([program, *map(str, words)], cwd=folder, capture_output=True, text=True)
-        expect(done.returncode == 0, "snug " + " ".join(map(str, words)) + done.stderr)
-        return done.stdout
+    run = runner(program, folder)
 
     data = ["--data-root", photographs]
     run("train", "config.toml", *data, "--init", "resnet18.safetensors", "--out", "run", "--quiet")
