@@ -16,7 +16,8 @@ namespace snug {
 inline constexpr Option kSetOption{"set", "KEY=VALUE", "change a value of the config (repeatable): train.epochs=3"};
 inline constexpr Option kDataRootOption{"data-root", "DIR", "where the data lies, instead of beside the config"};
 inline constexpr Option kDeviceOption{
-    "device", "D", "cpu; to plan, also a GPU that need not be here: h200, rtx4090, my.toml (snug devices lists them)"};
+    "device", "D",
+    "cpu, cuda or cuda:N; to plan also a GPU that need not be here: h200, my.toml (snug devices lists them)"};
 inline constexpr Option kThreadsOption{"threads", "N", "cores to use (all)"};
 inline constexpr Option kEpochsOption{"epochs", "N", "instead of the config's train.epochs"};
 
@@ -27,11 +28,6 @@ inline constexpr Option kEpochsOption{"epochs", "N", "instead of the config's tr
 
 /// --threads, or 0 for all cores.
 [[nodiscard]] int thread_count(const Arguments& arguments);
-
-enum class DeviceUse { plan, train };
-/// Returns when --device (or its default) is the CPU; throws Error otherwise: G… for a GPU that this build or machine
-/// does not have and, to train on, for a profile; C… with the nearest name for what is none.
-void require_cpu(const Arguments& arguments, DeviceUse use);
 
 /// Writes a command's result to standard output: JSON with its line end, or text for people.
 void print_result(const Arguments& arguments, const std::string& json, const std::string& text);

@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/next_step.h"
+#include "cli/target.h"
 #include "data/findings.h"
 #include "report/csv.h"
 #include "report/findings.h"
@@ -77,13 +78,13 @@ std::string csv_of(const std::vector<Prediction>& predictions) {
 }
 
 int run(const Arguments& arguments) {
-  require_cpu(arguments, DeviceUse::train);
+  const Computer computer = run_target(arguments).value_or(this_computer(thread_count(arguments)));
   for (const std::string_view option : {"logits", "csv"})
     if (const auto path = arguments.text(option)) require_writable(option, *path);
   const auto& words = arguments.positional();
   const std::vector<std::filesystem::path> files = expanded(std::span(words).subspan(1));
   std::vector<Diagnostic> findings;
-  const std::vector<Prediction> predictions = predict(words[0], files, thread_count(arguments), findings);
+  const std::vector<Prediction> predictions = predict_on(computer, words[0], files, findings);
   for (const Prediction& prediction : predictions) print_result(arguments, to_json(prediction), to_text(prediction));
   if (const auto path = arguments.text("logits")) write_logits(*path, predictions);
   if (const auto path = arguments.text("csv")) write_text(*path, csv_of(predictions));

@@ -9,7 +9,6 @@
 
 #include "config/precision.h"
 #include "lowering/lowering.h"
-#include "train/setup.h"
 
 namespace snug {
 
@@ -70,9 +69,9 @@ void check_scale(const CheckpointInfo& info, const DatasetInfo& images, const st
 }
 
 Inference::Inference(const Checkpoint& checkpoint, const Config& config, const Graph& graph,
-                     const std::vector<std::int64_t>& batches, bool with_loss, int threads)
-    : backend_(make_cpu_backend({.threads = threads})) {
-  if (const auto why = cannot_compute(config.train.precision, this_processor())) {
+                     const std::vector<std::int64_t>& batches, bool with_loss, const Computer& computer)
+    : backend_(computer.make_backend(config)) {
+  if (const auto why = cannot_compute(config.train.precision, computer.processor)) {
     throw Error({.code = "T616",
                  .where = to_string(config.where("train.precision")),
                  .what = *why,
@@ -92,7 +91,8 @@ Inference::Inference(const Checkpoint& checkpoint, const Config& config, const G
   plan_ = plan_programs(std::move(programs), *backend_);
   plan_.eval = 0;
   plan_.eval_last = batches.size() > 1 ? 1 : -1;
-  network_ = std::make_unique<Network>(plan_, checkpoint.info.scaling, config.train);
+  network_ = std::make_unique<Network>(plan_, checkpoint.info.scaling, config.train,
+                                       RuntimeOptions{.device = computer.device});
   std::vector<Diagnostic> findings = load_weights(checkpoint.file, checkpoint.path, graph, *network_, false);
   if (has_errors(findings)) throw Error(std::move(findings));
 }

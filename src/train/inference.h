@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "snug/trainer.h"
 #include "train/checkpoint.h"
 #include "train/network.h"
+#include "train/setup.h"
 
 namespace snug {
 
@@ -34,12 +36,17 @@ void require_whole(const Checkpoint& checkpoint, const Graph& graph);
 /// Throws Error (D) unless the images have the scale of those that the network was trained on.
 void check_scale(const CheckpointInfo& info, const DatasetInfo& images, const std::string& where);
 
+/// `predict` on whatever computes.
+[[nodiscard]] std::vector<Prediction> predict_on(const Computer& computer, const std::filesystem::path& checkpoint,
+                                                 const std::vector<std::filesystem::path>& files,
+                                                 std::vector<Diagnostic>& findings);
+
 /// A network that evaluates, with the checkpoint's weights and input scaling.
 class Inference {
  public:
   /// Programs for each of `batches` (the whole one first). `with_loss`: labels go in, statistics come out.
   Inference(const Checkpoint& checkpoint, const Config& config, const Graph& graph,
-            const std::vector<std::int64_t>& batches, bool with_loss, int threads);
+            const std::vector<std::int64_t>& batches, bool with_loss, const Computer& computer);
   [[nodiscard]] Network& network() { return *network_; }
 
  private:

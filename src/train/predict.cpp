@@ -11,7 +11,6 @@
 #include "lowering/lowering.h"
 #include "snug/trainer.h"
 #include "train/inference.h"
-#include "train/setup.h"
 
 namespace snug {
 
@@ -78,13 +77,13 @@ SourcePointer open_pictures(const std::vector<std::string>& paths, const Config&
 
 class Predictor {
  public:
-  Predictor(const std::filesystem::path& path, int threads)
+  Predictor(const std::filesystem::path& path, const Computer& computer)
       : checkpoint_(open_checkpoint(path)),
         config_(checkpoint_config(checkpoint_.info, checkpoint_.path)),
         graph_(checked_graph(config_)),
         outputs_(output_count(graph_, config_.train.loss)),
         names_(class_names(checkpoint_.info, binary_single() ? 2 : outputs_)),
-        inference_(checkpoint_, config_, graph_, {kPredictBatch}, false, threads) {}
+        inference_(checkpoint_, config_, graph_, {kPredictBatch}, false, computer) {}
 
   void predict_pictures(const std::vector<std::string>& paths, std::vector<Prediction>& predictions,
                         std::vector<Diagnostic>& findings) {
@@ -224,9 +223,14 @@ std::vector<Given> group(const std::vector<std::filesystem::path>& files) {
 std::vector<Prediction> predict(const std::filesystem::path& checkpoint,
                                 const std::vector<std::filesystem::path>& files, int threads,
                                 std::vector<Diagnostic>& findings) {
+  return predict_on(this_computer(threads), checkpoint, files, findings);
+}
+
+std::vector<Prediction> predict_on(const Computer& computer, const std::filesystem::path& checkpoint,
+                                   const std::vector<std::filesystem::path>& files, std::vector<Diagnostic>& findings) {
   std::optional<Predictor> made;
   try {
-    made.emplace(checkpoint, threads);
+    made.emplace(checkpoint, computer);
   } catch (const Error& error) {
     // What is wrong with the files is told beside it.
     findings.insert(findings.end(), error.findings().begin(), error.findings().end());
