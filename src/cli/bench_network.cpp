@@ -112,17 +112,19 @@ double BenchNetwork::step() {
   const Clock::time_point begin = Clock::now();
   network_->run(plan_.train);
   network_->wait();
-  return seconds_since(begin);
+  return last_seconds_ = seconds_since(begin);
 }
 
 std::vector<double> BenchNetwork::steps(std::size_t count) {
-  return network_->run_in_a_row(plan_.train, count, [this] { set_rate(); });
+  std::vector<double> seconds = network_->run_in_a_row(plan_.train, count, [this] { set_rate(); });
+  if (!seconds.empty()) last_seconds_ = seconds.back();
+  return seconds;
 }
 
-std::size_t BenchNetwork::steps_at_a_time(double step_seconds, double for_seconds) const {
+std::size_t BenchNetwork::steps_at_a_time(double for_seconds) const {
   constexpr double kMost = 256;
   if (computer_.device == nullptr) return 1;
-  return static_cast<std::size_t>(std::clamp(for_seconds / std::max(step_seconds, 1e-6), 1.0, kMost));
+  return static_cast<std::size_t>(std::clamp(for_seconds / std::max(last_seconds_, 1e-6), 1.0, kMost));
 }
 
 std::int64_t BenchNetwork::measured_bytes() const {
@@ -189,8 +191,7 @@ BenchReport measure_steps(BenchNetwork& network, std::int64_t steps) {
   std::vector<std::vector<double>> rounds;
   while (std::cmp_less(seconds.size(), steps)) {
     const std::size_t left = static_cast<std::size_t>(steps) - seconds.size();
-    const std::vector<double> some =
-        network.steps(std::min(left, network.steps_at_a_time(report.start.first_step_seconds, kTogetherSeconds)));
+    const std::vector<double> some = network.steps(std::min(left, network.steps_at_a_time(kTogetherSeconds)));
     seconds.insert(seconds.end(), some.begin(), some.end());
     if (std::cmp_less(rounds.size(), kMostTimedSteps)) rounds.push_back(network.step_timed());
   }

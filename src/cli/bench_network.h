@@ -40,8 +40,8 @@ class BenchNetwork {
   double step();
   /// Steps one behind the other as a training has them; the seconds of each.
   std::vector<double> steps(std::size_t count);
-  /// How many steps are measured together where one takes so long: a device is kept busy meanwhile.
-  [[nodiscard]] std::size_t steps_at_a_time(double step_seconds, double for_seconds) const;
+  /// How many steps of the last one's length fill that time: so many are measured together, for a device is kept busy.
+  [[nodiscard]] std::size_t steps_at_a_time(double for_seconds) const;
   /// What the process holds: of the device's memory where one computes.
   [[nodiscard]] std::int64_t measured_bytes() const;
   [[nodiscard]] std::int64_t planned_bytes() const;
@@ -77,6 +77,7 @@ class BenchNetwork {
   std::unique_ptr<Network> network_;
   StartUp start_;
   std::int64_t steps_ = 0;
+  double last_seconds_ = 0;  ///< of a step
 };
 
 /// Times `steps` training steps after some that are not counted, and between them, in turn, every step of the program.

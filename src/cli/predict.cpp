@@ -21,6 +21,7 @@
 #include "report/reports.h"
 #include "report/terminal.h"
 #include "snug/trainer.h"
+#include "train/inference.h"
 
 namespace snug {
 

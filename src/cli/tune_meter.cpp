@@ -46,8 +46,7 @@ std::optional<TuneSample> NetworkMeter::measure(int setting, std::int64_t batch)
   double sum = 0;
   while (seconds.size() < kMostSteps) {
     if (stopped()) return std::nullopt;
-    const double usual = seconds.empty() ? network->start_up().first_step_seconds : seconds.back();
-    const auto some = network->steps(network->steps_at_a_time(usual, options_.sample_seconds / kLeastSteps));
+    const auto some = network->steps(network->steps_at_a_time(options_.sample_seconds / kLeastSteps));
     seconds.insert(seconds.end(), some.begin(), some.end());
     const double last = seconds.back();
     sum = std::accumulate(some.begin(), some.end(), sum);

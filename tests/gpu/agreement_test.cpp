@@ -32,7 +32,7 @@ const std::vector<Table>& tables() {
       {"fused_inference", fused_inference_cases},
       {"pool", both_ways<pool_cases>},
       {"softmax", both_ways<softmax_cases>},
-      {"losses", both_ways<loss_cases>},
+      {"losses", loss_cases},
       {"updates", update_cases},
       {"scaled_losses", scaled_loss_cases},
       {"conv", both_ways<conv_cases>},
