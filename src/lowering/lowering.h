@@ -42,6 +42,7 @@ inline constexpr std::string_view kLabels = "labels";                 ///< i32 [
 inline constexpr std::string_view kMean = "input.mean";               ///< [c], after the division
 inline constexpr std::string_view kInverseStd = "input.inverse_std";  ///< [c]
 inline constexpr std::string_view kControl = "control";               ///< f64, see Control
+inline constexpr std::string_view kScaling = "loss_scaling";          ///< f64, see LossScale; of fp16 training
 inline constexpr std::string_view kStats = "stats";                   ///< f64, see TrainStats: of this step
 inline constexpr std::string_view kTotals = "totals";                 ///< f64: summed over steps, zeroed by the host
 inline constexpr std::string_view kClassWeights = "class_weights";    ///< [classes]; with train.class_weights

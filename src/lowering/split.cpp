@@ -51,6 +51,8 @@ bool is_per_sample(Op op) {
     case Op::sigmoid_crossentropy:
     case Op::mean_squared_error:
     case Op::add_stats:
+    case Op::scale_gradient:
+    case Op::update_loss_scale:
     case Op::gradient_norm:
     case Op::sgd_update:
     case Op::adam_update:

@@ -53,6 +53,7 @@ std::int64_t step_flops(const Program& program, const Step& step) {
     case Op::sigmoid_crossentropy:
     case Op::mean_squared_error:
     case Op::cast:
+    case Op::scale_gradient:
     case Op::gradient_norm:
     case Op::sgd_update:
     case Op::adam_update:
@@ -63,6 +64,7 @@ std::int64_t step_flops(const Program& program, const Step& step) {
     case Op::fill:
     case Op::weight_sum:
     case Op::add_stats:
+    case Op::update_loss_scale:
     case Op::wait: return 0;
   }
   return 0;

@@ -39,6 +39,8 @@ struct DeviceMemory {
   std::int64_t granularity_bytes = 4096;  ///< an allocation takes a multiple of it: here a page
   bool driver_in_use = false;  ///< driver and library are taken already and so not part of free_bytes; host memory
                                ///< is taken from free_bytes too (the CPU)
+  /// Whether batches wait on the device beside the one that is computed: everywhere but in this process's own memory.
+  [[nodiscard]] bool stages_inputs() const { return !driver_in_use; }
   DeviceRates rates{};
   std::string engines{};  ///< where engines of convolutions come from: "cudnn 9.19.1", "bound"; for reports
   std::vector<std::string> estimated{};  ///< what of a device's numbers is estimated: "driver", "library"
@@ -130,6 +132,16 @@ struct Plan {
 };
 
 inline constexpr std::int64_t kArenaAlignmentBytes = 256;
+
+/// What a batch is in while the one before it is computed: beside the input arena of a device, where copies from the
+/// host end. Images and labels.
+struct StagedInput {
+  std::string tensor;
+  std::int64_t offset = 0, size_bytes = 0;  ///< within the staging; the largest of all programs
+};
+[[nodiscard]] std::vector<StagedInput> staged_inputs(std::span<const Program* const> programs);
+/// Of the staging as a whole.
+[[nodiscard]] std::int64_t staged_bytes(std::span<const Program* const> programs);
 
 /// Where the search for the largest batch ends when nothing else bounds it; cuDNN takes no larger one.
 inline constexpr std::int64_t kBatchLimit = 65'535;

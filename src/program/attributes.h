@@ -111,12 +111,19 @@ struct UpdateAttributes {
   Segments segments;
   double weight_decay = 0;
   double clip_norm = 0;  ///< 0: none; else gradients are scaled by min(1, clip_norm ÷ (norm + 1e-6))
+  bool scaled = false;   ///< gradients are those of a scaled loss: an operand says by what
   double momentum = 0;   ///< sgd
   bool nesterov = false;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  ///< adam
   bool decoupled = false;                             ///< adam: weight decay as in AdamW
   double ema_decay = 0;                               ///< ema: average = decay · average + (1 − decay) · w
   friend bool operator==(const UpdateAttributes&, const UpdateAttributes&) = default;
+};
+
+/// A step that overflowed halves the scale; so many in a row that did not double it.
+struct LossScaleAttributes {
+  double growth_steps = 2000;
+  friend bool operator==(const LossScaleAttributes&, const LossScaleAttributes&) = default;
 };
 
 struct NoAttributes {
@@ -126,6 +133,6 @@ struct NoAttributes {
 using Attributes =
     std::variant<NoAttributes, ConvAttributes, DenseAttributes, BatchNormAttributes, ActivationAttributes,
                  PoolAttributes, DropoutAttributes, FillAttributes, NormalizeAttributes, LossAttributes, CastAttributes,
-                 GradientNormAttributes, UpdateAttributes>;
+                 GradientNormAttributes, UpdateAttributes, LossScaleAttributes>;
 
 }  // namespace snug

@@ -40,6 +40,8 @@ std::string_view to_string(Op op) {
     case Op::sigmoid_crossentropy: return "sigmoid_crossentropy";
     case Op::mean_squared_error: return "mean_squared_error";
     case Op::add_stats: return "add_stats";
+    case Op::scale_gradient: return "scale_gradient";
+    case Op::update_loss_scale: return "update_loss_scale";
     case Op::gradient_norm: return "gradient_norm";
     case Op::sgd_update: return "sgd_update";
     case Op::adam_update: return "adam_update";

@@ -57,11 +57,14 @@ enum class Op : std::uint8_t {
   sigmoid_crossentropy,       ///< logits [n, units], labels f32 [n, units], stats ± → [dlogits]
   mean_squared_error,         ///< y [n, units], labels f32 [n, units], stats ± → [dy]
   add_stats,                  ///< stats, totals ±: totals += stats (TrainStats below)
+  scale_gradient,             ///< dlogits ±, scaling: times the scale of the loss
+  update_loss_scale,          ///< stats, scaling ±: by what came of the step                  (LossScaleAttributes)
   gradient_norm,  ///< flat gradient, stats ± → sum of squares [1] (±); a sum that is not finite sets not_finite
-  sgd_update,   ///< flat g, control, stats, [norm²: clip_norm] , flat w ±, [flat v ±: momentum]   (UpdateAttributes)
-  adam_update,  ///< flat g, control, stats, [norm²: clip_norm], flat w ±, m ±, v ±
-  ema_update,   ///< flat w, stats, flat average ±
-  wait,         ///< operands of steps on another queue that are complete after this step
+  sgd_update,     ///< flat g, control, stats, [norm²: clip_norm], [scaling: scaled], flat w ±, [flat v ±: momentum]
+                  ///< (UpdateAttributes)
+  adam_update,    ///< flat g, control, stats, [norm²: clip_norm], [scaling: scaled], flat w ±, m ±, v ±
+  ema_update,     ///< flat w, stats, flat average ±
+  wait,           ///< operands of steps on another queue that are complete after this step
 };
 inline constexpr std::size_t kOpCount = static_cast<std::size_t>(Op::wait) + 1;
 
@@ -73,7 +76,15 @@ inline constexpr std::size_t kOpCount = static_cast<std::size_t>(Op::wait) + 1;
 
 /// Elements of the `control` tensor (f64), written by the host before each step.
 struct Control {
-  enum : std::size_t { learning_rate, step, loss_scale, count };  // step: optimizer steps done before this one
+  enum : std::size_t { learning_rate, step, count };  // step: optimizer steps issued before this one
+};
+
+/// Elements of `scaling` (f64 [3]), which fp16 programs keep from step to step: the loss's gradient is multiplied by
+/// `scale`, so that small gradients do not vanish, and updates divide by it.
+struct LossScale {
+  enum : std::size_t { scale, clean_steps, skipped, count };
+  // clean_steps: since the scale last changed; skipped: steps whose updates were, which adam does not count
+  static constexpr double kLeast = 1, kMost = 16777216;
 };
 
 /// Elements of `stats` (f64 [6]), which a program zeroes first and the loss steps add to, and of `totals`, which sums

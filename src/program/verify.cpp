@@ -26,6 +26,8 @@ std::string signature(const Step& step) {
   const std::string sums = norm != nullptr && norm->accumulate ? "mm" : "oo";
   const std::string residual = norm != nullptr && norm->residual ? "i" : "";
   const std::string gradient = loss != nullptr && loss->gradient ? "o" : "";
+  const std::string factors =
+      update != nullptr ? std::string(std::size_t{update->clip_norm > 0} + std::size_t{update->scaled}, 'i') : "";
   switch (step.op) {
     case Op::normalize_input: return "iiio";
     case Op::conv_forward:
@@ -62,15 +64,15 @@ std::string signature(const Step& step) {
     case Op::softmax_crossentropy_rows: return (loss != nullptr && loss->class_weights ? "iiiim" : "iim") + gradient;
     case Op::sigmoid_crossentropy:
     case Op::mean_squared_error: return "iim" + gradient;
-    case Op::add_stats: return "im";
+    case Op::add_stats:
+    case Op::update_loss_scale: return "im";
+    case Op::scale_gradient: return "mi";
     case Op::gradient_norm: {
       const auto* norm_attributes = std::get_if<GradientNormAttributes>(&step.attributes);
       return norm_attributes != nullptr && norm_attributes->accumulate ? "imm" : "imo";
     }
-    case Op::sgd_update:
-      return std::string(update != nullptr && update->clip_norm > 0 ? "iiiim" : "iiim") +
-             (update != nullptr && update->momentum > 0 ? "m" : "");
-    case Op::adam_update: return update != nullptr && update->clip_norm > 0 ? "iiiimmm" : "iiimmm";
+    case Op::sgd_update: return "iii" + factors + (update != nullptr && update->momentum > 0 ? "mm" : "m");
+    case Op::adam_update: return "iii" + factors + "mmm";
     case Op::ema_update: return "iim";
     case Op::wait: return std::string(step.operands.size(), 'i');
   }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "config/precision.h"
+#include "emulated/emulated_device.h"
 #include "emulated/runs.h"
 #include "snug/diagnostic.h"
 
@@ -74,6 +75,17 @@ TEST_P(Emulated, graphs_and_launches_and_runs_make_equal_bits) {
   EXPECT_TRUE(graphs.weights == launches.weights);
 }
 
+/// A batch is on its way to the device while the one before is computed, whenever its copy is really made.
+TEST_P(Emulated, batches_that_are_copied_ahead_make_equal_bits) {
+  const auto late = std::make_shared<EmulatedDevice>();
+  const auto early = std::make_shared<EmulatedDevice>(EmulatedOptions{.late_copies = false});
+  const RunResult one = runs_.emulated(GetParam(), {.device = late});
+  const RunResult other = runs_.emulated(GetParam(), {.device = early});
+  EXPECT_GT(late->bytes_copied_ahead(), 0);
+  EXPECT_EQ(one.losses, other.losses);
+  EXPECT_TRUE(one.weights == other.weights);
+}
+
 TEST_P(Emulated, resumes_exactly) {
   const RunResult whole = runs_.emulated(GetParam());
   (void)runs_.emulated(GetParam(), {.max_steps = 4});
@@ -89,6 +101,22 @@ TEST(EmulatedSteps, are_never_waited_for) {
     return device->waits();
   };
   EXPECT_EQ(waits_of(2), waits_of(5)) << "what is waited for is the start and the saved state";
+}
+
+/// Activations wait in host memory where the budget asks for it.
+TEST(EmulatedSteps, that_offload_change_no_bit) {
+  const Runs runs;
+  for (const std::size_t net : {1U, 3U}) {
+    const RunResult without = runs.emulated(nets()[net]);
+    const std::string budget = std::to_string(without.plan.total_bytes - 4096);
+    const RunResult with = runs.emulated(
+        nets()[net], {.set = {{"memory.strategy", R"(["inplace", "offload"])"}, {"memory.budget", budget}}});
+    EXPECT_THAT(with.plan.strategy, testing::Contains("offload"));
+    EXPECT_GT(with.plan.offload_bytes, 0);
+    EXPECT_LT(with.plan.total_bytes, without.plan.total_bytes);
+    EXPECT_EQ(without.losses, with.losses);
+    EXPECT_EQ(without.epochs.back().val_loss, with.epochs.back().val_loss);
+  }
 }
 
 /// The step is found though another was on its way, and the tensor in it by running its batch again.

@@ -40,6 +40,7 @@ TEST(KernelAgreement, pool) { expect_all(pool_cases()); }
 TEST(KernelAgreement, softmax) { expect_all(softmax_cases()); }
 TEST(KernelAgreement, losses) { expect_all(loss_cases()); }
 TEST(KernelAgreement, updates) { expect_all(update_cases()); }
+TEST(KernelAgreement, scaled_losses) { expect_all(scaled_loss_cases()); }
 TEST(KernelAgreement, conv) { expect_all(conv_cases()); }
 TEST(KernelAgreement, fused_conv) { expect_all(fused_conv_cases()); }
 TEST(KernelAgreement, dense) { expect_all(dense_cases()); }

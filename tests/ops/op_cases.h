@@ -34,6 +34,8 @@ namespace snug::ops_test {
 [[nodiscard]] std::vector<StepCase> copy_cases();
 [[nodiscard]] std::vector<StepCase> loss_cases();
 [[nodiscard]] std::vector<StepCase> update_cases();
+/// fp16 alone has them: kernels against the reference.
+[[nodiscard]] std::vector<StepCase> scaled_loss_cases();
 
 /// The loss of a case's batch is stats[loss_sum] ÷ this.
 [[nodiscard]] double loss_divisor(const StepCase& step);

@@ -49,6 +49,8 @@ PreparedStep prepare_step(const CpuContext& context, const StepView& step) {
     case Op::sigmoid_crossentropy: return prepare_sigmoid_crossentropy(context, step);
     case Op::mean_squared_error: return prepare_mean_squared_error(context, step);
     case Op::add_stats: return prepare_add_stats(context, step);
+    case Op::scale_gradient:
+    case Op::update_loss_scale: return prepare_loss_scale(context, step);
     case Op::gradient_norm: return prepare_gradient_norm(context, step);
     case Op::sgd_update: return prepare_sgd_update(context, step);
     case Op::adam_update: return prepare_adam_update(context, step);

@@ -51,6 +51,8 @@ std::int64_t scratch_bytes(const Program& program, const Step& step) {
     case Op::dropout_backward:
     case Op::fill:
     case Op::add_stats:
+    case Op::scale_gradient:
+    case Op::update_loss_scale:
     case Op::sgd_update:
     case Op::adam_update:
     case Op::ema_update:

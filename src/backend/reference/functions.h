@@ -50,6 +50,8 @@ void sigmoid_crossentropy(const Call& call);
 void mean_squared_error(const Call& call);
 void add_stats(const Call& call);
 
+void scale_gradient(const Call& call);
+void update_loss_scale(const Call& call);
 void gradient_norm(const Call& call);
 void sgd_update(const Call& call);
 void adam_update(const Call& call);

@@ -51,6 +51,8 @@ Function function_of(Op op) {
     case Op::sigmoid_crossentropy: return reference::sigmoid_crossentropy;
     case Op::mean_squared_error: return reference::mean_squared_error;
     case Op::add_stats: return reference::add_stats;
+    case Op::scale_gradient: return reference::scale_gradient;
+    case Op::update_loss_scale: return reference::update_loss_scale;
     case Op::gradient_norm: return reference::gradient_norm;
     case Op::sgd_update: return reference::sgd_update;
     case Op::adam_update: return reference::adam_update;

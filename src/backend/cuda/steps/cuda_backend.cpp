@@ -104,6 +104,8 @@ Launch launch_of(const Info& step) {
     case Op::sigmoid_crossentropy:
     case Op::mean_squared_error:
     case Op::add_stats: return loss_launch(step);
+    case Op::scale_gradient:
+    case Op::update_loss_scale:
     case Op::gradient_norm:
     case Op::sgd_update:
     case Op::adam_update:
