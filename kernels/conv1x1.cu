@@ -177,6 +177,7 @@ __global__ void __launch_bounds__(kThreads)
   const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= n) return;
   float sum = accumulate ? dw[i] : 0.0F;
+#pragma unroll 8
   for (unsigned part = 0; part < parts; ++part) sum += partial[part * n + i];
   dw[i] = sum;
 }
@@ -244,7 +245,8 @@ void conv1x1_backward_data_sums(const Conv1x1& conv, const Conv1x1GradientSums& 
 void conv1x1_backward_weights(const Conv1x1& conv, const void* x, const Conv1x1Norm& norm, const void* dy, float* dw,
                               bool accumulate, void* workspace, Stream stream) {
   if (conv.rows <= 0) return;
-  const std::int64_t per_part = conv1x1_rows_per_part(conv.rows), n = std::int64_t{conv.filters} * conv.channels;
+  const std::int64_t per_part = conv1x1_rows_per_part(conv.rows, conv.channels, conv.filters),
+                     n = std::int64_t{conv.filters} * conv.channels;
   const auto parts = static_cast<unsigned>(divide_up(conv.rows, per_part));
   auto* partial = static_cast<float*>(workspace);
   launch(norm.gamma != nullptr ? weight_product<Normalized::right> : weight_product<Normalized::none>,

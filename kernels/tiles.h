@@ -2,6 +2,7 @@
 // with the same formulas in builds that have no kernel.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 
@@ -101,16 +102,18 @@ inline constexpr std::int64_t kMostGroups = 64;
   return (part_floats(t) + part_floats(grouped(t)) + channels) * static_cast<std::int64_t>(sizeof(float));
 }
 
-/// Rows of a weight gradient of a 1×1 convolution that a block adds up: parts of so many, or more where there would be
-/// too many parts.
-[[nodiscard]] inline std::int64_t conv1x1_rows_per_part(std::int64_t rows) {
-  constexpr std::int64_t kRows = 2'048, kMostParts = 64, kStep = 32;
-  const std::int64_t wanted = divide_up(rows, kRows), parts = wanted < kMostParts ? wanted : kMostParts;
+/// Rows of a weight gradient of a 1×1 convolution that a block adds up: enough parts to fill a GPU, of many rows each.
+[[nodiscard]] inline std::int64_t conv1x1_rows_per_part(std::int64_t rows, int channels, int filters) {
+  constexpr std::int64_t kRows = 2'048, kMostBlocks = 512, kMostParts = 256, kStep = 32;
+  const std::int64_t tiles = std::int64_t{divide_up(channels, kConv1x1Tile)} * divide_up(filters, kConv1x1Tile);
+  const std::int64_t most = std::clamp(kMostBlocks / tiles, std::int64_t{1}, kMostParts);
+  const std::int64_t parts = std::min(divide_up(rows, kRows), most);
   return divide_up(divide_up(rows, parts), kStep) * kStep;
 }
 [[nodiscard]] inline std::int64_t conv1x1_backward_weights_workspace_bytes(std::int64_t rows, int channels,
                                                                            int filters) {
-  return divide_up(rows, conv1x1_rows_per_part(rows)) * filters * channels * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t parts = divide_up(rows, conv1x1_rows_per_part(rows, channels, filters));
+  return parts * filters * channels * static_cast<std::int64_t>(sizeof(float));
 }
 
 /// What one sample adds to the statistics of a loss.
