@@ -1,6 +1,10 @@
 """What the benchmarks of this folder share."""
 
+import datetime
 import os
+import pathlib
+import platform
+import shlex
 import sys
 
 # name: batch. The config is configs/models/NAME.toml; the peers know the name.
@@ -14,3 +18,17 @@ def go_first():
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     except PermissionError:
         sys.exit("--realtime needs root: run without it on a machine that does nothing else")
+
+
+def processor():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def conditions(script):
+    """When, where and how figures were taken; `script` is the benchmark as it is called from the project's root."""
+    return {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "processor": processor(), "cores": os.cpu_count(), "system": platform.platform(),
+            "command": shlex.join([script, *sys.argv[1:]])}

@@ -2,11 +2,9 @@
 
 import argparse
 import contextlib
-import datetime
 import json
 import os
 import pathlib
-import platform
 import shlex
 import signal
 import statistics
@@ -14,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from common import BATCHES, go_first
+from common import BATCHES, conditions, go_first
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEERS = ROOT / "bench" / "peers"
@@ -202,13 +200,6 @@ def show(result):
     sys.stdout.flush()
 
 
-def processor():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
-
-
 def processor_extensions():
     flags = next(line for line in open("/proc/cpuinfo") if line.startswith("flags")).split()
     return [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
@@ -239,11 +230,8 @@ def main():
         print("models:  ", ", ".join(f"{name} ({batch})" for name, batch in BATCHES.items()))
         print("programs:", ", ".join(PROGRAMS))
         return
-    report = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-              "processor": processor(), "extensions": processor_extensions(), "cores": CORES,
-              "system": platform.platform(), "threads": options.threads, "realtime": options.realtime,
-              "snug": snug_version(),
-              "command": shlex.join(["bench/compare_cpu.sh", *sys.argv[1:]]), "results": []}
+    report = {**conditions("bench/compare_cpu.sh"), "extensions": processor_extensions(), "threads": options.threads,
+              "realtime": options.realtime, "snug": snug_version(), "results": []}
     if options.realtime:
         go_first()
     options.out.parent.mkdir(parents=True, exist_ok=True)

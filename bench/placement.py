@@ -7,25 +7,17 @@ The five hard problems must fit 1,048,576 bytes; the training step must reach it
 nothing is lower. Times are the least of `--repeat` runs of the whole program, user and system.
 """
 import argparse
-import datetime
 import json
 import os
 import pathlib
-import platform
 import resource
-import shlex
 import subprocess
 import sys
 
+from common import conditions
+
 CAPACITY = 1048576
 PROBLEMS = [(f"{name}.{CAPACITY}.csv", CAPACITY) for name in "ABCDE"] + [("resnet50-training.csv", None)]
-
-
-def processor():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 def solve(snug, file, capacity):
@@ -62,10 +54,7 @@ def main():
     hard = sum(result["processor_seconds"] for result in results if result["capacity"])
     print(f"{'A to E together':24} {hard:47.3f} s")
     if arguments.out:
-        summary = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-                   "processor": processor(), "cores": os.cpu_count(), "system": platform.platform(),
-                   "command": "bench/placement.py " + shlex.join(["--repeat", str(arguments.repeat)]),
-                   "hard_processor_seconds": round(hard, 4), "results": results}
+        summary = {**conditions("bench/placement.py"), "hard_processor_seconds": round(hard, 4), "results": results}
         pathlib.Path(arguments.out).write_text(json.dumps(summary, indent=1) + "\n")
     return 0
 

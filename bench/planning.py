@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import tempfile
 
+from common import conditions
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OPTIMIZER = '{ name = "sgd", lr = 0.1, momentum = 0.9 }'
 # Seconds of one core that are promised.
@@ -101,8 +103,11 @@ def main():
     print("engines: what cuDNN is asked for (cold less warm, ladders included); ladders: what is worth dropping, found "
           "anew; strategies: with what is known, the search for the largest batch")
     if options.out:
-        options.out.write_text(json.dumps({"device": options.device, "precision": options.precision, "results": rows},
-                                          indent=1) + "\n")
+        answer = json.loads(subprocess.check_output([options.program, "plan", f"configs/models/{models[0]}.toml", "--device",
+                                                     options.device, "--batch", "1", "--json"], cwd=ROOT))
+        about = {**conditions("bench/planning.py"), "engines": answer["engines"], "device": options.device,
+                 "precision": options.precision}
+        options.out.write_text(json.dumps({**about, "results": rows}, indent=1) + "\n")
     for line in late:
         print("LATE", line)
     raise SystemExit(len(late) > 0)

@@ -3,17 +3,15 @@
 and with a part of it, in turns on one machine."""
 
 import argparse
-import datetime
 import json
 import os
 import pathlib
-import platform
 import signal
 import statistics
 import subprocess
 import sys
 
-from common import go_first
+from common import conditions, go_first
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OPTIMIZER = '{ name = "sgd", lr = 0.05, momentum = 0.9 }'
@@ -91,13 +89,6 @@ def measure(options, model, batch, share, whole):
     return row
 
 
-def processor():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
-
-
 def main():
     parser = argparse.ArgumentParser(prog="bench/slowdown.py", description=__doc__)
     parser.add_argument("--program", default=os.environ.get("SNUG", "build/release/bin/snug"))
@@ -111,8 +102,7 @@ def main():
     if options.realtime:
         go_first()
     version = json.loads(subprocess.check_output([options.program, "version", "--json"]))["version"]
-    report = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-              "processor": processor(), "threads": options.threads, "realtime": options.realtime, "snug": version,
+    report = {**conditions("bench/slowdown.py"), "threads": options.threads, "realtime": options.realtime, "snug": version,
               "results": []}
     for model, batch, shares in CASES:
         if options.models and model not in options.models:

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -140,11 +141,14 @@ std::vector<DType> computable_types() {
   return types;
 }
 
-/// What the last level of caches holds.
+/// What the last level of caches holds. Not by sysconf, which counts caches of cores that a virtual machine does not
+/// have.
 std::int64_t cache_bytes() {
   constexpr std::int64_t kUsual = 32LL << 20;  // where the system does not tell
-  const long bytes = ::sysconf(_SC_LEVEL3_CACHE_SIZE);
-  return bytes > 0 ? bytes : kUsual;
+  std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index3/size");
+  std::int64_t kib = 0;
+  char unit = 0;
+  return file >> kib >> unit && unit == 'K' && kib > 0 ? kib << 10 : kUsual;
 }
 
 /// Measures and keeps; the exit code of the process that does it.
