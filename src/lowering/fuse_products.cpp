@@ -98,10 +98,18 @@ class Fusion {
     return kNone;
   }
 
-  /// Nothing but tensors that fill their storages: the program has not been joined in place yet.
-  [[nodiscard]] bool is_whole(TensorId tensor) const {
-    return is_packed(program_[tensor]) && program_.storage_of(tensor).arena == Arena::transient &&
-           extent_bytes(program_[tensor]) == program_.storage_of(tensor).size_bytes;
+  /// Whether the tensor fills a storage that steps share, and no step sees it as another one (a flattened map).
+  [[nodiscard]] bool is_whole(TensorId tensor) {
+    const TensorInfo& info = program_[tensor];
+    const bool fills = is_packed(info) && program_.storage_of(tensor).arena == Arena::transient &&
+                       extent_bytes(info) == program_.storage_of(tensor).size_bytes;
+    const auto is_other = [&](TensorId used) {
+      return used != tensor && program_[used].view.storage == info.view.storage;
+    };
+    return fills && std::ranges::none_of(users(tensor), [&](std::size_t i) {
+             return std::ranges::any_of(step(i).operands, is_other, &Operand::tensor) ||
+                    std::ranges::any_of(step(i).saved, is_other, &Alternative::tensor);
+           });
   }
 
   [[nodiscard]] double seconds(const Step& one) const {
