@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "lowering/lines.h"
 #include "lowering/lowering.h"
 #include "ops/op.h"
 
@@ -244,19 +245,9 @@ void fuse_batchnorm(Program& program) { Fusion(program).run(); }
 
 namespace {
 
-/// Functions whose slope can be read off their output, and that libraries apply exactly.
 bool ends_a_convolution(const Step& activation) {
-  if (activation.op != Op::activation_forward) return false;
-  switch (std::get<ActivationAttributes>(activation.attributes).function) {
-    case ActivationFunction::relu:
-    case ActivationFunction::relu6:
-    case ActivationFunction::leaky_relu: return true;
-    case ActivationFunction::silu:
-    case ActivationFunction::gelu:
-    case ActivationFunction::sigmoid:
-    case ActivationFunction::tanh: return false;
-  }
-  return false;
+  return activation.op == Op::activation_forward &&
+         is_of_lines(std::get<ActivationAttributes>(activation.attributes).function);
 }
 
 }  // namespace

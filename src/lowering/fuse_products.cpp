@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "lowering/lines.h"
 #include "lowering/lowering.h"
 
 namespace snug {
@@ -29,19 +30,7 @@ bool is_pointwise(const Step& step, Op op) {
 }
 
 /// What the kernels can do on the way in and out of a product.
-bool is_line(const std::optional<ActivationFunction>& function) {
-  if (!function) return true;
-  switch (*function) {
-    case ActivationFunction::relu:
-    case ActivationFunction::relu6:
-    case ActivationFunction::leaky_relu: return true;
-    case ActivationFunction::silu:
-    case ActivationFunction::gelu:
-    case ActivationFunction::sigmoid:
-    case ActivationFunction::tanh: return false;
-  }
-  return false;
-}
+bool is_line(const std::optional<ActivationFunction>& function) { return !function || is_of_lines(*function); }
 
 /// A step of the program and what is to stand in its place; nothing: it is part of another one.
 struct Change {
@@ -109,10 +98,18 @@ class Fusion {
     return kNone;
   }
 
-  /// Nothing but tensors that fill their storages: the program has not been joined in place yet.
-  [[nodiscard]] bool is_whole(TensorId tensor) const {
-    return is_packed(program_[tensor]) && program_.storage_of(tensor).arena == Arena::transient &&
-           extent_bytes(program_[tensor]) == program_.storage_of(tensor).size_bytes;
+  /// Whether the tensor fills a storage that steps share, and no step sees it as another one (a flattened map).
+  [[nodiscard]] bool is_whole(TensorId tensor) {
+    const TensorInfo& info = program_[tensor];
+    const bool fills = is_packed(info) && program_.storage_of(tensor).arena == Arena::transient &&
+                       extent_bytes(info) == program_.storage_of(tensor).size_bytes;
+    const auto is_other = [&](TensorId used) {
+      return used != tensor && program_[used].view.storage == info.view.storage;
+    };
+    return fills && std::ranges::none_of(users(tensor), [&](std::size_t i) {
+             return std::ranges::any_of(step(i).operands, is_other, &Operand::tensor) ||
+                    std::ranges::any_of(step(i).saved, is_other, &Alternative::tensor);
+           });
   }
 
   [[nodiscard]] double seconds(const Step& one) const {
@@ -191,29 +188,30 @@ class Fusion {
       left->attributes = BatchNormAttributes{.epsilon = attributes.epsilon, .momentum = attributes.momentum};
       left->operands = {operands[0], operands[3], operands[4], operands[6], operands[7]};
     }
-    read_norm_input(a, {conv, std::move(reading)}, {norm, std::move(left)}, vectors);
+    read_norm_input(a, conv, reading, {norm, std::move(left)}, vectors);
   }
 
   /// The same for the gradient of the weights, where there is one; then all three change or none.
-  void read_norm_input(TensorId a, const Change& conv, const Change& norm, const std::vector<Operand>& vectors) {
+  void read_norm_input(TensorId a, std::size_t conv, const Step& reading, const Change& norm,
+                       const std::vector<Operand>& vectors) {
     std::vector<std::size_t> others = readers(a);
-    std::erase(others, conv.step);
+    std::erase(others, conv);
     const std::vector<std::size_t> choosers = readers(a, true);
     const bool others_can = std::ranges::all_of(choosers, [&](std::size_t i) { return step(i).saved.size() > 1; });
     if (!others_can || others.size() > 1) return;
     bool done = false;
     if (others.empty()) {
-      done = change({conv, norm});
+      done = change({{conv, reading}, norm});
     } else if (is_pointwise(step(others[0]), Op::conv_backward_weights)) {
       Step weights = step(others[0]);
       weights.op = Op::conv1x1_backward_weights;
       weights.attributes =
           Conv1x1Attributes{.norm = true,
-                            .activation = std::get<Conv1x1Attributes>(conv.by->attributes).activation,
+                            .activation = std::get<Conv1x1Attributes>(reading.attributes).activation,
                             .accumulate = std::get<ConvAttributes>(step(others[0]).attributes).accumulate};
-      weights.operands[0] = {conv.by->operands[0].tensor, Access::in};
+      weights.operands[0] = {reading.operands[0].tensor, Access::in};
       weights.operands.insert(weights.operands.begin() + 2, vectors.begin(), vectors.end());
-      done = change({conv, norm, {others[0], std::move(weights)}});
+      done = change({{conv, reading}, norm, {others[0], std::move(weights)}});
     }
     if (!done) return;
     for (const std::size_t i : choosers)

@@ -23,7 +23,6 @@ std::int64_t scratch_bytes(const Program& program, const Step& step) {
     case Op::batchnorm_forward:
     case Op::batchnorm_backward:
     case Op::batchnorm_inference_backward:
-      return kernels::batchnorm_workspace_bytes(first.elements() / channels, channels);
     case Op::batchnorm_statistics: return kernels::batchnorm_workspace_bytes(first.elements() / channels, channels);
     case Op::batchnorm_backward_apply: return kernels::batchnorm_apply_workspace_bytes(channels);
     case Op::conv1x1_forward: {
