@@ -28,6 +28,8 @@ struct EpochEvent {
   double train_loss = 0, train_accuracy = 0;
   std::optional<double> val_loss, val_accuracy;
   double images_per_second = 0, lr = 0;
+  std::optional<double> loss_scale{};  ///< of fp16, after the epoch
+  std::int64_t skipped_steps = 0;      ///< of fp16: steps of the epoch that overflowed and changed nothing
 };
 struct FindingEvent {
   Diagnostic finding;

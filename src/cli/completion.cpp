@@ -124,12 +124,12 @@ void add_settings(Collector& to, const std::string& before) {
 }
 
 /// Commands that only plan take GPUs that are not here, and files that describe one.
-void add_devices(Collector& to, const Command& command, const std::string& before) {
+void add_devices(Collector& to, const Option& option, const std::string& before) {
   to.add(before + "cpu", "this machine's processor");
-  if (command.name == "plan" || command.name == "check" || command.name == "summary") {
+  if (option.help == kPlanDeviceOption.help) {
     for (const DeviceProfile& profile : installed_profiles()) to.add(before + profile.name, profile.device);
     to.add_files();
-  } else if (command.name == "train") {
+  } else if (option.help == kComputeDeviceOption.help) {
     for (const DeviceEntry& gpu : list_gpus()) to.add(before + gpu.id, gpu.name);
   }
 }
@@ -142,13 +142,13 @@ const Option* option_of(std::span<const Option> options, std::string_view word) 
 }
 
 /// The value of an option; `before` is "--name=" where it is written in one word.
-void add_values(Collector& to, const Command& command, const Option& option, const std::string& before) {
+void add_values(Collector& to, const Option& option, const std::string& before) {
   if (!option.choices.empty()) {
     to.add_words(option.choices, ' ', before);
   } else if (option.name == kSetOption.name) {
     add_settings(to, before);
   } else if (option.name == kDeviceOption.name) {
-    add_devices(to, command, before);
+    add_devices(to, option, before);
   } else if (option.value.starts_with("FILE") || option.value == "DIR" || option.value == "FOLDER") {
     to.add_files();
   }
@@ -259,10 +259,10 @@ Completions completions(std::span<const std::string> words) {
   const std::size_t equals = to.typed().starts_with("--") ? to.typed().find('=') : std::string::npos;
   const Option* const valued = option_of(options, before.back());
   if (valued != nullptr && !valued->value.empty()) {
-    add_values(to, command, *valued, "");
+    add_values(to, *valued, "");
   } else if (equals != std::string::npos) {
     const Option* const option = option_of(options, std::string_view(to.typed()).substr(0, equals));
-    if (option != nullptr) add_values(to, command, *option, to.typed().substr(0, equals + 1));
+    if (option != nullptr) add_values(to, *option, to.typed().substr(0, equals + 1));
   } else if (to.typed().starts_with("-")) {
     for (const Option& option : options) {
       const std::string word = fmt::format("--{}", option.name);

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/target.h"
 #include "report/terminal.h"
 #include "train/export.h"
 #include "train/onnx.h"
@@ -81,7 +82,7 @@ int run(const Arguments& arguments) {
   const Format format = read_format(arguments);
   const OnnxOptions options = read_options(arguments, format);
   const std::filesystem::path out = read_out(arguments);
-  require_cpu(arguments, DeviceUse::plan);
+  require_device(arguments);
   (void)thread_count(arguments);  // taken as every command takes it; nothing here is slow
   const std::filesystem::path checkpoint = arguments.positional()[0];
   const ExportResult result =

@@ -16,6 +16,7 @@
 #include "cli/common.h"
 #include "cli/next_step.h"
 #include "cli/output_file.h"
+#include "cli/target.h"
 #include "data/findings.h"
 #include "report/findings.h"
 #include "report/npy.h"
@@ -93,7 +94,7 @@ void print_predictions(const Arguments& arguments, const std::vector<Prediction>
 }
 
 int run(const Arguments& arguments) {
-  require_cpu(arguments, DeviceUse::train);
+  const Computer computer = run_target(arguments).value_or(this_computer(thread_count(arguments)));
   std::optional<AtomicFile> logits, csv, sheet;
   open_output(arguments, "logits", "out.npy", logits);
   open_output(arguments, "csv", "out.csv", csv);
@@ -101,8 +102,7 @@ int run(const Arguments& arguments) {
   const auto& words = arguments.positional();
   std::vector<Diagnostic> findings;
   const std::vector<std::filesystem::path> files = expanded(std::span(words).subspan(1), findings);
-  const PredictedImages made =
-      predict_images(words[0], files, thread_count(arguments), sheet ? kMostPictures : 0, findings);
+  const PredictedImages made = predict_images(computer, words[0], files, sheet ? kMostPictures : 0, findings);
   print_predictions(arguments, made.predictions);
   if (logits) write_logits(*logits, made.predictions);
   if (csv) {
@@ -135,7 +135,7 @@ Command predict_command() {
       .options = {{"logits", "FILE", "write the network's outputs as an .npy file, a row per image"},
                   {"csv", "FILE", "write file, class and probability, a line per image"},
                   {"sheet", "FILE.png", "draw the pictures (the first 100) with class and probability on one sheet"},
-                  kDeviceOption,
+                  kComputeDeviceOption,
                   kThreadsOption},
       .run = run};
 }

@@ -57,7 +57,9 @@ std::string to_json(const DevicesReport& report) {
                         {"total_bytes", profile.total_bytes},
                         {"compute_capability", profile.compute_capability}});
   }
-  return dump({{"devices", std::move(devices)}, {"profiles", std::move(profiles)}});
+  Json object{{"devices", std::move(devices)}, {"profiles", std::move(profiles)}};
+  if (!report.remark.empty()) object["remark"] = report.remark;
+  return dump(object);
 }
 
 std::string to_json(const DataSummary& data) {

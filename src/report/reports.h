@@ -47,6 +47,7 @@ struct ProfileEntry {
 struct DevicesReport {
   std::vector<DeviceEntry> devices;
   std::vector<ProfileEntry> profiles;
+  std::string remark{};  ///< why devices that are listed cannot be computed on; empty where all can
 };
 
 // ---- data synth -----------------------------------------------------------------------------------------------

@@ -71,6 +71,7 @@ std::string to_text(const DevicesReport& report) {
                           format_bytes(process.bytes));
     }
   }
+  if (!report.remark.empty()) text += "  " + report.remark + "\n";
   if (report.profiles.empty()) return text + "\nNo device profiles are installed.\n";
   Table profiles({"profile", "device", ">memory", "compute capability"});
   for (const ProfileEntry& profile : report.profiles)

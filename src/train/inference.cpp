@@ -8,7 +8,6 @@
 #include "base/text.h"
 #include "config/precision.h"
 #include "lowering/lowering.h"
-#include "train/setup.h"
 
 namespace snug {
 
@@ -79,9 +78,9 @@ void require_memory(const Plan& plan, const std::filesystem::path& path) {
 }  // namespace
 
 Inference::Inference(const Checkpoint& checkpoint, const Config& config, const Graph& graph,
-                     const std::vector<std::int64_t>& batches, bool with_loss, int threads)
-    : backend_(make_cpu_backend({.threads = threads})) {
-  if (const auto why = cannot_compute(config.train.precision, this_processor())) {
+                     const std::vector<std::int64_t>& batches, bool with_loss, const Computer& computer)
+    : backend_(computer.make_backend(config)) {
+  if (const auto why = cannot_compute(config.train.precision, computer.processor)) {
     throw Error({.code = "T616",
                  .where = to_string(config.where("train.precision")),
                  .what = *why,
@@ -103,7 +102,8 @@ Inference::Inference(const Checkpoint& checkpoint, const Config& config, const G
   require_memory(plan_, checkpoint.path);
   plan_.eval = 0;
   plan_.eval_last = batches.size() > 1 ? 1 : -1;
-  network_ = std::make_unique<Network>(plan_, checkpoint.info.scaling, config.train);
+  network_ = std::make_unique<Network>(plan_, checkpoint.info.scaling, config.train,
+                                       RuntimeOptions{.device = computer.device});
   std::vector<Diagnostic> findings = load_weights(checkpoint.file, checkpoint.path, graph, *network_, false);
   if (has_errors(findings)) throw Error(std::move(findings));
 }

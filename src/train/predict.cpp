@@ -13,7 +13,6 @@
 #include "snug/trainer.h"
 #include "train/inference.h"
 #include "train/prediction.h"
-#include "train/setup.h"
 
 namespace snug {
 
@@ -81,13 +80,13 @@ SourcePointer open_pictures(const std::vector<std::string>& paths, const Config&
 
 class Predictor {
  public:
-  Predictor(const std::filesystem::path& path, int threads, std::size_t most_pictures)
+  Predictor(const std::filesystem::path& path, const Computer& computer, std::size_t most_pictures)
       : checkpoint_(open_checkpoint(path)),
         config_(checkpoint_config(checkpoint_.info, checkpoint_.path)),
         graph_(checked_graph(config_)),
         outputs_(output_count(graph_, config_.train.loss)),
         names_(class_names(checkpoint_.info, binary_single() ? 2 : outputs_)),
-        inference_(checkpoint_, config_, graph_, {kPredictBatch}, false, threads),
+        inference_(checkpoint_, config_, graph_, {kPredictBatch}, false, computer),
         most_pictures_(most_pictures) {}
 
   void predict_pictures(const std::vector<std::string>& paths, std::vector<Diagnostic>& findings) {
@@ -237,11 +236,12 @@ std::vector<Given> group(std::span<const std::filesystem::path> files) {
 
 }  // namespace
 
-PredictedImages predict_images(const std::filesystem::path& checkpoint, std::span<const std::filesystem::path> files,
-                               int threads, std::size_t most_pictures, std::vector<Diagnostic>& findings) {
+PredictedImages predict_images(const Computer& computer, const std::filesystem::path& checkpoint,
+                               std::span<const std::filesystem::path> files, std::size_t most_pictures,
+                               std::vector<Diagnostic>& findings) {
   std::optional<Predictor> made;
   try {
-    made.emplace(checkpoint, threads, most_pictures);
+    made.emplace(checkpoint, computer, most_pictures);
   } catch (const Error& error) {
     // What is wrong with the files is told beside it.
     findings.insert(findings.end(), error.findings().begin(), error.findings().end());
@@ -268,7 +268,7 @@ PredictedImages predict_images(const std::filesystem::path& checkpoint, std::spa
 std::vector<Prediction> predict(const std::filesystem::path& checkpoint,
                                 const std::vector<std::filesystem::path>& files, int threads,
                                 std::vector<Diagnostic>& findings) {
-  return predict_images(checkpoint, files, threads, 0, findings).predictions;
+  return predict_images(this_computer(threads), checkpoint, files, 0, findings).predictions;
 }
 
 }  // namespace snug

@@ -8,6 +8,7 @@
 
 #include "data/picture.h"
 #include "snug/trainer.h"
+#include "train/setup.h"
 
 namespace snug {
 
@@ -16,9 +17,9 @@ struct PredictedImages {
   std::vector<Picture> pictures;  ///< of the first of them, as the network sees them but before scaling
 };
 
-/// As `predict` does, and keeps the pictures of the first `most_pictures`.
-[[nodiscard]] PredictedImages predict_images(const std::filesystem::path& checkpoint,
-                                             std::span<const std::filesystem::path> files, int threads,
-                                             std::size_t most_pictures, std::vector<Diagnostic>& findings);
+/// As `predict` does, on whatever computes, and keeps the pictures of the first `most_pictures`.
+[[nodiscard]] PredictedImages predict_images(const Computer& computer, const std::filesystem::path& checkpoint,
+                                             std::span<const std::filesystem::path> files, std::size_t most_pictures,
+                                             std::vector<Diagnostic>& findings);
 
 }  // namespace snug

@@ -65,6 +65,10 @@ std::string to_json(const TrainState& s) {
             {"events_bytes", s.events.bytes},
             {"finished", s.finished},
             {"engines", s.engines}};
+  if (s.scaling[LossScale::scale] > 0) {
+    json["scaling"] = s.scaling;
+    json["skipped_before"] = s.skipped_before;
+  }
   if (s.best) json["best"] = *s.best;
   if (s.monitored) json["monitored"] = *s.monitored;
   return json.dump();
@@ -100,6 +104,10 @@ TrainState from_json(const std::string& text) {
   if (json.contains("events_file")) {
     json.at("events_file").get_to(s.events.file);
     s.events.bytes = whole_number(json.at("events_bytes"));
+  }
+  if (json.contains("scaling")) {
+    json.at("scaling").get_to(s.scaling);
+    json.at("skipped_before").get_to(s.skipped_before);
   }
   if (json.contains("engines")) json.at("engines").get_to(s.engines);
   if (json.contains("best")) s.best = json.at("best").get<double>();

@@ -501,6 +501,21 @@ TEST_F(Commands, DevicesListsWhatTheDriverTells) {
                                     R"("free_bytes":1000,"processes":[{"pid":42,"name":"python","bytes":7}]})"));
 }
 
+/// What programs cannot see is listed, and is no cuda:N.
+TEST_F(Commands, DevicesFollowWhatTheEnvironmentShows) {
+  const auto id = [](const std::string& visible) {
+    const ProgramResult result = run_program({"devices", "--json"}, "export LD_LIBRARY_PATH=" +
+                                                                        std::string(SNUG_FAKE_NVML) +
+                                                                        " CUDA_VISIBLE_DEVICES=" + visible);
+    return Json::parse(result.out)["devices"][1]["id"].get<std::string>();
+  };
+  EXPECT_EQ(id("0"), "cuda:0");
+  EXPECT_EQ(id("GPU-5eed"), "cuda:0");
+  EXPECT_EQ(id(""), "hidden:0");
+  EXPECT_EQ(id("1"), "hidden:0");
+  EXPECT_EQ(id("GPU-7"), "hidden:0");
+}
+
 TEST_F(Commands, DataInfo) {
   const Json object = run_json("data info @c.toml");
   expect_fields(object, "samples shape dtype min max mean std classes");
