@@ -87,7 +87,7 @@ std::string predictions_text(std::span<const Prediction> predictions, std::size_
   Extent extent{.ranks = std::clamp<std::size_t>(predictions.front().top.size(), 1, kRanks)};
   const auto too_wide = [&](const std::string& text) { return widest_line(text) - static_cast<std::ptrdiff_t>(width); };
   for (; extent.ranks > 0; --extent.ranks) {
-    const std::string text = table_of(predictions, extent);
+    std::string text = table_of(predictions, extent);
     if (width == 0 || too_wide(text) <= 0) return text;
     const std::ptrdiff_t left = static_cast<std::ptrdiff_t>(longest_file) - too_wide(text);
     if (left < kLeastFile) continue;

@@ -63,10 +63,12 @@ void check_scale(const CheckpointInfo& info, const DatasetInfo& images, const st
 
 namespace {
 
-/// Throws Error (M) where the arenas are more than this machine has free.
-void require_memory(const Plan& plan, const std::filesystem::path& path) {
+/// Throws Error (M) where the arenas are more than is free where they are to be.
+void require_memory(const Plan& plan, const Config& config, const Computer& computer,
+                    const std::filesystem::path& path) {
   const std::int64_t needed = plan.persistent_bytes + plan.transient_bytes + plan.input_bytes;
-  const std::int64_t available = cpu_memory().free_bytes;
+  const std::int64_t available =
+      computer.device == nullptr ? cpu_memory().free_bytes : computer.planning(config).memory.free_bytes;
   if (needed <= available) return;
   throw Error(
       {.code = "M617",
@@ -99,7 +101,7 @@ Inference::Inference(const Checkpoint& checkpoint, const Config& config, const G
   }
   require_whole(checkpoint, graph);
   plan_ = plan_programs(std::move(programs), *backend_);
-  require_memory(plan_, checkpoint.path);
+  require_memory(plan_, config, computer, checkpoint.path);
   plan_.eval = 0;
   plan_.eval_last = batches.size() > 1 ? 1 : -1;
   network_ = std::make_unique<Network>(plan_, checkpoint.info.scaling, config.train,
