@@ -129,8 +129,8 @@ struct Prediction {
   std::vector<std::pair<std::string, double>> top;  ///< at most five, best first
   std::vector<float> logits;
 };
-/// Predicts every image of `files` (.npy batches in this version). Unreadable files are appended to `findings`, the
-/// rest goes on.
+/// Predicts every image of `files`: pictures, folders of them, .npy arrays. Unreadable files are appended to
+/// `findings`, the rest goes on. `threads` 0: all cores.
 [[nodiscard]] std::vector<Prediction> predict(const std::filesystem::path& checkpoint,
                                               const std::vector<std::filesystem::path>& files, int threads,
                                               std::vector<Diagnostic>& findings);

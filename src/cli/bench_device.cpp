@@ -25,7 +25,7 @@ Command bench_device_command() {
           .arguments = "",
           .summary = "what this device can do: copies in memory and caches, matrix products by type",
           .example = "snug bench device --json",
-          .options = {kDeviceOption, kThreadsOption},
+          .options = {kComputeDeviceOption, kThreadsOption},
           .run = run};
 }
 

@@ -72,7 +72,7 @@ Command bench_model_command() {
                       {"turns", "", "read numbers of steps from standard input, one a line; answer each with JSON"},
                       kSetOption,
                       kDataRootOption,
-                      kDeviceOption,
+                      kComputeDeviceOption,
                       kThreadsOption},
           .run = run};
 }

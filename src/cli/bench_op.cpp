@@ -130,7 +130,7 @@ Command bench_op_command() {
                       {"batch", "N", "images at a time (16)"},
                       {"steps", "N", "times to run it (20)"},
                       kSetOption,
-                      kDeviceOption,
+                      kComputeDeviceOption,
                       kThreadsOption},
           .run = run};
 }

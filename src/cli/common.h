@@ -15,9 +15,12 @@ namespace snug {
 // Options that several commands take.
 inline constexpr Option kSetOption{"set", "KEY=VALUE", "change a value of the config (repeatable): train.epochs=3"};
 inline constexpr Option kDataRootOption{"data-root", "DIR", "where the data lies, instead of beside the config"};
-inline constexpr Option kDeviceOption{
-    "device", "D",
-    "cpu, cuda or cuda:N; to plan also a GPU that need not be here: h200, my.toml (snug devices lists them)"};
+inline constexpr Option kDeviceOption{"device", "D", "cpu: this command computes there alone"};
+/// Of commands that plan.
+inline constexpr Option kPlanDeviceOption{
+    "device", "D", "cpu, cuda, or a GPU that need not be here: h200, rtx4090, my.toml (snug devices lists them)"};
+/// Of commands that compute.
+inline constexpr Option kComputeDeviceOption{"device", "D", "cpu, or a GPU of this machine: cuda, cuda:1"};
 inline constexpr Option kThreadsOption{"threads", "N", "cores to use (all)"};
 inline constexpr Option kEpochsOption{"epochs", "N", "instead of the config's train.epochs"};
 

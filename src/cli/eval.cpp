@@ -84,6 +84,7 @@ Command eval_command() {
           .arguments = "CHECKPOINT",
           .summary = "loss, accuracy and per-class metrics of a checkpoint or run folder",
           .example = "snug eval runs/quickstart-1 --split val --mistakes mistakes.png",
+          .more = {"snug eval runs/quickstart-1 --split test --csv outcomes.csv   # every sample, for a spreadsheet"},
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"config", "FILE", "data and settings from here instead of the checkpoint's own"},
@@ -92,7 +93,7 @@ Command eval_command() {
                       {"mistakes", "FILE.png", "draw the worst mistakes on one sheet"},
                       kSetOption,
                       kDataRootOption,
-                      kDeviceOption,
+                      kComputeDeviceOption,
                       kThreadsOption},
           .run = run};
 }

@@ -98,21 +98,24 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 Command export_command() {
-  return {.name = "export",
-          .arguments = "CHECKPOINT",
-          .summary = "the network with the weights that evaluation uses, as a file for other programs",
-          .example = "snug export runs/quickstart-1 --to onnx --out model.onnx",
-          .least_arguments = 1,
-          .most_arguments = 1,
-          .options = {{"to", "FORMAT",
-                       "onnx: the network (opset 13); safetensors: a state dict with PyTorch's names and shapes",
-                       "onnx safetensors"},
-                      {"out", "FILE", "the file to write; must not exist"},
-                      {"fold-norms", "", "onnx: norms become part of the convolutions before them"},
-                      {"raw-input", "", "onnx: pixels go in as they were stored; the model normalises them"},
-                      kDeviceOption,
-                      kThreadsOption},
-          .run = run};
+  return {
+      .name = "export",
+      .arguments = "CHECKPOINT",
+      .summary = "the network with the weights that evaluation uses, as a file for other programs",
+      .example = "snug export runs/quickstart-1 --to onnx --out model.onnx",
+      .more =
+          {"snug export runs/quickstart-1 --to safetensors --out net.safetensors   # for load_state_dict of PyTorch"},
+      .least_arguments = 1,
+      .most_arguments = 1,
+      .options = {{"to", "FORMAT",
+                   "onnx: the network (opset 13); safetensors: a state dict with PyTorch's names and shapes",
+                   "onnx safetensors"},
+                  {"out", "FILE", "the file to write; must not exist"},
+                  {"fold-norms", "", "onnx: norms become part of the convolutions before them"},
+                  {"raw-input", "", "onnx: pixels go in as they were stored; the model normalises them"},
+                  kDeviceOption,
+                  kThreadsOption},
+      .run = run};
 }
 
 }  // namespace snug

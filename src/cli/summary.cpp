@@ -73,12 +73,13 @@ Command summary_command() {
           .arguments = "CONFIG",
           .summary = "the layers with shapes, parameters, FLOPs and bytes",
           .example = "snug summary configs/models/resnet18.toml",
+          .more = {"snug summary config.toml --program   # every step that runs"},
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"program", "", "print the steps of a training step instead"},
                       kSetOption,
                       kDataRootOption,
-                      kDeviceOption,
+                      kPlanDeviceOption,
                       kThreadsOption},
           .run = run};
 }

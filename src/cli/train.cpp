@@ -53,6 +53,7 @@ std::unique_ptr<Reporter> make_reporter(const Arguments& arguments, const Config
 void suggest_after(const Arguments& arguments, const Config& config, const DoneEvent& done) {
   if (done.checkpoint.empty()) return;
   const std::filesystem::path run = std::filesystem::path(done.checkpoint).parent_path();
+  show_report(arguments, run);
   if (!done.interrupted) {
     suggest_after_training(arguments, run, config.data.val || config.data.val_split > 0);
     return;
@@ -110,6 +111,8 @@ Command train_command() {
           .arguments = "CONFIG",
           .summary = "check, plan and train; writes a run folder",
           .example = "snug train configs/quickstart.toml --epochs 3 --set train.optimizer.lr=0.1",
+          .more = {"snug train config.toml --resume   # go on after Ctrl-C",
+                   "snug train config.toml --init resnet18.safetensors   # fine-tune weights from PyTorch"},
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"out", "DIR", "the run folder (runs/NAME-N)"},
@@ -120,7 +123,7 @@ Command train_command() {
                       {"log-every", "N", "with --json: a step event every N steps instead of once a second"},
                       kSetOption,
                       kDataRootOption,
-                      kDeviceOption,
+                      kComputeDeviceOption,
                       kThreadsOption},
           .run = run};
 }

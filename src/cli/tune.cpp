@@ -408,6 +408,7 @@ Command tune_command() {
           .arguments = "CONFIG",
           .summary = "measures batch sizes that fit and keeps the best for `train` with batch = \"auto\"",
           .example = "snug tune configs/quickstart.toml --time-limit 60",
+          .more = {"snug tune config.toml --out curve   # the curve as a picture, too"},
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"time-limit", "S", "seconds at most (300); it ends earlier where the curve is known"},
@@ -417,7 +418,7 @@ Command tune_command() {
                       {"out", "DIR", "write curve.svg, curve.png and tune.json there (else beside the kept result)"},
                       kSetOption,
                       kDataRootOption,
-                      kDeviceOption,
+                      kComputeDeviceOption,
                       kThreadsOption},
           .run = run};
 }

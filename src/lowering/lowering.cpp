@@ -483,6 +483,8 @@ Program lower(const Graph& graph, const LoweringOptions& options) {
     ensure_sound(program, "taking slopes behind pools");
     fuse_conv_activation(program);
     ensure_sound(program, "fusing convolutions and activations");
+    fuse_products(program, options.products);
+    ensure_sound(program, "fusing products");
   }
   choose_saved(program);
   ensure_sound(program, "choosing what is saved");

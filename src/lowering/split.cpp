@@ -43,6 +43,11 @@ bool is_per_sample(Op op) {
     case Op::dropout_backward: return true;
     case Op::batchnorm_forward:
     case Op::batchnorm_backward:
+    case Op::batchnorm_statistics:
+    case Op::batchnorm_backward_apply:
+    case Op::conv1x1_forward:
+    case Op::conv1x1_backward_data:
+    case Op::conv1x1_backward_weights:
     case Op::cast:
     case Op::fill:
     case Op::weight_sum:

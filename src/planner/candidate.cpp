@@ -75,7 +75,7 @@ std::vector<Program> lower_all(const Graph& graph, const ProgramSet& set) {
 std::int64_t largest_operand(const Program& program) {
   std::int64_t most = 1;
   for (const Step& step : program.steps) {
-    if (!is_product(step.op)) continue;
+    if (!is_product(step.op) && !is_fused_product(step.op)) continue;
     for (const Operand& operand : step.operands) {
       const TensorInfo& tensor = program[operand.tensor];
       if (tensor.role == Role::activation) most = std::max(most, tensor.shape.elements());

@@ -166,11 +166,11 @@ void describe_layers(const Program& program, std::vector<PlanLayer>& layers) {
   }
 }
 
-/// What the library computes a layer's products with, each way once.
+/// What computes a layer's products, each way once.
 void describe_engines(const PlannedProgram& planned, std::vector<PlanLayer>& layers) {
   for (std::size_t i = 0; i < planned.steps.size(); ++i) {
     const Step& step = planned.program.steps[i];
-    if (!is_product(step.op) || !step.layer.valid()) continue;
+    if ((!is_product(step.op) && !is_fused_product(step.op)) || !step.layer.valid()) continue;
     const PlanEngine engine{std::string(to_string(step.op)), planned.steps[i].algorithm,
                             planned.steps[i].workspace_bytes};
     std::vector<PlanEngine>& engines = layers[step.layer.index()].engines;

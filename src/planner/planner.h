@@ -22,6 +22,7 @@ struct DeviceRates {
   double bytes_per_second = 0;            ///< of a sweep: read and written bytes counted
   double least_seconds = 0;               ///< of any step: between the starts of two small kernels
   double depthwise_flops_per_second = 0;  ///< of convolutions of each channel by itself; 0: as others
+  double fused_flops_per_second = 0;      ///< of products with norms around them (is_fused_product); 0: as others
   double norm_bytes_per_second = 0;       ///< of the sweeps of batch norm; 0: as others
   double product_seconds = 0;  ///< of a convolution or product beside that: to rearrange weights, to divide the work
   double host_bytes_per_second = 0;  ///< of a copy between device and host, beside the steps; 0: it is a step as others

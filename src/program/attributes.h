@@ -46,6 +46,18 @@ struct BatchNormAttributes {
   friend bool operator==(const BatchNormAttributes&, const BatchNormAttributes&) = default;
 };
 
+/// A 1×1 convolution with norms around it: y = activation(norm(x)) · w.
+struct Conv1x1Attributes {
+  bool norm = false;                               ///< forward: x goes through the norm and the activation first
+  std::optional<ActivationFunction> activation{};  ///< behind the norm; none, relu, relu6 or leaky_relu
+  bool statistics = false;                         ///< forward: those of y are measured
+  double epsilon = 1e-5, momentum = 0.1;           ///< of these, as in BatchNormAttributes
+  bool addend = false;                             ///< backward data: a gradient that is added first
+  bool residual = false;                           ///< backward data: the slope is taken from the output
+  bool accumulate = false;                         ///< backward weights
+  friend bool operator==(const Conv1x1Attributes&, const Conv1x1Attributes&) = default;
+};
+
 struct ActivationAttributes {
   ActivationFunction function = ActivationFunction::relu;
   friend bool operator==(const ActivationAttributes&, const ActivationAttributes&) = default;
@@ -131,8 +143,8 @@ struct NoAttributes {
 };
 
 using Attributes =
-    std::variant<NoAttributes, ConvAttributes, DenseAttributes, BatchNormAttributes, ActivationAttributes,
-                 PoolAttributes, DropoutAttributes, FillAttributes, NormalizeAttributes, LossAttributes, CastAttributes,
-                 GradientNormAttributes, UpdateAttributes, LossScaleAttributes>;
+    std::variant<NoAttributes, ConvAttributes, DenseAttributes, BatchNormAttributes, Conv1x1Attributes,
+                 ActivationAttributes, PoolAttributes, DropoutAttributes, FillAttributes, NormalizeAttributes,
+                 LossAttributes, CastAttributes, GradientNormAttributes, UpdateAttributes, LossScaleAttributes>;
 
 }  // namespace snug

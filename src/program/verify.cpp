@@ -15,6 +15,15 @@ bool flag(const Attributes& attributes, bool ConvAttributes::*conv, bool DenseAt
   return false;
 }
 
+std::string conv1x1_signature(const Step& step) {
+  const auto* conv = std::get_if<Conv1x1Attributes>(&step.attributes);
+  if (conv == nullptr) return "";
+  if (step.op == Op::conv1x1_backward_weights) return std::string("iiiiii") + (conv->accumulate ? "m" : "o");
+  if (step.op == Op::conv1x1_backward_data)
+    return std::string(7 + (conv->addend ? 1 : 0) + (conv->residual ? 1 : 0), 'i') + "oo";
+  return std::string(conv->norm ? 6 : 2, 'i') + (conv->statistics ? "mmooo" : "o");
+}
+
 /// The accesses that op_list.h asks for, one letter an operand: i in, o out, m inout.
 std::string signature(const Step& step) {
   const bool bias = flag(step.attributes, &ConvAttributes::bias, &DenseAttributes::bias);
@@ -41,6 +50,11 @@ std::string signature(const Step& step) {
     case Op::batchnorm_inference: return "iiiii" + residual + "o";
     case Op::batchnorm_backward: return "iiiii" + residual + dx + sums + (residual.empty() ? "" : "o");
     case Op::batchnorm_inference_backward: return "iiii" + dx + sums;
+    case Op::batchnorm_statistics: return "immoo";
+    case Op::batchnorm_backward_apply: return "iiiiii" + dx + sums;
+    case Op::conv1x1_forward:
+    case Op::conv1x1_backward_data:
+    case Op::conv1x1_backward_weights: return conv1x1_signature(step);
     case Op::activation_forward:
     case Op::activation_backward:
     case Op::softmax_forward:

@@ -114,10 +114,12 @@ std::string to_json(const EvalResult& result) { return eval_json(result); }
 std::string to_json(const Prediction& prediction) {
   Json top = Json::array();
   for (const auto& [label, probability] : prediction.top) top.push_back(Json::array({label, probability}));
-  return dump({{"file", prediction.file},
-               {"class", prediction.label},
-               {"probability", prediction.probability},
-               {"top", std::move(top)}});
+  Json object{{"file", prediction.file},
+              {"class", prediction.label},
+              {"probability", prediction.probability},
+              {"top", std::move(top)}};
+  if (prediction.top.empty()) object["outputs"] = prediction.logits;  // mse: numbers and no class
+  return dump(object);
 }
 
 }  // namespace snug

@@ -108,6 +108,5 @@ struct VersionReport {
 [[nodiscard]] std::string to_text(const ConvertedData& converted);
 [[nodiscard]] std::string to_text(const VersionReport& report);
 [[nodiscard]] std::string to_text(const EvalResult& result);
-[[nodiscard]] std::string to_text(const Prediction& prediction);
 
 }  // namespace snug

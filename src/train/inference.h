@@ -36,11 +36,6 @@ void require_whole(const Checkpoint& checkpoint, const Graph& graph);
 /// Throws Error (D) unless the images have the scale of those that the network was trained on.
 void check_scale(const CheckpointInfo& info, const DatasetInfo& images, const std::string& where);
 
-/// `predict` on whatever computes.
-[[nodiscard]] std::vector<Prediction> predict_on(const Computer& computer, const std::filesystem::path& checkpoint,
-                                                 const std::vector<std::filesystem::path>& files,
-                                                 std::vector<Diagnostic>& findings);
-
 /// A network that evaluates, with the checkpoint's weights and input scaling.
 class Inference {
  public:

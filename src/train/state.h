@@ -57,7 +57,11 @@ struct TrainState {
 /// Throws Error as write_safetensors does.
 void write_state(const std::filesystem::path& path, const Graph& graph, TensorStore& tensors, const TrainState& state);
 
-/// A state file, checked: format, checksum.
+/// What the bytes of a state file say, checked: format, checksum, numbers that a run can have. `path` names it. Throws
+/// Error (D).
+[[nodiscard]] TrainState read_state(const SafetensorsView& view, const std::filesystem::path& path);
+
+/// A state file, read.
 class StateFile {
  public:
   /// Throws Error (D) when it is damaged or of another format.

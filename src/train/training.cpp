@@ -42,6 +42,13 @@ void Training::read_state() {
   if (!choice_.exists || !std::filesystem::exists(path)) return;
   saved_.emplace(path);
   state_ = saved_->state();
+  const std::int64_t samples = setup_.splits.train->info().samples;
+  const BatchChoice& batch = config_.train.batch;
+  const auto count = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
+  require_same("train.batch", count(state_.batch),
+               count(batch.kind == BatchChoice::Kind::number ? batch.number : std::min(state_.batch, samples)));
+  require_same("the number of training samples", count(state_.samples), count(samples));
+  require_same("train.seed", state_.seed, config_.train.seed);
 }
 
 void Training::make_plan() {
@@ -77,7 +84,8 @@ void Training::make_loaders() {
                                            eval_loader_options(config_, network_->eval_batch(), setup_.row_width));
   const std::map<std::string, std::string> engines = engines_of(plan_.report);
   if (saved_) {
-    check_state();
+    require_same("steps per epoch", static_cast<std::uint64_t>(state_.steps_per_epoch),
+                 static_cast<std::uint64_t>(steps_per_epoch_));
     if (auto changed = changed_engines(state_.engines, engines, choice_.folder / "last.state"))
       notes_.push_back(*std::move(changed));
   }
@@ -89,26 +97,13 @@ void Training::make_loaders() {
 }
 
 /// A run goes on exactly only over the same batches.
-void Training::check_state() const {
-  struct Count {
-    std::string_view what;
-    std::uint64_t saved, now;
-  };
-  const auto count = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
-  const Count counts[] = {
-      {"train.batch", count(state_.batch),
-       count(config_.train.batch.kind == BatchChoice::Kind::number ? config_.train.batch.number : state_.batch)},
-      {"the number of training samples", count(state_.samples), count(setup_.splits.train->info().samples)},
-      {"steps per epoch", count(state_.steps_per_epoch), count(steps_per_epoch_)},
-      {"train.seed", state_.seed, config_.train.seed}};
-  for (const Count& c : counts)
-    if (c.saved != c.now)
-      throw Error(
-          Diagnostic{.code = "T622",
-                     .where = (choice_.folder / "last.state").string(),
-                     .what = fmt::format("{} was {} when the run was saved, now it is {}", c.what, c.saved, c.now),
-                     .fix = fmt::format("snug train {} --out {} --resume", (choice_.folder / "config.toml").string(),
-                                        choice_.folder.string())});
+void Training::require_same(std::string_view what, std::uint64_t saved, std::uint64_t now) const {
+  if (saved == now) return;
+  throw Error(Diagnostic{.code = "T622",
+                         .where = (choice_.folder / "last.state").string(),
+                         .what = fmt::format("{} was {} when the run was saved, now it is {}", what, saved, now),
+                         .fix = fmt::format("snug train {} --out {} --resume",
+                                            (choice_.folder / "config.toml").string(), choice_.folder.string())});
 }
 
 void Training::fill_parameters() {

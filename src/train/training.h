@@ -33,7 +33,7 @@ class Training {
 
   // Before the first step.
   void read_state();
-  void check_state() const;
+  void require_same(std::string_view what, std::uint64_t saved, std::uint64_t now) const;
   void make_plan();
   void make_loaders();
   void fill_parameters();

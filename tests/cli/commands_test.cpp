@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/file.h"
 #include "cli/command.h"
 #include "cli/program.h"
 
@@ -360,6 +361,11 @@ TEST_F(Commands, TrainEvalAndPredict) {
   while (std::getline(table, line)) ++rows;
   EXPECT_EQ(rows, 10);
   EXPECT_EQ(run("predict @run @shapes/none*.npy").code, 3);
+  const ProgramResult drawn = run("predict @run @shapes/val-images.npy --sheet @sheet.png");
+  ASSERT_EQ(drawn.code, 0) << drawn.error;
+  EXPECT_NE(drawn.out.find("  file "), std::string::npos) << drawn.out;
+  EXPECT_NE(drawn.out.find("val-images.npy[9]  "), std::string::npos) << drawn.out;
+  EXPECT_EQ(read_text(folder_ / "sheet.png").substr(1, 3), "PNG");
 
   const ProgramResult partly = run("predict @run @none.npy @shapes/val-images.npy --json");
   EXPECT_EQ(partly.code, 3) << partly.out;

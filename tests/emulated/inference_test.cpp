@@ -8,6 +8,7 @@
 #include "emulated/runs.h"
 #include "train/evaluation.h"
 #include "train/inference.h"
+#include "train/prediction.h"
 
 namespace snug::test {
 namespace {
@@ -40,11 +41,11 @@ TEST_P(EmulatedInference, predicts_as_the_processor_does) {
   std::string file("\x93NUMPY\x01\x00\x76\x00", 10);
   file += header + "\n";
   for (std::int64_t i = 0; i < 3 * input[0] * input[1] * input[2]; ++i) file += static_cast<char>(i * 37 % 256);
-  const std::filesystem::path images = run_ / "images.npy";
-  write_text(images, file);
+  const std::vector<std::filesystem::path> images{run_ / "images.npy"};
+  write_text(images.front(), file);
   std::vector<Diagnostic> findings;
-  const auto cpu = predict_on(this_computer(1), run_, {images}, findings);
-  const auto device = predict_on(emulated_computer(device_), run_, {images}, findings);
+  const auto cpu = predict_images(this_computer(1), run_, images, 0, findings).predictions;
+  const auto device = predict_images(emulated_computer(device_), run_, images, 0, findings).predictions;
   EXPECT_TRUE(findings.empty());
   ASSERT_EQ(cpu.size(), 3U);
   ASSERT_EQ(device.size(), 3U);

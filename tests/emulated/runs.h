@@ -22,7 +22,8 @@ struct NetText {
   std::string_view name, input, layers, train;
 };
 inline void PrintTo(const NetText& net, std::ostream* out) { *out << net.name; }  // NOLINT: GoogleTest's name
-/// Small kin of LeNet, ResNet, MobileNet with squeeze-excite, and DenseNet; between them every step of op_list.h that a
+/// Small kin of LeNet, ResNet (with plain blocks, and with bottlenecks), MobileNet with squeeze-excite, and DenseNet;
+/// between them every step of op_list.h that a
 /// training run has.
 [[nodiscard]] const std::vector<NetText>& nets();
 

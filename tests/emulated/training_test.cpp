@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "config/precision.h"
 #include "emulated/emulated_device.h"
@@ -91,6 +93,21 @@ TEST_P(Emulated, resumes_exactly) {
   (void)runs_.emulated(GetParam(), {.max_steps = 4});
   const RunResult rest = runs_.emulated(GetParam(), {.resume = true});
   EXPECT_TRUE(whole.weights == rest.weights);
+}
+
+/// In bf16, where the kernels can, norms go into 1×1 convolutions: what the runs above hold against the processor's.
+TEST(EmulatedSteps, are_fused_products_in_bf16) {
+  const auto bottleneck = std::ranges::find(nets(), "bottleneck", &NetText::name);
+  const auto steps_in = [&](const std::string& precision) {
+    std::set<std::string> steps;
+    const RunResult run = Runs().emulated(*bottleneck, {.precision = precision, .max_steps = 1});
+    for (const PlanLayer& layer : run.plan.layers)
+      for (const PlanEngine& engine : layer.engines) steps.insert(engine.step);
+    return steps;
+  };
+  const std::set<std::string> fused{"conv1x1_backward_data", "conv1x1_backward_weights", "conv1x1_forward"};
+  EXPECT_TRUE(std::ranges::includes(steps_in("bf16"), fused));
+  for (const std::string& step : steps_in("fp32")) EXPECT_FALSE(fused.contains(step)) << step;
 }
 
 TEST(EmulatedSteps, are_never_waited_for) {

@@ -56,6 +56,11 @@ PreparedStep prepare_step(const CpuContext& context, const StepView& step) {
     case Op::adam_update: return prepare_adam_update(context, step);
     case Op::ema_update: return prepare_ema_update(context, step);
     case Op::wait: return prepare_wait(context, step);
+    case Op::batchnorm_statistics:
+    case Op::batchnorm_backward_apply:
+    case Op::conv1x1_forward:
+    case Op::conv1x1_backward_data:
+    case Op::conv1x1_backward_weights: step.cannot_run("this backend fuses no products");  // see Backend::fuses
   }
   step.cannot_run("it is no step kind");
 }

@@ -21,6 +21,13 @@ void batchnorm_inference(const Call& call);
 void batchnorm_backward(const Call& call);
 void batchnorm_inference_backward(const Call& call);
 
+void batchnorm_statistics(const Call& call);
+void batchnorm_backward_apply(const Call& call);
+
+void conv1x1_forward(const Call& call);
+void conv1x1_backward_data(const Call& call);
+void conv1x1_backward_weights(const Call& call);
+
 void activation_forward(const Call& call);
 void activation_backward(const Call& call);
 
