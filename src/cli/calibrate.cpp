@@ -25,24 +25,28 @@ namespace snug {
 namespace {
 
 constexpr int kRepeats = 6;
-constexpr std::int64_t kConvSide = 28, kConvChannels = 256;
+constexpr std::int64_t kConvSide = 28;
 constexpr std::int64_t kCopyElements = 16LL << 20;  // 64 MiB each way: beyond the caches of a few cores
 
 /// What is large enough to show what a device can do, and takes it a fraction of a second.
 struct Sizes {
   int runs_in_a_row = 1;
-  std::int64_t product_side = 1536;  ///< 7 GFLOP: tens of milliseconds
-  std::int64_t conv_batch = 8;       ///< as much in a 3×3 convolution
+  std::int64_t product_side = 1536;                  ///< 7 GFLOP: tens of milliseconds
+  std::int64_t conv_batch = 8, conv_channels = 256;  ///< as much in a 3×3 convolution
   std::int64_t copy_elements = kCopyElements;
   std::int64_t cached_elements = 64LL << 10;  ///< 256 KiB each way: within the second cache of any core
 };
-/// A GPU: 1.1 TFLOP, 1 GiB each way where so much is free, and 8 MiB that stay in its cache.
+/// A GPU: 1.1 TFLOP, 1 GiB each way and 8 MiB that stay in its cache; next to nothing where that is not free.
 Sizes sizes_for(const Device* device) {
   if (device == nullptr) return {};
   const std::int64_t elements = device->memory().free_bytes / 16;
   if (elements < 256LL << 20)
-    return {
-        .runs_in_a_row = 4, .product_side = 256, .conv_batch = 1, .copy_elements = 1 << 16, .cached_elements = 1 << 12};
+    return {.runs_in_a_row = 2,
+            .product_side = 64,
+            .conv_batch = 1,
+            .conv_channels = 16,
+            .copy_elements = 1 << 14,
+            .cached_elements = 1 << 12};
   return {.runs_in_a_row = 16,
           .product_side = 8192,
           .conv_batch = 512,
@@ -205,7 +209,8 @@ DeviceLimits measure_limits(Backend& backend, DType dtype, const std::shared_ptr
   constexpr std::int64_t kCacheOfGpu = 32LL << 20;  // of 50 and 60 MiB: tensors that were written just before are there
   const Bench with{.backend = backend, .device = device};
   const Sizes& sizes = with.sizes;
-  const Operation wide = conv({sizes.conv_batch, kConvSide, kConvChannels, kConvChannels, 3}, Op::conv_forward, dtype);
+  const Operation wide =
+      conv({sizes.conv_batch, kConvSide, sizes.conv_channels, sizes.conv_channels, 3}, Op::conv_forward, dtype);
   return {.flops_per_second = std::max(with.best_rate({product(dtype, sizes.product_side)}, &Cost::flops),
                                        with.best_rate({wide}, &Cost::flops)),
           .memory_bytes_per_second = with.best_rate({copy_of(sizes.copy_elements)}, &Cost::bytes),
