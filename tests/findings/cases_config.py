@@ -325,7 +325,6 @@ SETTINGS = [
     Case("T206", "statistics of frozen norms", severity="warning", where="c.toml:", what=("running_mean",),
          text=extra('freeze = ["0"]'), words="--deep", near=extra('freeze = ["0"]\nfreeze_stats = true'),
          near_words="--deep"),
-    Case("T209", "a network too large to try", severity="note", where="", text=config()),
 ]
 
 CONFIG = [
