@@ -288,6 +288,9 @@ def paste(text, where, fix):
         while outer and done is None:
             done = replaced(text, *outer, key, assignment)
             outer = enclosing(text, outer[0] - 1) if outer[0] else None
+        line_begin = text.rfind("\n", 0, at) + 1 if place else 0
+        if done is None and place and re.match(rf"{re.escape(key)}\s*=", text[line_begin:]):
+            done = text[:line_begin] + assignment + text[end_of_value(text, text.index("=", line_begin) + 1):]
         if done is None and place:  # a key that is misspelt stands right at the place
             word = re.match(r"[\w-]+", text[at:])
             if word and word[0] != key and text[at + word.end():].lstrip().startswith("=") and "mean" not in key \
