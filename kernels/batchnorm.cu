@@ -35,11 +35,6 @@ __device__ inline AffineValues<V> affine_values(const Affine& a, int channel) {
   return values;
 }
 
-/// The same expression forward and backward, so that a recomputed activation is the one that was.
-__device__ inline float normalized(float x, float center, float scale, float shift) {
-  return fmaf(x - center, scale, shift);
-}
-
 template <class T, int V, class Choice, bool Residual>
 __global__ void __launch_bounds__(kThreads) normalize_rows(T* y, const T* x, std::int64_t pitch, const T* residual,
                                                            Affine affine, RowTiles t, Activation kind) {
@@ -197,17 +192,26 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class T, int V, class Choice>
+void launch_write(const BatchNorm& norm, void* dx, const void* dy, const void* z, const float* coefficients,
+                  const Affine& affine, Stream stream) {
+  const RowTiles t = row_tiles(norm.rows, norm.channels, V, 2 * kRowsAtOnce, 1 << 15);
+  const InputGradient form{pitch_or(norm.x_pitch, norm.channels), pitch_or(norm.dx_pitch, norm.channels),
+                           norm.accumulate_dx};
+  launch(write_dx<T, V, Choice>, grid_of(t), kThreads, 0, stream, static_cast<T*>(dx), static_cast<const T*>(dy),
+         static_cast<const T*>(z), form, coefficients, affine, t, norm.activation);
+}
+
+template <class T, int V, class Choice>
 void launch_backward(const BatchNorm& norm, const NormGradients& g, const Affine& affine, const FinishBackward& finish,
                      void* workspace, Stream stream) {
   const RowTiles t = row_tiles(norm.rows, norm.channels, V, kSumRows, kSumBlocks);
   auto* partial = static_cast<float*>(workspace);
   float* coefficients = partial + round_up_to_16_bytes(2 * static_cast<std::int64_t>(t.parts) * norm.channels);
-  const InputGradient form{pitch_or(norm.x_pitch, norm.channels), pitch_or(norm.dx_pitch, norm.channels),
-                           norm.accumulate_dx};
   const bool residual = g.y != nullptr;
   const auto sum = [&](auto kernel) {
     launch(kernel, grid_of(t), kThreads, 0, stream, partial, static_cast<T*>(g.dresidual), static_cast<const T*>(g.dy),
-           static_cast<const T*>(g.y), static_cast<const T*>(g.saved), form.z_pitch, affine, t, norm.activation);
+           static_cast<const T*>(g.y), static_cast<const T*>(g.saved), pitch_or(norm.x_pitch, norm.channels), affine, t,
+           norm.activation);
   };
   if (residual) {
     sum(sum_gradients<T, V, Choice, true>);
@@ -215,15 +219,11 @@ void launch_backward(const BatchNorm& norm, const NormGradients& g, const Affine
     sum(sum_gradients<T, V, Choice, false>);
   }
   finish_backward(partial, coefficients, finish, t, stream);
-  const RowTiles u = row_tiles(norm.rows, norm.channels, V, 2 * kRowsAtOnce, 1 << 15);
-  const auto write = [&](auto kernel, const void* gradient) {
-    launch(kernel, grid_of(u), kThreads, 0, stream, static_cast<T*>(g.dx), static_cast<const T*>(gradient),
-           static_cast<const T*>(finish.frozen ? nullptr : g.saved), form, coefficients, affine, u, norm.activation);
-  };
-  if (residual) {
-    write(write_dx<T, V, Fixed<Activation::none>>, g.dresidual);  // the slope is in it
+  const void* z = finish.frozen ? nullptr : g.saved;
+  if (residual) {  // the slope is in the gradient
+    launch_write<T, V, Fixed<Activation::none>>(norm, g.dx, g.dresidual, z, coefficients, affine, stream);
   } else {
-    write(write_dx<T, V, Choice>, g.dy);
+    launch_write<T, V, Choice>(norm, g.dx, g.dy, z, coefficients, affine, stream);
   }
 }
 
@@ -244,10 +244,15 @@ void backward(const BatchNorm& norm, const NormGradients& g, const Affine& affin
 
 void batchnorm_forward(const BatchNorm& norm, const NormTensors& t, float* running_mean, float* running_var,
                        float* mean, float* inverse_std, void* workspace, Stream stream) {
-  if (norm.rows <= 0) return;
-  measure(norm, t.x, {running_mean, running_var, mean, inverse_std, norm.epsilon, norm.momentum},
-          static_cast<float*>(workspace), stream);
+  batchnorm_statistics(norm, t.x, running_mean, running_var, mean, inverse_std, workspace, stream);
   batchnorm_apply(norm, t, mean, inverse_std, stream);
+}
+
+void batchnorm_statistics(const BatchNorm& norm, const void* x, float* running_mean, float* running_var, float* mean,
+                          float* inverse_std, void* workspace, Stream stream) {
+  if (norm.rows <= 0) return;
+  measure(norm, x, {running_mean, running_var, mean, inverse_std, norm.epsilon, norm.momentum},
+          static_cast<float*>(workspace), stream);
 }
 
 void batchnorm_apply(const BatchNorm& norm, const NormTensors& t, const float* mean, const float* inverse_std,
@@ -269,6 +274,21 @@ void batchnorm_backward(const BatchNorm& norm, const NormGradients& g, void* wor
                               .from_output = g.from_output,
                               .accumulate = norm.accumulate};
   backward(norm, g, affine, finish, workspace, stream);
+}
+
+void batchnorm_backward_apply(const BatchNorm& norm, const NormGradients& g, const float* sums, void* workspace,
+                              Stream stream) {
+  if (norm.rows <= 0) return;
+  auto* coefficients = static_cast<float*>(workspace);
+  const FinishBackward finish{
+      .gamma = g.gamma, .spread = g.inverse_std, .dgamma = g.dgamma, .dbeta = g.dbeta, .accumulate = norm.accumulate};
+  finish_backward(sums, coefficients, finish, {.rows = norm.rows, .channels = norm.channels}, stream);
+  const Affine affine{g.gamma, g.mean, g.mean, g.inverse_std, false, 0};  // there is no slope: beta is not needed
+  using None = Fixed<Activation::none>;
+  by_type(norm.data, [&]<class T>() {
+    by_width<T>(widths_allow(norm, kWide<T>) && aligned(g.dy, g.saved, g.dx, g.gamma, g.mean, g.inverse_std, workspace),
+                [&]<int V>() { launch_write<T, V, None>(norm, g.dx, g.dy, g.saved, coefficients, affine, stream); });
+  });
 }
 
 void batchnorm_inference_backward(const BatchNorm& norm, const NormGradients& g, const float* running_mean,

@@ -33,6 +33,9 @@ struct NormTensors {
 /// Measures mean and inverse_std, moves the running values, normalises.
 void batchnorm_forward(const BatchNorm& norm, const NormTensors& t, float* running_mean, float* running_var,
                        float* mean, float* inverse_std, void* workspace, Stream stream);
+/// The first sweep of batchnorm_forward alone.
+void batchnorm_statistics(const BatchNorm& norm, const void* x, float* running_mean, float* running_var, float* mean,
+                          float* inverse_std, void* workspace, Stream stream);
 /// The second sweep of batchnorm_forward alone: the same y bit for bit.
 void batchnorm_apply(const BatchNorm& norm, const NormTensors& t, const float* mean, const float* inverse_std,
                      Stream stream);
@@ -52,6 +55,10 @@ struct NormGradients {
   float *dgamma = nullptr, *dbeta = nullptr;
 };
 void batchnorm_backward(const BatchNorm& norm, const NormGradients& g, void* workspace, Stream stream);
+/// The second sweep of batchnorm_backward alone: dy is the gradient in front of the activation, `sums` are those of it
+/// and of its product with x − mean, [2][channels].
+void batchnorm_backward_apply(const BatchNorm& norm, const NormGradients& g, const float* sums, void* workspace,
+                              Stream stream);
 /// With frozen statistics and no activation: `mean` and `inverse_std` of the operands are not read.
 void batchnorm_inference_backward(const BatchNorm& norm, const NormGradients& g, const float* running_mean,
                                   const float* running_var, void* workspace, Stream stream);

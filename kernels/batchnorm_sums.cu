@@ -82,13 +82,14 @@ __global__ void __launch_bounds__(kThreads) moments(float* partial, const T* x, 
 
 constexpr int kColumns = 32;  // channels of a block that joins parts
 
-/// Σ over parts of value(part), in double and in a fixed order; for every thread of the column.
+/// Σ over parts [begin, end) of value(part), in double and in a fixed order; for every thread of the column.
 template <class Value>
-__device__ inline double add_up_parts(unsigned parts, double (&between)[kThreads / kColumns][kColumns],
+__device__ inline double add_up_parts(unsigned begin, unsigned end, double (&between)[kThreads / kColumns][kColumns],
                                       const Value& value) {
   const int column = static_cast<int>(threadIdx.x) % kColumns, first = static_cast<int>(threadIdx.x) / kColumns;
   double sum = 0;
-  for (unsigned part = static_cast<unsigned>(first); part < parts; part += kThreads / kColumns) sum += value(part);
+  for (unsigned part = begin + static_cast<unsigned>(first); part < end; part += kThreads / kColumns)
+    sum += value(part);
   __syncthreads();
   between[first][column] = sum;
   __syncthreads();
@@ -116,8 +117,8 @@ __global__ void __launch_bounds__(kThreads) join_moments(const float* partial, F
   };
   const auto rows = static_cast<double>(t.rows);
   const double mean =
-      add_up_parts(t.parts, between, [&](unsigned part) { return mean_of(part) * rows_of_part(t, part); }) / rows;
-  const double total = add_up_parts(t.parts, between, [&](unsigned part) {
+      add_up_parts(0, t.parts, between, [&](unsigned part) { return mean_of(part) * rows_of_part(t, part); }) / rows;
+  const double total = add_up_parts(0, t.parts, between, [&](unsigned part) {
     const double shift = mean_of(part) - mean;
     const float own = inside ? squares[static_cast<std::int64_t>(part) * t.channels + channel] : 0.0F;
     return static_cast<double>(own) + shift * shift * rows_of_part(t, part);
@@ -138,7 +139,7 @@ __global__ void __launch_bounds__(kThreads)
   const int channel = static_cast<int>(blockIdx.x) * kColumns + static_cast<int>(threadIdx.x) % kColumns;
   const bool inside = channel < t.channels;
   const auto add_up = [&](const float* values) {
-    return add_up_parts(t.parts, between, [&](unsigned part) {
+    return add_up_parts(0, t.parts, between, [&](unsigned part) {
       return inside ? static_cast<double>(values[static_cast<std::int64_t>(part) * t.channels + channel]) : 0.0;
     });
   };
@@ -158,9 +159,78 @@ __global__ void __launch_bounds__(kThreads)
       f.frozen ? 0.0F : static_cast<float>(-scale * sum / rows);
 }
 
+/// Grid: x over columns, y over groups of `per_group` parts, of t.
+template <bool Moments>
+__global__ void __launch_bounds__(kThreads)
+    gather_parts(float* groups, const float* partial, RowTiles t, unsigned per_group) {
+  SHARED(double[kThreads / kColumns][kColumns], between);
+  const int channel = static_cast<int>(blockIdx.x) * kColumns + static_cast<int>(threadIdx.x) % kColumns;
+  const bool inside = channel < t.channels;
+  const unsigned begin = blockIdx.y * per_group, end = begin + per_group < t.parts ? begin + per_group : t.parts;
+  const std::int64_t all = static_cast<std::int64_t>(t.parts) * t.channels;
+  const auto first = [&](unsigned part) {
+    return inside ? static_cast<double>(partial[static_cast<std::int64_t>(part) * t.channels + channel]) : 0.0;
+  };
+  const auto second = [&](unsigned part) {
+    return inside ? static_cast<double>(partial[all + static_cast<std::int64_t>(part) * t.channels + channel]) : 0.0;
+  };
+  double sum = 0, other = 0;
+  if constexpr (Moments) {
+    const std::int64_t rows = (end - begin - 1) * t.rows_per_part;
+    const double count = static_cast<double>(rows) + rows_of_part(t, end - 1);
+    sum = add_up_parts(begin, end, between, [&](unsigned part) { return first(part) * rows_of_part(t, part); }) / count;
+    other = add_up_parts(begin, end, between, [&](unsigned part) {
+      const double shift = first(part) - sum;
+      return second(part) + shift * shift * rows_of_part(t, part);
+    });
+  } else {
+    sum = add_up_parts(begin, end, between, first);
+    other = add_up_parts(begin, end, between, second);
+  }
+  if (!inside || static_cast<int>(threadIdx.x) >= kColumns) return;
+  const std::int64_t of_groups = static_cast<std::int64_t>(gridDim.y) * t.channels;
+  const std::int64_t at = static_cast<std::int64_t>(blockIdx.y) * t.channels + channel;
+  groups[at] = static_cast<float>(sum);
+  groups[of_groups + at] = static_cast<float>(other);
+  if (Moments && blockIdx.y == 0) groups[2 * of_groups + channel] = 0;
+}
+
+__global__ void __launch_bounds__(kThreads) add_parts(float* sums, const float* partial, RowTiles t) {
+  SHARED(double[kThreads / kColumns][kColumns], between);
+  const int channel = static_cast<int>(blockIdx.x) * kColumns + static_cast<int>(threadIdx.x) % kColumns;
+  const bool inside = channel < t.channels;
+  const std::int64_t all = static_cast<std::int64_t>(t.parts) * t.channels;
+  for (int which = 0; which < 2; ++which) {
+    const double sum = add_up_parts(0, t.parts, between, [&](unsigned part) {
+      const std::int64_t at = which * all + static_cast<std::int64_t>(part) * t.channels + channel;
+      return inside ? static_cast<double>(partial[at]) : 0.0;
+    });
+    if (inside && static_cast<int>(threadIdx.x) < kColumns)
+      sums[which * t.channels + channel] = static_cast<float>(sum);
+  }
+}
+
 unsigned column_blocks(const RowTiles& t) { return static_cast<unsigned>(divide_up(t.channels, kColumns)); }
 
+template <bool Moments>
+const float* gather(float* partial, const RowTiles& t, Stream stream) {
+  float* groups = partial + part_floats(t);
+  const RowTiles g = grouped(t);
+  launch(gather_parts<Moments>, dim3(column_blocks(t), g.parts), kThreads, 0, stream, groups, partial, t,
+         static_cast<unsigned>(g.rows_per_part / t.rows_per_part));
+  return groups;
+}
+
 }  // namespace
+
+const float* group_sums(float* partial, const RowTiles& t, Stream stream) { return gather<false>(partial, t, stream); }
+const float* group_moments(float* partial, const RowTiles& t, Stream stream) {
+  return gather<true>(partial, t, stream);
+}
+
+void join_sums(float* sums, const float* partial, const RowTiles& t, Stream stream) {
+  launch(add_parts, column_blocks(t), kThreads, 0, stream, sums, partial, t);
+}
 
 void measure(const BatchNorm& norm, const void* x, const FinishStatistics& finish, float* partial, Stream stream) {
   by_type(norm.data, [&]<class T>() {

@@ -26,6 +26,13 @@ void measure(const BatchNorm& norm, const void* x, const FinishStatistics& finis
 /// and [channels] that the means are counted from.
 void finish_statistics(const float* partial, const FinishStatistics& finish, const RowTiles& t, Stream stream);
 
+/// Parts into groups (tiles.h), which follow them in memory: sums are added up, moments merged. Behind the groups lies
+/// what means count from: 0. Returns where the groups are.
+const float* group_sums(float* partial, const RowTiles& t, Stream stream);
+const float* group_moments(float* partial, const RowTiles& t, Stream stream);
+/// Both sums of every channel, [2][channels].
+void join_sums(float* sums, const float* partial, const RowTiles& t, Stream stream);
+
 /// What the sums of a backward pass become: dgamma, dbeta, and coefficients of dx.
 struct FinishBackward {
   const float *gamma, *spread;  ///< spread: inverse_std; frozen: the running variance

@@ -8,6 +8,10 @@ namespace snug::kernels {
 inline constexpr float kLeakySlope = 0.01F;
 
 __device__ inline float sigmoid(float x) { return 1.0F / (1.0F + expf(-x)); }
+/// A norm's value: the same expression everywhere, so that one which is had again is the one that was.
+__device__ inline float normalized(float x, float center, float scale, float shift) {
+  return fmaf(x - center, scale, shift);
+}
 /// The standard normal distribution function.
 __device__ inline float normal_cdf(float x) { return 0.5F * erfcf(-x * 0.70710678F); }
 
@@ -30,6 +34,13 @@ __device__ inline float activate_lines(Activation kind, float x) {
   if (kind == Activation::none || x > 0) return kind == Activation::relu6 && x >= 6 ? 6.0F : x;
   if (kind == Activation::leaky_relu) return kLeakySlope * x;
   return x <= 0 ? 0.0F : x;
+}
+
+/// Their slope, at the input or at the output.
+__device__ inline float slope_of_lines(Activation kind, float value) {
+  if (kind == Activation::none || value > 0) return kind == Activation::relu6 && value >= 6 ? 0.0F : 1.0F;
+  if (kind == Activation::leaky_relu) return kLeakySlope;
+  return value <= 0 ? 0.0F : 1.0F;
 }
 
 __device__ inline float slope_at_input(Activation kind, float x) {

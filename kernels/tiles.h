@@ -2,6 +2,7 @@
 // with the same formulas in builds that have no kernel.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 
@@ -64,9 +65,55 @@ inline constexpr int kSumRows = 16, kSumBlocks = 512;
   return (sums + std::int64_t{3} * channels) * static_cast<std::int64_t>(sizeof(float));
 }
 
+/// Of the second half of a norm's backward step, whose sums are there already: three coefficients a channel.
+[[nodiscard]] inline std::int64_t batchnorm_apply_workspace_bytes(int channels) {
+  return std::int64_t{3} * channels * static_cast<std::int64_t>(sizeof(float));
+}
+
 /// Of the sum of `rows` rows into the gradient of a bias.
 [[nodiscard]] inline std::int64_t bias_gradient_workspace_bytes(std::int64_t rows, int channels) {
   return sum_parts(rows, channels) * channels * static_cast<std::int64_t>(sizeof(float));
+}
+
+/// Rows and columns of a block of the 1×1 convolutions.
+inline constexpr int kConv1x1Tile = 128;
+/// Their epilogues leave a part for every tile of rows. Parts are joined in two steps: so many groups at most, then
+/// all.
+inline constexpr std::int64_t kMostGroups = 64;
+[[nodiscard]] inline RowTiles conv1x1_parts(std::int64_t rows, int channels) {
+  RowTiles t{.rows = rows, .channels = channels};
+  t.parts = static_cast<unsigned>(divide_up(rows, std::int64_t{kConv1x1Tile}));
+  t.rows_per_part = kConv1x1Tile;
+  return t;
+}
+/// The same rows in groups of parts.
+[[nodiscard]] inline RowTiles grouped(const RowTiles& t) {
+  RowTiles groups = t;
+  const std::int64_t per_group = divide_up(std::int64_t{t.parts}, kMostGroups);
+  groups.parts = static_cast<unsigned>(divide_up(std::int64_t{t.parts}, per_group));
+  groups.rows_per_part = t.rows_per_part * per_group;
+  return groups;
+}
+/// Floats of two sums a channel of every part.
+[[nodiscard]] inline std::int64_t part_floats(const RowTiles& t) { return std::int64_t{2} * t.parts * t.channels; }
+/// Of a 1×1 convolution that measures its output, or sums its gradient: parts, groups, what means count from.
+[[nodiscard]] inline std::int64_t conv1x1_sums_workspace_bytes(std::int64_t rows, int channels) {
+  const RowTiles t = conv1x1_parts(rows, channels);
+  return (part_floats(t) + part_floats(grouped(t)) + channels) * static_cast<std::int64_t>(sizeof(float));
+}
+
+/// Rows of a weight gradient of a 1×1 convolution that a block adds up: enough parts to fill a GPU, of many rows each.
+[[nodiscard]] inline std::int64_t conv1x1_rows_per_part(std::int64_t rows, int channels, int filters) {
+  constexpr std::int64_t kRows = 2'048, kMostBlocks = 512, kMostParts = 256, kStep = 32;
+  const std::int64_t tiles = std::int64_t{divide_up(channels, kConv1x1Tile)} * divide_up(filters, kConv1x1Tile);
+  const std::int64_t most = std::clamp(kMostBlocks / tiles, std::int64_t{1}, kMostParts);
+  const std::int64_t parts = std::min(divide_up(rows, kRows), most);
+  return divide_up(divide_up(rows, parts), kStep) * kStep;
+}
+[[nodiscard]] inline std::int64_t conv1x1_backward_weights_workspace_bytes(std::int64_t rows, int channels,
+                                                                           int filters) {
+  const std::int64_t parts = divide_up(rows, conv1x1_rows_per_part(rows, channels, filters));
+  return parts * filters * channels * static_cast<std::int64_t>(sizeof(float));
 }
 
 /// What one sample adds to the statistics of a loss.

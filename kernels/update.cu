@@ -99,9 +99,10 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 /// By which gradients are multiplied.
-__device__ inline float clip_factor(double clip_norm, const double* norm_squares) {
-  if (clip_norm <= 0) return 1.0F;
-  return static_cast<float>(fmin(1.0, clip_norm / (sqrt(*norm_squares) + 1e-6)));
+__device__ inline float gradient_factor(double clip_norm, const UpdateState& state) {
+  const double scale = state.loss_scale != nullptr ? *state.loss_scale : 1.0;
+  if (clip_norm <= 0) return static_cast<float>(1.0 / scale);
+  return static_cast<float>(fmin(1.0, clip_norm / (sqrt(*state.norm_squares) / scale + 1e-6)) / scale);
 }
 
 template <bool Wide>
@@ -110,7 +111,7 @@ __global__ void __launch_bounds__(kThreads) step_sgd(const __grid_constant__ Seg
   if (*state.not_finite != 0) return;
   const auto rate = static_cast<float>(*state.learning_rate), decay = static_cast<float>(sgd.weight_decay);
   const auto momentum = static_cast<float>(sgd.momentum);
-  const float clip = clip_factor(sgd.clip_norm, state.norm_squares);
+  const float clip = gradient_factor(sgd.clip_norm, state);
   for_each_packet<Wide>(chunk_of_block(table), [&]<int V>(std::int64_t at) {
     float gradients[V], weights[V], velocities[V] = {};
     load<V>(gradients, g + at);
@@ -136,7 +137,8 @@ struct AdamFactors {
 };
 
 __device__ inline AdamFactors adam_factors(const Adam& adam, const UpdateState& state) {
-  const double rate = *state.learning_rate, t = *state.step + 1;  // this step counts
+  const double skipped = state.skipped != nullptr ? *state.skipped : 0.0;
+  const double rate = *state.learning_rate, t = *state.step - skipped + 1;  // this step counts
   return {.rate = static_cast<float>(rate / (1 - pow(adam.beta1, t))),
           .decay = adam.decoupled ? 0.0F : static_cast<float>(adam.weight_decay),
           .weight_factor = adam.decoupled ? static_cast<float>(1 - rate * adam.weight_decay) : 1.0F,
@@ -144,7 +146,7 @@ __device__ inline AdamFactors adam_factors(const Adam& adam, const UpdateState& 
           .beta2 = static_cast<float>(adam.beta2),
           .beta2_rest = static_cast<float>(1 - adam.beta2),
           .epsilon = static_cast<float>(adam.epsilon),
-          .clip = clip_factor(adam.clip_norm, state.norm_squares),
+          .clip = gradient_factor(adam.clip_norm, state),
           .root_correction = static_cast<float>(sqrt(1 - pow(adam.beta2, t)))};
 }
 

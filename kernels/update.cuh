@@ -26,6 +26,8 @@ struct UpdateState {
   const double* step = nullptr;          ///< adam: updates done before this one
   const double* not_finite = nullptr;    ///< skips the update unless 0
   const double* norm_squares = nullptr;  ///< with clip_norm
+  const double* loss_scale = nullptr;    ///< of a scaled loss: gradients and their norm are so many times too large
+  const double* skipped = nullptr;       ///< with it: of the updates before this one, those that were not done
 };
 
 struct Sgd {

@@ -52,6 +52,9 @@ const table = byId("layer-table"), kept = table.querySelectorAll("thead th")[5];
 kept.querySelector("button").click();
 const values = [...table.tBodies[0].rows].map((row) => Number(row.cells[5].dataset.v));
 expect("a title sorts by its column", values.every((value, i) => i === 0 || values[i - 1] >= value));
+expect("layers' names keep their words", [...table.tBodies[0].rows].every((row) => row.cells[0].offsetWidth >= 90));
+const bar = document.querySelector(".times i");
+expect("bars of time are seen", !bar || bar.offsetWidth >= 40);
 expect("every picture is there", [...document.images].every((image) => image.complete && image.naturalWidth > 0));
 if (document.querySelector(".samples")) {
   expect("curves are drawn", document.querySelectorAll(".curve .line").length >= 6);

@@ -5,22 +5,13 @@
 #   scripts/light_clients.sh [PROGRAM]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/client_venv.sh
 
 readonly program=${1:-build/release/bin/snug} venv=.venv/light
-readonly packages=(tensorboard==2.21.0 safetensors==0.8.0 numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0)
-
-make_venv() {
-  rm -rf "$venv"
-  python3 -m venv "$venv" && "$venv/bin/pip" install --quiet "${packages[@]}" && echo "${packages[*]}" >"$venv/ready"
-}
-
-if [[ $(cat "$venv/ready" 2>/dev/null) != "${packages[*]}" ]]; then
-  echo "Making the virtual environment $venv …"
-  if ! make_venv; then
-    echo "SKIPPED: clients of what Snug writes, because their packages cannot be had (${packages[*]})"
-    [[ -z ${CI:-} ]] || exit 1
-    exit 0
-  fi
+if ! make_venv "$venv" "${light_packages[@]}"; then
+  echo "SKIPPED: clients of what Snug writes, because their packages cannot be had (${light_packages[*]})"
+  [[ -z ${CI:-} ]] || exit 1
+  exit 0
 fi
 
 work=$(mktemp -d)

@@ -65,4 +65,5 @@ def main():
     take_turns(step, version=torch.__version__, parameters=parameters, threads=torch.get_num_threads())
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -292,8 +292,9 @@ struct TrainConfig {
   Precision precision = Precision::fp32;
   std::uint64_t seed = 1;
   double label_smoothing = 0;
-  double clip_norm = 0;  ///< 0: none
-  double ema = 0;        ///< 0: none
+  double clip_norm = 0;       ///< 0: none
+  double loss_scale = 65536;  ///< of fp16, at the beginning
+  double ema = 0;             ///< 0: none
   std::int64_t accumulate = 1;
   std::vector<std::string> freeze;
   bool freeze_stats = false;

@@ -28,6 +28,8 @@ struct EpochEvent {
   double train_loss = 0, train_accuracy = 0;
   std::optional<double> val_loss, val_accuracy;
   double images_per_second = 0, lr = 0;
+  std::optional<double> loss_scale{};  ///< of fp16, after the epoch
+  std::int64_t skipped_steps = 0;      ///< of fp16: steps of the epoch that overflowed and changed nothing
 };
 struct FindingEvent {
   Diagnostic finding;
@@ -127,8 +129,8 @@ struct Prediction {
   std::vector<std::pair<std::string, double>> top;  ///< at most five, best first
   std::vector<float> logits;
 };
-/// Predicts every image of `files` (.npy batches in this version). Unreadable files are appended to `findings`, the
-/// rest goes on.
+/// Predicts every image of `files`: pictures, folders of them, .npy arrays. Unreadable files are appended to
+/// `findings`, the rest goes on. `threads` 0: all cores.
 [[nodiscard]] std::vector<Prediction> predict(const std::filesystem::path& checkpoint,
                                               const std::vector<std::filesystem::path>& files, int threads,
                                               std::vector<Diagnostic>& findings);

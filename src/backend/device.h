@@ -1,6 +1,7 @@
 // Memory and queues of a device that is not the processor: what the runtime needs of it to execute a plan there.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -44,7 +45,7 @@ class Device {
   /// Memory of the device, zeroed, aligned to 256 bytes. Waits.
   [[nodiscard]] virtual std::byte* allocate(std::int64_t bytes) = 0;
   virtual void release(std::byte* memory) noexcept = 0;
-  /// Host memory that is copied without a detour.
+  /// Host memory that is copied without a detour, as it comes. What it lacks is memory of this process.
   [[nodiscard]] virtual std::byte* allocate_host(std::int64_t bytes) = 0;
   virtual void release_host(std::byte* memory) noexcept = 0;
   [[nodiscard]] virtual DeviceMemoryState memory() const = 0;
@@ -52,13 +53,24 @@ class Device {
   // On the main queue. Host memory must stay as it is until a `wait` behind the call.
   virtual void copy_to_device(std::byte* to, const std::byte* from, std::int64_t bytes) = 0;
   virtual void copy_to_host(std::byte* to, const std::byte* from, std::int64_t bytes) = 0;
+  virtual void copy_within(std::byte* to, const std::byte* from, std::int64_t bytes) = 0;
   virtual void fill(std::byte* to, std::uint8_t value, std::int64_t bytes) = 0;
+
+  /// To the device beside the main queue; behind what that had when `release_ahead` was called last.
+  virtual void copy_ahead(std::byte* to, const std::byte* from, std::int64_t bytes) = 0;
+  /// What is enqueued on the main queue from now on runs after the copies that were made ahead by now.
+  virtual void take_ahead() = 0;
+  /// What is copied ahead from now on begins once the main queue has done what it has by now.
+  virtual void release_ahead() = 0;
 
   /// Marks 0 to kMarks − 1: places in the main queue that can be waited for.
   static constexpr int kMarks = 4;
   virtual void set_mark(int mark) = 0;
   virtual void wait_for(int mark) = 0;
-  /// For everything enqueued; reports what failed on the way.
+  /// Stamps: moments in the main queue, numbered from 0, for the seconds between two once they have been waited for.
+  virtual void stamp(std::size_t index) = 0;
+  [[nodiscard]] virtual double seconds_between(std::size_t first, std::size_t later) = 0;
+  /// For everything enqueued, on every queue; reports what failed on the way.
   virtual void wait() = 0;
 
   /// The stream of a program's queue, for StepArguments.

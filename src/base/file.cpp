@@ -89,6 +89,12 @@ void AtomicFile::commit() {
   if (directory.get() >= 0) ::fsync(directory.get());
 }
 
+std::string from_here(const std::string& path) {
+  std::error_code error;
+  const std::string relative = std::filesystem::proximate(path, error).string();
+  return error || relative.empty() || relative.size() >= path.size() ? path : relative;
+}
+
 std::string read_text(const std::filesystem::path& path) {
   const MappedFile file(path);
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};

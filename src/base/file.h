@@ -63,6 +63,9 @@ class AtomicFile {
   File file_;
 };
 
+/// A path for people: from the working folder, where that is shorter.
+[[nodiscard]] std::string from_here(const std::string& path);
+
 [[nodiscard]] std::string read_text(const std::filesystem::path& path);     ///< throws std::system_error
 void write_text(const std::filesystem::path& path, std::string_view text);  ///< through AtomicFile
 

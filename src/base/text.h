@@ -23,6 +23,9 @@ namespace snug {
 /// "2 h 05 min", "3 min 12 s", "4.1 s".
 [[nodiscard]] std::string format_seconds(double seconds);
 
+/// `text` with '?' for control characters: they would break the line that it stands in.
+[[nodiscard]] std::string printable(std::string text);
+
 /// The candidate nearest to `word` by edit distance, if it is near enough to be a typo of it.
 [[nodiscard]] std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);
 

@@ -98,7 +98,6 @@ void Rehearsal::run(double learning_rate, const Visitor& visitor) {
   const std::span<double> control = typed<double>(exchange::kControl);
   control[Control::learning_rate] = learning_rate;
   control[Control::step] = static_cast<double>(step_++);
-  control[Control::loss_scale] = 1.0;
   const PlannedProgram& planned = plan_.programs.front();
   std::vector<void*> operands;
   for (std::size_t i = 0; i < planned.program.steps.size(); ++i) {

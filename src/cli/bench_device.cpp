@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/conditions.h"
+#include "cli/target.h"
 #include "report/bench.h"
 
 namespace snug {
@@ -9,10 +10,10 @@ namespace snug {
 namespace {
 
 int run(const Arguments& arguments) {
-  require_cpu(arguments, DeviceUse::train);
   const int threads = thread_count(arguments);
+  const Computer computer = run_target(arguments).value_or(this_computer(threads));
   DeviceBench bench{.conditions = conditions_here("bench device", arguments, threads)};
-  measure_device(*make_cpu_backend({.threads = threads}), bench);
+  measure_device(*computer.make_backend({}), bench, computer.processor, computer.device);
   print_result(arguments, to_json(bench), to_text(bench));
   return 0;
 }
@@ -24,7 +25,7 @@ Command bench_device_command() {
           .arguments = "",
           .summary = "what this device can do: copies in memory and caches, matrix products by type",
           .example = "snug bench device --json",
-          .options = {kDeviceOption, kThreadsOption},
+          .options = {kComputeDeviceOption, kThreadsOption},
           .run = run};
 }
 

@@ -1,4 +1,5 @@
 #include <chrono>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/conditions.h"
+#include "cli/target.h"
 #include "report/bench.h"
 
 namespace snug {
@@ -19,7 +21,7 @@ constexpr std::int64_t kDefaultSteps = 20;
 
 int run(const Arguments& arguments) {
   const auto begin = std::chrono::steady_clock::now();
-  require_cpu(arguments, DeviceUse::train);
+  const std::optional<Computer> computer = run_target(arguments);
   const bool turns = arguments.has("turns");
   const auto steps = arguments.integer("steps", 1);
   if (turns && steps) {
@@ -33,15 +35,16 @@ int run(const Arguments& arguments) {
     config.train.batch = {.kind = BatchChoice::Kind::number, .number = *batch};
   std::vector<Diagnostic> findings;
   Graph graph = build_graph(config.model, findings);
-  for (Diagnostic& finding : check_config(config, graph)) findings.push_back(std::move(finding));
+  for (Diagnostic& finding : check_config(config, graph, computer ? computer->processor : this_processor()))
+    findings.push_back(std::move(finding));
   apply_strict(arguments, findings);
   if (has_errors(findings)) throw Error(findings);
   const RunSetup setup = setup_without_data(config, std::move(graph), findings);
   if (has_errors(findings)) throw Error(findings);
   const int threads = thread_count(arguments);
-  ensure_cpu_rates(threads);
+  if (!computer) ensure_cpu_rates(threads);
   const Conditions conditions = conditions_here("bench model", arguments, threads);
-  BenchNetwork network(config, setup, {.threads = threads});
+  BenchNetwork network(config, setup, {.threads = threads, .computer = computer, .gpu = gpu_number_of(arguments)});
   if (turns) {
     take_turns(network);
     return 0;
@@ -69,7 +72,7 @@ Command bench_model_command() {
                       {"turns", "", "read numbers of steps from standard input, one a line; answer each with JSON"},
                       kSetOption,
                       kDataRootOption,
-                      kDeviceOption,
+                      kComputeDeviceOption,
                       kThreadsOption},
           .run = run};
 }

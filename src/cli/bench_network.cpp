@@ -29,7 +29,8 @@ constexpr double kSteady = 0.05;  // two steps in a row that differ by less: the
 constexpr int kMostWarmUpSteps = 8;
 constexpr double kMostWarmUpSeconds = 4;
 constexpr std::int64_t kMostTimedSteps = 20;  // with every step of the program timed: its median is the layer's
-constexpr double kUpdateRate = 1e-6;          // weights hardly move: every step does the same work
+constexpr double kTogetherSeconds = 0.25;  // of steps that follow each other on a device before one is timed by parts
+constexpr double kUpdateRate = 1e-6;       // weights hardly move: every step does the same work
 
 /// Random images and labels: what the values are does not change the time.
 void load_random_batch(Network& network, const Config& config, const RunSetup& setup, std::int64_t batch) {
@@ -81,16 +82,22 @@ double seconds_since(Clock::time_point begin) { return std::chrono::duration<dou
 }  // namespace
 
 BenchNetwork::BenchNetwork(const Config& config, const RunSetup& setup, const BenchNetworkOptions& options)
-    : config_(config), threads_(options.threads), backend_(make_cpu_backend({.threads = options.threads})) {
+    : config_(config),
+      threads_(options.threads),
+      gpu_(options.gpu),
+      computer_(options.computer.value_or(this_computer(options.threads))),
+      backend_(computer_.make_backend(config)) {
   const Clock::time_point begin = Clock::now();
-  const DeviceMemory memory = options.memory ? *options.memory : cpu_device(options.threads, config.train.precision);
-  const auto trial = [threads = options.threads] { return make_cpu_backend({.threads = threads}); };
-  plan_ = plan_run(config, setup, memory, *backend_,
-                   {.batch = options.batch, .trial_backend = trial, .alone = options.alone});
+  const Planning planning = computer_.planning(config);
+  plan_ = plan_run(config, setup, options.memory.value_or(planning.memory), *backend_,
+                   {.batch = options.batch,
+                    .trial_backend = planning.make_backend,
+                    .alone = options.alone,
+                    .processor = computer_.processor});
   if (!plan_.report.fits) throw Error(does_not_fit(config, plan_.report));
-  if (options.before_memory) options.before_memory(plan_.report.total_bytes + plan_.report.host_bytes);
+  if (options.before_memory) options.before_memory(planned_bytes());
   start_.plan_seconds = seconds_since(begin);
-  network_ = std::make_unique<Network>(plan_, setup.scaling, config.train);
+  network_ = std::make_unique<Network>(plan_, setup.scaling, config.train, RuntimeOptions{.device = computer_.device});
   initialize_parameters(setup.graph, config.train, *network_);
   load_random_batch(*network_, config, setup, plan_.report.batch);
   start_.memory_seconds = seconds_since(begin) - start_.plan_seconds;
@@ -104,7 +111,35 @@ double BenchNetwork::step() {
   set_rate();
   const Clock::time_point begin = Clock::now();
   network_->run(plan_.train);
-  return seconds_since(begin);
+  network_->wait();
+  return last_seconds_ = seconds_since(begin);
+}
+
+std::vector<double> BenchNetwork::steps(std::size_t count) {
+  std::vector<double> seconds = network_->run_in_a_row(plan_.train, count, [this] { set_rate(); });
+  if (!seconds.empty()) last_seconds_ = seconds.back();
+  return seconds;
+}
+
+std::size_t BenchNetwork::steps_at_a_time(double for_seconds) const {
+  constexpr double kMost = 256;
+  if (computer_.device == nullptr) return 1;
+  return static_cast<std::size_t>(std::clamp(for_seconds / std::max(last_seconds_, 1e-6), 1.0, kMost));
+}
+
+std::int64_t BenchNetwork::measured_bytes() const {
+  return computer_.device != nullptr ? snug::measured_bytes(computer_) : peak_resident_bytes();
+}
+
+/// On a GPU its own memory is what is measured.
+std::int64_t BenchNetwork::planned_bytes() const {
+  return plan_.report.total_bytes + (computer_.device != nullptr ? 0 : plan_.report.host_bytes);
+}
+
+/// On a GPU the network gives its memory back first: it may have all of it.
+DeviceLimits BenchNetwork::limits() {
+  if (computer_.device != nullptr) network_.reset();
+  return measure_limits(*backend_, dtype(), computer_.device);
 }
 
 void BenchNetwork::step_on(const Batch& batch) {
@@ -112,6 +147,8 @@ void BenchNetwork::step_on(const Batch& batch) {
   set_rate();
   network_->run(network_->train_program(batch.count));
 }
+
+std::optional<double> BenchNetwork::joules() const { return energy_joules(gpu_); }
 
 std::vector<double> BenchNetwork::step_timed() {
   set_rate();
@@ -142,25 +179,27 @@ BenchReport BenchNetwork::described() const {
           .precision = std::string(to_string(config_.train.precision)),
           .batch = plan_.report.batch,
           .threads = threads_ > 0 ? threads_ : cores,
-          .planned_bytes = plan_.report.total_bytes + plan_.report.host_bytes};
+          .planned_bytes = planned_bytes()};
 }
 
 BenchReport measure_steps(BenchNetwork& network, std::int64_t steps) {
   BenchReport report = network.described();
   static_cast<void>(network.warm_up());
   report.start = network.start_up();
-  const auto joules = energy_joules();
+  const auto joules = network.joules();
   std::vector<double> seconds;
   std::vector<std::vector<double>> rounds;
-  for (std::int64_t step = 0; step < steps; ++step) {
-    seconds.push_back(network.step());
-    if (step < kMostTimedSteps) rounds.push_back(network.step_timed());
+  while (std::cmp_less(seconds.size(), steps)) {
+    const std::size_t left = static_cast<std::size_t>(steps) - seconds.size();
+    const std::vector<double> some = network.steps(std::min(left, network.steps_at_a_time(kTogetherSeconds)));
+    seconds.insert(seconds.end(), some.begin(), some.end());
+    if (std::cmp_less(rounds.size(), kMostTimedSteps)) rounds.push_back(network.step_timed());
   }
-  if (const auto now = energy_joules(); now && joules && *now > *joules)
+  if (const auto now = network.joules(); now && joules && *now > *joules)
     report.joules_per_step = (*now - *joules) / static_cast<double>(seconds.size() + rounds.size());
   add_times(report, std::move(seconds));
-  report.measured_bytes = peak_resident_bytes();
-  add_costs(report, network.program(), step_means(rounds), measure_limits(network.backend(), network.dtype()));
+  report.measured_bytes = network.measured_bytes();
+  add_costs(report, network.program(), step_means(rounds), network.limits());
   return report;
 }
 
@@ -178,9 +217,9 @@ BenchReport measure_layer(BenchNetwork& network, std::string_view layer, std::in
     for (std::size_t i = 0; i < counted.size(); ++i) sum += counted[i] ? times.back()[i] : 0;
     seconds.push_back(sum);
   }
-  report.measured_bytes = peak_resident_bytes();
+  report.measured_bytes = network.measured_bytes();
   add_times(report, std::move(seconds));
-  add_costs(report, program, step_means(times), measure_limits(network.backend(), network.dtype()), counted);
+  add_costs(report, program, step_means(times), network.limits(), counted);
   return report;
 }
 
@@ -196,7 +235,7 @@ void take_turns(BenchNetwork& network) {
                    .fix = "printf '5\\n5\\n' | snug bench model CONFIG --turns"});
     }
     std::vector<double> milliseconds;
-    for (std::int64_t step = 0; step < *steps; ++step) milliseconds.push_back(1e3 * network.step());
+    for (const double seconds : network.steps(static_cast<std::size_t>(*steps))) milliseconds.push_back(1e3 * seconds);
     write(Stream::out, turn_json(milliseconds) + "\n");
   }
 }

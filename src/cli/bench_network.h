@@ -20,6 +20,8 @@ class Network;
 
 struct BenchNetworkOptions {
   int threads = 0;
+  std::optional<Computer> computer{};                       ///< absent: this processor
+  std::optional<std::size_t> gpu{};                         ///< cuda:N whose energy counts
   std::int64_t batch = 0;                                   ///< instead of the config's, when not 0
   std::optional<DeviceMemory> memory{};                     ///< to plan for; absent: as it is now
   bool alone = false;                                       ///< no remedies where it does not fit
@@ -34,8 +36,17 @@ class BenchNetwork {
   BenchNetwork(const BenchNetwork&) = delete;
   BenchNetwork& operator=(const BenchNetwork&) = delete;
 
-  /// One training step; its seconds.
+  /// One training step, waited for; its seconds.
   double step();
+  /// Steps one behind the other as a training has them; the seconds of each.
+  std::vector<double> steps(std::size_t count);
+  /// How many steps of the last one's length fill that time: so many are measured together, for a device is kept busy.
+  [[nodiscard]] std::size_t steps_at_a_time(double for_seconds) const;
+  /// What the process holds: of the device's memory where one computes.
+  [[nodiscard]] std::int64_t measured_bytes() const;
+  [[nodiscard]] std::int64_t planned_bytes() const;
+  /// See energy_joules.
+  [[nodiscard]] std::optional<double> joules() const;
   /// The same on a batch of the loader, with what it takes to bring it there.
   void step_on(const Batch& batch);
   /// The same with every step of the program timed: seconds by StepId.
@@ -46,7 +57,8 @@ class BenchNetwork {
   [[nodiscard]] const Program& program() const { return plan_.programs[static_cast<std::size_t>(plan_.train)].program; }
   [[nodiscard]] const PlanReport& plan() const { return plan_.report; }
   [[nodiscard]] std::int64_t arena_bytes() const;
-  [[nodiscard]] Backend& backend() { return *backend_; }
+  /// What the device can do at best. Measured last: on a GPU no step follows.
+  [[nodiscard]] DeviceLimits limits();
   /// Of activations.
   [[nodiscard]] DType dtype() const;
   [[nodiscard]] const StartUp& start_up() const { return start_; }
@@ -58,11 +70,14 @@ class BenchNetwork {
 
   const Config& config_;
   int threads_;
+  std::optional<std::size_t> gpu_;
+  Computer computer_;
   std::unique_ptr<Backend> backend_;
   Plan plan_;
   std::unique_ptr<Network> network_;
   StartUp start_;
   std::int64_t steps_ = 0;
+  double last_seconds_ = 0;  ///< of a step
 };
 
 /// Times `steps` training steps after some that are not counted, and between them, in turn, every step of the program.

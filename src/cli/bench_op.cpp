@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/conditions.h"
+#include "cli/target.h"
 #include "report/bench.h"
 
 namespace snug {
@@ -84,7 +85,7 @@ Config config_of(const Arguments& arguments, const std::array<std::int64_t, 3>& 
 }
 
 int run(const Arguments& arguments) {
-  require_cpu(arguments, DeviceUse::train);
+  const std::optional<Computer> computer = run_target(arguments);
   const std::string shape = arguments.text("input").value_or("56x56x64");
   const std::int64_t rounds = arguments.integer("steps", 1).value_or(kDefaultRounds);
   const int threads = thread_count(arguments);
@@ -93,12 +94,13 @@ int run(const Arguments& arguments) {
                         .number = arguments.integer("batch", 1).value_or(kDefaultBatch)};
   std::vector<Diagnostic> findings;
   Graph graph = build_graph(config.model, findings);
-  for (Diagnostic& finding : check_config(config, graph)) findings.push_back(std::move(finding));
+  for (Diagnostic& finding : check_config(config, graph, computer ? computer->processor : this_processor()))
+    findings.push_back(std::move(finding));
   if (has_errors(findings)) throw Error(findings);
   const RunSetup setup = setup_without_data(config, std::move(graph), findings);
   if (has_errors(findings)) throw Error(findings);
   const Conditions conditions = conditions_here("bench op", arguments, threads);
-  BenchNetwork network(config, setup, {.threads = threads});
+  BenchNetwork network(config, setup, {.threads = threads, .computer = computer, .gpu = gpu_number_of(arguments)});
   const std::vector<bool> counted = steps_of_layer(network.program(), kName);
   if (std::ranges::find(counted, true) == counted.end()) {
     throw Error({.code = "C932",
@@ -128,7 +130,7 @@ Command bench_op_command() {
                       {"batch", "N", "images at a time (16)"},
                       {"steps", "N", "times to run it (20)"},
                       kSetOption,
-                      kDeviceOption,
+                      kComputeDeviceOption,
                       kThreadsOption},
           .run = run};
 }

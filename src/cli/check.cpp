@@ -125,6 +125,8 @@ Command check_command() {
           .arguments = "CONFIG",
           .summary = "everything that is wrong with a config, its data and its memory, before anything runs",
           .example = "snug check configs/quickstart.toml",
+          .more = {"snug check config.toml --deep   # also trains a little: can the network learn this?",
+                   "snug check config.toml --device rtx4090   # would it fit there?"},
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"full", "", "look at every image, however long it takes"},
@@ -132,7 +134,7 @@ Command check_command() {
                       kSetOption,
                       kDataRootOption,
                       kEpochsOption,
-                      kDeviceOption,
+                      kPlanDeviceOption,
                       kThreadsOption},
           .run = run};
 }

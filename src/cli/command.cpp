@@ -30,6 +30,36 @@ const std::array<Topic, 5> kTopics{{{"Before the first step", {"init", "check", 
                                     {"Speed", {"tune", "bench"}},
                                     {"This program", {"completion", "version"}}}};
 
+/// What stands for the words in a command's line.
+struct Word {
+  std::string_view word, meaning;
+};
+const std::array<Word, 10> kWords{
+    {{"CONFIG", "a TOML file: snug init FOLDER writes one for your data, docs/config.md has every key"},
+     {"CHECKPOINT", "a run folder (its best checkpoint), or one of its .safetensors files"},
+     {"FOLDER", "where the data lie: class folders, arrays, IDX, CIFAR, CSV lists, archives, packs"},
+     {"FILE…", "pictures (JPEG, PNG), folders of them, globs in quotes, .npy arrays of images"},
+     {"RUN", "a run folder, or the name of one in --dir"},
+     {"RUN…", "as many as you like"},
+     {"IN", "a folder of class folders, an archive of them, a CSV list, a picture, .npy, .npz, IDX"},
+     {"OUT", "a new file or folder"},
+     {"LAYER", "as in a config, keys parted by commas: 'conv=64,kernel=3,padding=1'"},
+     {"A.json", "what snug bench … --json printed, the older first; a file may hold several, one a line"}}};
+
+std::string words_help(std::string_view arguments) {
+  std::string text;
+  std::size_t width = 0;
+  std::vector<const Word*> found;
+  for (const Word& word : kWords) {
+    const std::string spaced = fmt::format(" {} ", arguments);
+    if (spaced.find(fmt::format(" {} ", word.word)) == std::string::npos) continue;
+    found.push_back(&word);
+    width = std::max(width, display_width(word.word));
+  }
+  for (const Word* word : found) text += fmt::format("  {}  {}\n", pad_right(word->word, width), word->meaning);
+  return text.empty() ? text : text + "\n";
+}
+
 std::vector<std::string> command_names() {
   std::vector<std::string> names;
   for (const Command& command : commands()) names.emplace_back(command.name);
@@ -93,18 +123,22 @@ std::vector<Option> all_options(const Command& command) {
 }
 
 std::string group_help(std::string_view word) {
-  std::string text, own;
-  bool several = false;
+  std::string own;
+  std::vector<std::pair<std::string, std::string_view>> lines;
+  std::size_t width = 0;
   for (const Command& command : commands()) {
     if (command.name == word) own = command_help(command) + "\n";
     const bool below = command.name.starts_with(word) && command.name.substr(word.size()).starts_with(' ');
-    several = several || below;
-    if (below || command.name == word)
-      text += fmt::format("  snug {}{}{}   {}\n", command.name, command.arguments.empty() ? "" : " ", command.arguments,
-                          command.summary);
+    if (!below && command.name != word) continue;
+    lines.emplace_back(
+        fmt::format("snug {}{}{}", command.name, command.arguments.empty() ? "" : " ", command.arguments),
+        command.summary);
+    width = std::max(width, display_width(lines.back().first));
   }
-  if (!several) text.clear();
-  return text.empty() ? text : own + text + fmt::format("\nsnug {} COMMAND --help lists the options of one\n", word);
+  if (lines.size() < 2) return {};
+  std::string text = own;
+  for (const auto& [line, summary] : lines) text += fmt::format("  {}  {}\n", pad_right(line, width), summary);
+  return text + fmt::format("\nsnug {} COMMAND --help lists the options of one\n", word);
 }
 
 std::string overview_help() {
@@ -131,8 +165,9 @@ std::string overview_help() {
 }
 
 std::string command_help(const Command& command) {
-  std::string text = fmt::format("{}\n\nusage: snug {}{}{} [options]\n\noptions:\n", command.summary, command.name,
-                                 command.arguments.empty() ? "" : " ", command.arguments);
+  std::string text =
+      fmt::format("{}\n\nusage: snug {}{}{} [options]\n\n{}options:\n", command.summary, command.name,
+                  command.arguments.empty() ? "" : " ", command.arguments, words_help(command.arguments));
   std::vector<std::pair<std::string, std::string_view>> lines;
   std::size_t width = 0;
   for (const Option& option : all_options(command)) {
@@ -141,7 +176,9 @@ std::string command_help(const Command& command) {
     width = std::max(width, lines.back().first.size());
   }
   for (const auto& [left, help] : lines) text += fmt::format("  {}  {}\n", pad_right(left, width), help);
-  return text + fmt::format("\nexample: {}\n", command.example);
+  text += fmt::format("\nexample: {}\n", command.example);
+  for (const std::string_view example : command.more) text += fmt::format("         {}\n", example);
+  return text;
 }
 
 }  // namespace snug

@@ -11,10 +11,11 @@
 namespace snug {
 
 struct Command {
-  std::string_view name;       ///< "train", "data info"
-  std::string_view arguments;  ///< as the help writes them: "CONFIG"
-  std::string_view summary;    ///< one line for the list of commands
-  std::string_view example;    ///< one line that works
+  std::string_view name;                    ///< "train", "data info"
+  std::string_view arguments;               ///< as the help writes them: "CONFIG"
+  std::string_view summary;                 ///< one line for the list of commands
+  std::string_view example;                 ///< one line that works
+  std::vector<std::string_view> more = {};  ///< further ones, each "snug …   # what for"
   std::size_t least_arguments = 0, most_arguments = 0;
   std::string_view instead = {};           ///< an option that stands for all arguments ("problem"); may be empty
   std::vector<Option> options;             ///< of this command; --json, --quiet, --strict and --help are added

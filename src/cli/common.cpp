@@ -11,9 +11,9 @@
 #include "base/text.h"
 #include "config/keys.h"
 #include "data/findings.h"
-#include "planner/device_profile.h"
 #include "report/findings.h"
 #include "report/terminal.h"
+#include "runtime/device_findings.h"
 
 namespace snug {
 
@@ -29,20 +29,6 @@ Diagnostic system_finding(const std::system_error& error) {
   if (number == ENOMEM)
     return {.code = "M902", .where = {}, .what = what, .fix = "memory.budget = \"50%\", or a smaller train.batch"};
   return {.code = "C909", .where = {}, .what = what, .fix = "check that the path exists and may be read and written"};
-}
-
-bool is_gpu_name(std::string_view name) {
-  if (name == "cuda") return true;
-  return name.starts_with("cuda:") && parse_integer(name.substr(5)).value_or(-1) >= 0;
-}
-
-[[noreturn]] void throw_profile(const DeviceProfile& profile) {
-  throw Error(
-      {.code = "G903",
-       .where = "--device " + profile.name,
-       .what = fmt::format("{} ({}) can be planned for; the GPU is not in this machine, so it cannot be trained on",
-                           profile.name, profile.device),
-       .fix = fmt::format("--device cpu   # snug plan CONFIG --device {} says what fits there", profile.name)});
 }
 
 }  // namespace
@@ -71,19 +57,6 @@ int thread_count(const Arguments& arguments) {
                  .fix = "leave --threads out to use all cores"});
   }
   return static_cast<int>(threads);
-}
-
-void require_cpu(const Arguments& arguments, DeviceUse use) {
-  const std::string name = arguments.text("device").value_or("cpu");
-  if (name == "cpu") return;
-  if (is_gpu_name(name)) {
-    throw Error({.code = "G901",
-                 .where = "--device " + name,
-                 .what = "this command computes on the CPU alone",
-                 .fix = "--device cpu"});
-  }
-  const DeviceProfile profile = load_profile(name);
-  if (use == DeviceUse::train) throw_profile(profile);
 }
 
 void print_result(const Arguments& arguments, const std::string& json, const std::string& text) {
@@ -143,6 +116,8 @@ std::vector<Diagnostic> findings_of_exception() {
     throw;
   } catch (const Error& error) {
     return error.findings();
+  } catch (const DeviceFailure& failure) {
+    return {device_stopped("--device", failure)};
   } catch (const std::system_error& error) {
     return {system_finding(error)};
   } catch (const std::bad_alloc&) {

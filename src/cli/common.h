@@ -15,8 +15,12 @@ namespace snug {
 // Options that several commands take.
 inline constexpr Option kSetOption{"set", "KEY=VALUE", "change a value of the config (repeatable): train.epochs=3"};
 inline constexpr Option kDataRootOption{"data-root", "DIR", "where the data lies, instead of beside the config"};
-inline constexpr Option kDeviceOption{
-    "device", "D", "cpu; to plan, also a GPU that need not be here: h200, rtx4090, my.toml (snug devices lists them)"};
+inline constexpr Option kDeviceOption{"device", "D", "cpu: this command computes there alone"};
+/// Of commands that plan.
+inline constexpr Option kPlanDeviceOption{
+    "device", "D", "cpu, cuda, or a GPU that need not be here: h200, rtx4090, my.toml (snug devices lists them)"};
+/// Of commands that compute.
+inline constexpr Option kComputeDeviceOption{"device", "D", "cpu, or a GPU of this machine: cuda, cuda:1"};
 inline constexpr Option kThreadsOption{"threads", "N", "cores to use (all)"};
 inline constexpr Option kEpochsOption{"epochs", "N", "instead of the config's train.epochs"};
 
@@ -27,11 +31,6 @@ inline constexpr Option kEpochsOption{"epochs", "N", "instead of the config's tr
 
 /// --threads, or 0 for all cores.
 [[nodiscard]] int thread_count(const Arguments& arguments);
-
-enum class DeviceUse { plan, train };
-/// Returns when --device (or its default) is the CPU; throws Error otherwise: G… for a GPU that this build or machine
-/// does not have and, to train on, for a profile; C… with the nearest name for what is none.
-void require_cpu(const Arguments& arguments, DeviceUse use);
 
 /// Writes a command's result to standard output: JSON with its line end, or text for people.
 void print_result(const Arguments& arguments, const std::string& json, const std::string& text);

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/gpus.h"
 #include "config/keys.h"
 #include "planner/device_profile.h"
 #include "report/terminal.h"
@@ -20,7 +22,11 @@ namespace {
 
 constexpr std::string_view kBash = R"(# bash completion of snug:  source <(snug completion bash)
 _snug() {
-  local line word current=${COMP_WORDS[COMP_CWORD]} after_equals=
+  local line word after_equals=
+  # The words without their quotes, as the program gets them; bash puts back the one that the last word began with.
+  local -a words=("${COMP_WORDS[@]:1:COMP_CWORD}")
+  words=("${words[@]//[\"\'\\\\]/}")
+  local current=${words[COMP_CWORD - 1]}
   # Bash parts words at "=": the program puts them together, and the part before it goes off again here.
   [[ $current == "=" ]] && after_equals=yes current=
   ((COMP_CWORD > 0)) && [[ ${COMP_WORDS[COMP_CWORD - 1]} == "=" ]] && after_equals=yes
@@ -35,7 +41,7 @@ _snug() {
     [[ $word == *= ]] && compopt -o nospace
     [[ -n $after_equals ]] && word=${word#*=}
     COMPREPLY+=("$word")
-  done < <("${COMP_WORDS[0]}" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+  done < <("${COMP_WORDS[0]}" __complete "${words[@]}" 2>/dev/null)
 }
 complete -F _snug snug
 )";
@@ -49,12 +55,13 @@ _snug() {
   while IFS= read -r line; do
     if [[ $line == :files ]]; then files=1; continue; fi
     word=${line%%$'\t'*}
+    line=${line#*$'\t'}
     if [[ $word == *= ]]; then
-      open+=("${word//:/\\:}:${line#*$'\t'}")
+      open+=("${word//:/\\:}:$line")
     else
-      whole+=("${word//:/\\:}:${line#*$'\t'}")
+      whole+=("${word//:/\\:}${line:+:$line}")
     fi
-  done < <("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)
+  done < <("${words[1]}" __complete "${(@Q)words[2,CURRENT]}" 2>/dev/null)
   ((${#whole})) && _describe -V snug whole
   ((${#open})) && _describe -V snug open -S ''
   ((files)) && _files
@@ -66,6 +73,7 @@ constexpr std::string_view kFish = R"(# fish completion of snug:  snug completio
 function __snug_complete
     set -l words (commandline -opc)
     set -l current (commandline -ct)
+    set current (string replace -ra '["\']' '' -- "$current")
     $words[1] __complete $words[2..-1] "$current" 2>/dev/null | while read -l line
         if test "$line" = :files
             __fish_complete_path "$current"
@@ -115,31 +123,79 @@ void add_settings(Collector& to, const std::string& before) {
   }
 }
 
-void add_devices(Collector& to, const Command& command, const std::string& before) {
+/// Commands that only plan take GPUs that are not here, and files that describe one.
+void add_devices(Collector& to, const Option& option, const std::string& before) {
   to.add(before + "cpu", "this machine's processor");
-  if (command.name != "plan" && command.name != "check" && command.name != "train") return;
-  for (const DeviceProfile& profile : installed_profiles()) to.add(before + profile.name, profile.device);
+  if (option.help == kPlanDeviceOption.help) {
+    for (const DeviceProfile& profile : installed_profiles()) to.add(before + profile.name, profile.device);
+    to.add_files();
+  } else if (option.help == kComputeDeviceOption.help) {
+    for (const DeviceEntry& gpu : list_gpus()) to.add(before + gpu.id, gpu.name);
+  }
+}
+
+/// The option that a word "--name" is, or null.
+const Option* option_of(std::span<const Option> options, std::string_view word) {
+  const auto found =
+      std::ranges::find_if(options, [&](const Option& option) { return word == fmt::format("--{}", option.name); });
+  return found == options.end() ? nullptr : &*found;
 }
 
 /// The value of an option; `before` is "--name=" where it is written in one word.
-void add_values(Collector& to, const Command& command, const Option& option, const std::string& before) {
+void add_values(Collector& to, const Option& option, const std::string& before) {
   if (!option.choices.empty()) {
     to.add_words(option.choices, ' ', before);
   } else if (option.name == kSetOption.name) {
     add_settings(to, before);
   } else if (option.name == kDeviceOption.name) {
-    add_devices(to, command, before);
+    add_devices(to, option, before);
   } else if (option.value.starts_with("FILE") || option.value == "DIR" || option.value == "FOLDER") {
     to.add_files();
   }
 }
 
-void add_arguments(Collector& to, const Command& command) {
+/// What was typed after a command's name, without the last word.
+struct Typed {
+  std::vector<std::string> positional;
+  std::string folder = "runs";  ///< --dir
+};
+
+Typed typed_words(std::span<const std::string> words, std::span<const Option> options) {
+  Typed typed;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (!word.starts_with("-")) {
+      typed.positional.push_back(word);
+    } else if (word.starts_with("--dir=")) {
+      typed.folder = word.substr(word.find('=') + 1);
+    } else if (const auto option = option_of(options, word); option != nullptr && !option->value.empty()) {
+      if (++i < words.size() && option->name == "dir") typed.folder = words[i];
+    }
+  }
+  return typed;
+}
+
+/// The names of the run folders in `typed.folder`; those elsewhere are found by their path.
+void add_runs(Collector& to, const Typed& typed) {
+  if (to.typed().find('/') != std::string::npos) return to.add_files();
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(typed.folder, ignored)) {
+    std::string name = entry.path().filename().string();
+    const bool named = std::ranges::find(typed.positional, name) != typed.positional.end();
+    if (!named && is_run_folder(entry.path())) names.push_back(std::move(name));
+  }
+  std::ranges::sort(names);
+  for (std::string& name : names) to.add(std::move(name), "");
+}
+
+void add_arguments(Collector& to, const Command& command, const Typed& typed) {
+  if (typed.positional.size() >= command.most_arguments) return;
   if (command.arguments.starts_with("RUN")) {
-    for (const RunOverview& run : list_runs("runs")) to.add(run.folder.filename().string(), run.model);
+    add_runs(to, typed);
   } else if (command.arguments.find('|') != std::string_view::npos) {
     to.add_words(command.arguments, '|');
-  } else if (!command.arguments.empty()) {
+  } else {
     to.add_files();
   }
 }
@@ -156,6 +212,12 @@ void add_commands(Collector& to, std::string_view group) {
       to.add(std::string(command.name.substr(space + 1)), command.summary);
   }
   if (group.empty()) to.add("help", "what a command does and its options");
+}
+
+/// What may stand before any command.
+void add_first_options(Collector& to) {
+  to.add("--help", "what the commands do");
+  to.add("--version", "program, libraries, architectures");
 }
 
 /// "--set", "a", "=", "b" as one word "a=b": bash parts words at "=".
@@ -181,6 +243,7 @@ Completions completions(std::span<const std::string> words) {
   const std::span before(whole.data(), whole.empty() ? 0 : whole.size() - 1);
   if (before.empty()) {
     add_commands(to, "");
+    if (to.typed().starts_with("-")) add_first_options(to);
     return to.take();
   }
   if (before[0] == "help") {
@@ -188,28 +251,25 @@ Completions completions(std::span<const std::string> words) {
     return to.take();
   }
   if (before.size() == 1 && !to.typed().starts_with("-")) add_commands(to, before[0]);
-  const Command* const command = known_command(before).command;
-  if (command == nullptr) return to.take();
+  const FoundCommand found = known_command(before);
+  if (found.command == nullptr) return to.take();
 
-  const std::vector<Option> options = all_options(*command);
-  const auto option_of = [&](std::string_view word) {
-    return std::ranges::find_if(options,
-                                [&](const Option& option) { return word == fmt::format("--{}", option.name); });
-  };
-  const auto valued = option_of(before.back());
-  if (valued != options.end() && !valued->value.empty()) {
-    add_values(to, *command, *valued, "");
-  } else if (const std::size_t equals = to.typed().find('=');
-             to.typed().starts_with("--") && equals != std::string::npos) {
-    const auto option = option_of(std::string_view(to.typed()).substr(0, equals));
-    if (option != options.end()) add_values(to, *command, *option, to.typed().substr(0, equals + 1));
+  const Command& command = *found.command;
+  const std::vector<Option> options = all_options(command);
+  const std::size_t equals = to.typed().starts_with("--") ? to.typed().find('=') : std::string::npos;
+  const Option* const valued = option_of(options, before.back());
+  if (valued != nullptr && !valued->value.empty()) {
+    add_values(to, *valued, "");
+  } else if (equals != std::string::npos) {
+    const Option* const option = option_of(options, std::string_view(to.typed()).substr(0, equals));
+    if (option != nullptr) add_values(to, *option, to.typed().substr(0, equals + 1));
   } else if (to.typed().starts_with("-")) {
     for (const Option& option : options) {
       const std::string word = fmt::format("--{}", option.name);
       if (option.name == kSetOption.name || std::ranges::find(before, word) == before.end()) to.add(word, option.help);
     }
   } else {
-    add_arguments(to, *command);
+    add_arguments(to, command, typed_words(before.subspan(found.words), options));
   }
   return to.take();
 }
@@ -243,6 +303,8 @@ Command completion_command() {
           .arguments = "bash|zsh|fish",
           .summary = "a script by which the shell completes commands, options, config keys and devices",
           .example = "snug completion bash > ~/.local/share/bash-completion/completions/snug",
+          .more = {"snug completion zsh > ~/.zfunc/_snug   # with ~/.zfunc in $fpath before compinit",
+                   "snug completion fish > ~/.config/fish/completions/snug.fish"},
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {},

@@ -1,5 +1,6 @@
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/target.h"
 #include "data/info.h"
 #include "report/reports.h"
 
@@ -8,7 +9,7 @@ namespace snug {
 namespace {
 
 int run(const Arguments& arguments) {
-  require_cpu(arguments, DeviceUse::plan);
+  require_device(arguments);
   (void)thread_count(arguments);  // taken as every command takes it; the disk sets the pace
   const Config config = read_config(arguments.positional()[0], arguments);
   if (!config.data.train) {

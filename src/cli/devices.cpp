@@ -1,5 +1,7 @@
 #include <string>
+#include <utility>
 
+#include "backend/cuda/gpu/gpu.h"
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/gpus.h"
@@ -22,6 +24,8 @@ int run(const Arguments& arguments) {
                             .free_bytes = memory.free_bytes,
                             .processes = {}});
   for (DeviceEntry& gpu : list_gpus()) report.devices.push_back(std::move(gpu));
+  if (report.devices.size() > 1 && !has_cuda())
+    report.remark = "this build computes on the CPU alone: its GPUs can be planned for, not trained on";
   for (const DeviceProfile& profile : installed_profiles()) {
     report.profiles.push_back({.name = profile.name,
                                .device = profile.device,

@@ -9,6 +9,7 @@
 #include "cli/common.h"
 #include "cli/next_step.h"
 #include "cli/output_file.h"
+#include "cli/target.h"
 #include "data/findings.h"
 #include "report/evaluation_report.h"
 #include "snug/trainer.h"
@@ -53,7 +54,6 @@ void write_sheet(const Arguments& arguments, const Evaluation& evaluation, Atomi
 }
 
 int run(const Arguments& arguments) {
-  require_cpu(arguments, DeviceUse::train);
   require_checkpoint(arguments.positional()[0]);
   EvalOptions options{.config = {},
                       .changes = config_options(arguments),
@@ -66,7 +66,7 @@ int run(const Arguments& arguments) {
   std::optional<AtomicFile> sheet;
   open_output(arguments, "csv", "outcomes.csv", csv);
   open_output(arguments, "mistakes", "mistakes.png", sheet);
-  const Evaluation evaluation = evaluate_split(arguments.positional()[0], options);
+  const Evaluation evaluation = evaluate_split(arguments.positional()[0], options, run_target(arguments));
   if (csv) {
     csv->write(outcomes_csv(evaluation));
     csv->commit();
@@ -84,6 +84,7 @@ Command eval_command() {
           .arguments = "CHECKPOINT",
           .summary = "loss, accuracy and per-class metrics of a checkpoint or run folder",
           .example = "snug eval runs/quickstart-1 --split val --mistakes mistakes.png",
+          .more = {"snug eval runs/quickstart-1 --split test --csv outcomes.csv   # every sample, for a spreadsheet"},
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"config", "FILE", "data and settings from here instead of the checkpoint's own"},
@@ -92,7 +93,7 @@ Command eval_command() {
                       {"mistakes", "FILE.png", "draw the worst mistakes on one sheet"},
                       kSetOption,
                       kDataRootOption,
-                      kDeviceOption,
+                      kComputeDeviceOption,
                       kThreadsOption},
           .run = run};
 }

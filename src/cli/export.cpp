@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/target.h"
 #include "report/terminal.h"
 #include "train/export.h"
 #include "train/onnx.h"
@@ -81,7 +82,7 @@ int run(const Arguments& arguments) {
   const Format format = read_format(arguments);
   const OnnxOptions options = read_options(arguments, format);
   const std::filesystem::path out = read_out(arguments);
-  require_cpu(arguments, DeviceUse::plan);
+  require_device(arguments);
   (void)thread_count(arguments);  // taken as every command takes it; nothing here is slow
   const std::filesystem::path checkpoint = arguments.positional()[0];
   const ExportResult result =
@@ -97,21 +98,24 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 Command export_command() {
-  return {.name = "export",
-          .arguments = "CHECKPOINT",
-          .summary = "the network with the weights that evaluation uses, as a file for other programs",
-          .example = "snug export runs/quickstart-1 --to onnx --out model.onnx",
-          .least_arguments = 1,
-          .most_arguments = 1,
-          .options = {{"to", "FORMAT",
-                       "onnx: the network (opset 13); safetensors: a state dict with PyTorch's names and shapes",
-                       "onnx safetensors"},
-                      {"out", "FILE", "the file to write; must not exist"},
-                      {"fold-norms", "", "onnx: norms become part of the convolutions before them"},
-                      {"raw-input", "", "onnx: pixels go in as they were stored; the model normalises them"},
-                      kDeviceOption,
-                      kThreadsOption},
-          .run = run};
+  return {
+      .name = "export",
+      .arguments = "CHECKPOINT",
+      .summary = "the network with the weights that evaluation uses, as a file for other programs",
+      .example = "snug export runs/quickstart-1 --to onnx --out model.onnx",
+      .more =
+          {"snug export runs/quickstart-1 --to safetensors --out net.safetensors   # for load_state_dict of PyTorch"},
+      .least_arguments = 1,
+      .most_arguments = 1,
+      .options = {{"to", "FORMAT",
+                   "onnx: the network (opset 13); safetensors: a state dict with PyTorch's names and shapes",
+                   "onnx safetensors"},
+                  {"out", "FILE", "the file to write; must not exist"},
+                  {"fold-norms", "", "onnx: norms become part of the convolutions before them"},
+                  {"raw-input", "", "onnx: pixels go in as they were stored; the model normalises them"},
+                  kDeviceOption,
+                  kThreadsOption},
+      .run = run};
 }
 
 }  // namespace snug

@@ -56,12 +56,21 @@ std::string run_name(const RecognizedData& data, const std::string& given) {
   return name.empty() ? "run" : name.substr(0, 60);
 }
 
-/// The data's folder as a config in `folder` finds it: relative, so that both can be moved together.
+/// The data's folder as a config in `folder` finds it, by the names that were typed: relative, so that both can be
+/// moved together, but for a path from the root that leads elsewhere.
 std::string root_from(const std::string& root, const fs::path& folder) {
   std::error_code error;
-  const fs::path from = fs::weakly_canonical(folder.empty() ? fs::path(".") : folder, error);
-  const fs::path relative = fs::weakly_canonical(root, error).lexically_relative(from);
-  return error || relative.empty() ? fs::absolute(root).string() : relative.string();
+  const fs::path from = folder.empty() ? fs::path(".") : folder;
+  const auto plain = [&](const fs::path& path) { return fs::absolute(path, error).lexically_normal(); };
+  for (const bool resolved : {false, true}) {  // ".." behind a link leads to where the link's target lies
+    const fs::path relative = resolved
+                                  ? fs::weakly_canonical(root, error).lexically_relative(fs::canonical(from, error))
+                                  : (plain(root) / "").lexically_relative(plain(from) / "");
+    const bool leaves = relative.empty() || *relative.begin() == "..";
+    if (fs::path(root).is_absolute() && leaves) break;
+    if (fs::equivalent(from / relative, root, error)) return (relative / "").parent_path().string();
+  }
+  return plain(root).string();
 }
 
 std::string labels_text(const DataFacts& facts) {
@@ -119,6 +128,7 @@ Command init_command() {
           .arguments = "FOLDER",
           .summary = "look at the data in a folder and write a fitting, commented config",
           .example = "snug init photos --out photos.toml",
+          .more = {"snug init .   # data of this folder"},
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"out", "FILE", "the config to write (config.toml); must not exist"}},

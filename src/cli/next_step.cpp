@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/file.h"
 #include "base/shell.h"
 #include "data/picture_source.h"
 #include "report/terminal.h"
@@ -30,13 +31,6 @@ std::optional<std::string> example_of(const std::optional<DataSource>& source) {
   return pictures.front();
 }
 
-/// From here, where that is shorter.
-std::string from_here(const std::string& path) {
-  std::error_code error;
-  const std::string relative = fs::proximate(path, error).string();
-  return error || relative.empty() || relative.size() >= path.size() ? path : relative;
-}
-
 }  // namespace
 
 void suggest(const Arguments& arguments, std::string_view why, const std::vector<std::string>& words) {
@@ -56,6 +50,14 @@ void suggest_training(const Arguments& arguments, std::string_view why, const st
     if (!value.empty()) words.push_back(value);
   }
   suggest(arguments, why, words);
+}
+
+void show_report(const Arguments& arguments, const fs::path& run) {
+  std::error_code ignored;
+  const fs::path page = run / "report.html";
+  if (for_people(arguments) && fs::exists(page, ignored))
+    write(Stream::out, fmt::format("report: {}   curves, samples, mistakes, memory: open it in a browser\n",
+                                   from_here(page.string())));
 }
 
 void suggest_after_training(const Arguments& arguments, const fs::path& run, bool validated) {

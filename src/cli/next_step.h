@@ -15,6 +15,8 @@ void suggest(const Arguments& arguments, std::string_view why, const std::vector
 
 /// Train what was given, with the options that change the run; `more` comes before them.
 void suggest_training(const Arguments& arguments, std::string_view why, const std::vector<std::string>& more = {});
+/// Where the page of a run lies.
+void show_report(const Arguments& arguments, const std::filesystem::path& run);
 /// After a training into `run`: evaluate it, or where nothing was set aside for that, predict.
 void suggest_after_training(const Arguments& arguments, const std::filesystem::path& run, bool validated);
 /// After an evaluation or a training: classify an image that the checkpoint's config names, or export.

@@ -88,6 +88,7 @@ Command runs_show_command() {
           .arguments = "RUN",
           .summary = "one run: how it was started, its epochs, plan, findings and config",
           .example = "snug runs show quickstart-1",
+          .more = {"snug runs show runs/quickstart-1 --json"},
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {kDirOption},

@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/target.h"
 #include "graph/graph.h"
 #include "lowering/lowering.h"
 #include "report/reports.h"
@@ -51,7 +52,7 @@ int run(const Arguments& arguments) {
                  .what = "--program prints text for people and has no JSON form",
                  .fix = "leave out --program or --json"});
   }
-  require_cpu(arguments, DeviceUse::plan);
+  require_device(arguments);
   (void)thread_count(arguments);  // taken as every command takes it; nothing here is slow
   const Config config = read_config(arguments.positional()[0], arguments, true);
   std::vector<Diagnostic> findings;
@@ -72,12 +73,13 @@ Command summary_command() {
           .arguments = "CONFIG",
           .summary = "the layers with shapes, parameters, FLOPs and bytes",
           .example = "snug summary configs/models/resnet18.toml",
+          .more = {"snug summary config.toml --program   # every step that runs"},
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"program", "", "print the steps of a training step instead"},
                       kSetOption,
                       kDataRootOption,
-                      kDeviceOption,
+                      kPlanDeviceOption,
                       kThreadsOption},
           .run = run};
 }

@@ -24,14 +24,42 @@ std::optional<std::int64_t> gpu_number(std::string_view name) {
   return number && *number >= 0 ? number : std::nullopt;
 }
 
+std::vector<DeviceEntry> visible_gpus() {
+  std::vector<DeviceEntry> gpus = list_gpus();
+  std::erase_if(gpus, [](const DeviceEntry& gpu) { return !gpu.id.starts_with("cuda:"); });
+  return gpus;
+}
+
+/// A profile is planned for; what computes is a device of this machine.
+[[noreturn]] void refuse_profile(const DeviceProfile& profile) {
+  const std::vector<DeviceEntry> gpus = visible_gpus();
+  const auto here = std::ranges::find(gpus, profile.device, &DeviceEntry::name);
+  if (here != gpus.end()) {
+    throw Error({.code = "G903",
+                 .where = "--device " + profile.name,
+                 .what = fmt::format("{} names a profile, which is planned for; {} is the {} of this machine",
+                                     profile.name, here->id, profile.device),
+                 .fix = "--device " + here->id});
+  }
+  throw Error(
+      {.code = "G903",
+       .where = "--device " + profile.name,
+       .what = fmt::format("{} ({}) can be planned for; the GPU is not in this machine, so it cannot be trained on",
+                           profile.name, profile.device),
+       .fix = fmt::format("--device cpu   # snug plan CONFIG --device {} says what fits there", profile.name)});
+}
+
 /// The profile of a GPU in this machine.
 DeviceProfile profile_of_gpu(std::int64_t number, const std::string& name) {
-  const std::vector<DeviceEntry> gpus = list_gpus();
+  const std::vector<DeviceEntry> gpus = visible_gpus();
+  const std::size_t hidden = list_gpus().size() - gpus.size();
   if (number >= std::ssize(gpus)) {
-    throw Error({.code = "G901",
-                 .where = "--device " + name,
-                 .what = fmt::format("this machine has {} GPUs; there is no cuda:{}", gpus.size(), number),
-                 .fix = "--device h100-80gb   # plans for a GPU that is not here; snug devices lists them"});
+    throw Error(
+        {.code = "G901",
+         .where = "--device " + name,
+         .what = fmt::format("this machine has {} GPUs{}; there is no cuda:{}", gpus.size(),
+                             hidden > 0 ? fmt::format(" and {} that CUDA_VISIBLE_DEVICES hides", hidden) : "", number),
+         .fix = "--device h100-80gb   # plans for a GPU that is not here; snug devices lists them"});
   }
   const std::string& device = gpus[static_cast<std::size_t>(number)].name;
   try {
@@ -62,7 +90,23 @@ DeviceMemory memory_of_gpu(const OpenGpu& gpu, Precision precision) {
   return memory;
 }
 
-Computer computer_of(const OpenGpu& gpu) {
+/// Free bytes of cuda:`number` as the driver's management library has them; nothing where it does not tell.
+std::optional<std::int64_t> free_bytes_of(std::size_t number) {
+  const std::vector<DeviceEntry> gpus = visible_gpus();
+  return number < gpus.size() && gpus[number].total_bytes > 0 ? std::optional(gpus[number].free_bytes) : std::nullopt;
+}
+
+/// What was free before this process had a context there is what it is measured by.
+std::function<std::int64_t()> taken_of(std::size_t number, std::optional<std::int64_t> free_before) {
+  if (!free_before) return {};
+  return [=] { return *free_before - free_bytes_of(number).value_or(*free_before); };
+}
+
+}  // namespace
+
+Computer gpu_computer(std::size_t number) {
+  const std::optional<std::int64_t> free_before = free_bytes_of(number);
+  const OpenGpu gpu = open_gpu(static_cast<int>(number));
   const auto source = std::make_shared<EngineSource>(gpu.sheet);
   const auto options = [](const Config& config) {
     return CudaPlannerOptions{.workspace_limit_bytes = config.memory.workspace_bytes,
@@ -77,24 +121,43 @@ Computer computer_of(const OpenGpu& gpu) {
   return {.planning = planning,
           .make_backend = [=](const Config& config) { return gpu.make_backend(source, options(config)); },
           .device = gpu.device,
-          .processor = {.gpu = Gpu{.name = gpu.sheet.name, .capability = gpu.sheet.capability}}};
+          .processor = {.gpu = Gpu{.name = gpu.sheet.name, .capability = gpu.sheet.capability}},
+          .used_bytes = taken_of(number, free_before)};
 }
 
-}  // namespace
+std::string device_name(const Arguments& arguments) {
+  if (const auto given = arguments.text("device")) return *given;
+  return has_cuda() && !visible_gpus().empty() ? "cuda" : "cpu";
+}
+
+std::optional<std::size_t> gpu_number_of(const Arguments& arguments) {
+  const auto number = gpu_number(device_name(arguments));
+  return number ? std::optional(static_cast<std::size_t>(*number)) : std::nullopt;
+}
+
+std::string gpu_name(std::size_t number) {
+  const std::vector<DeviceEntry> gpus = visible_gpus();
+  return number < gpus.size() && !gpus[number].name.empty() ? gpus[number].name : fmt::format("cuda:{}", number);
+}
 
 std::optional<Computer> run_target(const Arguments& arguments) {
-  const std::string name = arguments.text("device").value_or("cpu");
+  const std::string name = device_name(arguments);
   if (name == "cpu") return std::nullopt;
-  if (const auto number = gpu_number(name)) return computer_of(open_gpu(static_cast<int>(*number)));
-  require_cpu(arguments, DeviceUse::train);  // says that a profile is no GPU of this machine
-  return std::nullopt;
+  const auto number = gpu_number(name);
+  if (!number) refuse_profile(load_profile(name));
+  return gpu_computer(static_cast<std::size_t>(*number));
 }
 
 Target plan_target(const Arguments& arguments) {
-  const std::string name = arguments.text("device").value_or("cpu");
+  const std::string name = device_name(arguments);
   if (name == "cpu") return {};
   const auto number = gpu_number(name);
   return target_of(number ? profile_of_gpu(*number, name) : load_profile(name));
+}
+
+void require_device(const Arguments& arguments) {
+  const auto name = arguments.text("device");
+  if (name && *name != "cpu") static_cast<void>(plan_target(arguments));
 }
 
 Target target_of(DeviceProfile profile) {

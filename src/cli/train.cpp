@@ -50,18 +50,10 @@ std::unique_ptr<Reporter> make_reporter(const Arguments& arguments, const Config
   return make_console_reporter(console_options(config.train.epochs));
 }
 
-/// What a GPU could compute and this version does not.
-void require_computable(const Config& config) {
-  if (config.train.precision != Precision::fp16) return;
-  throw Error({.code = "T616",
-               .where = to_string(config.where("train.precision")),
-               .what = "precision = \"fp16\" needs scaled losses to train, which this version does not do yet",
-               .fix = "precision = \"bf16\""});
-}
-
 void suggest_after(const Arguments& arguments, const Config& config, const DoneEvent& done) {
   if (done.checkpoint.empty()) return;
   const std::filesystem::path run = std::filesystem::path(done.checkpoint).parent_path();
+  show_report(arguments, run);
   if (!done.interrupted) {
     suggest_after_training(arguments, run, config.data.val || config.data.val_split > 0);
     return;
@@ -95,7 +87,6 @@ int run(const Arguments& arguments) {
   collect(checked.findings, [&] {
     config = read_config(arguments.positional()[0], arguments);
     checked = check_run(*config, arguments, computer ? computer->processor : this_processor());
-    if (computer) collect(checked.findings, [&] { require_computable(*config); });
     // Of weights that come from elsewhere the first batch says nothing. It is tried on the processor in a process of
     // its own, which a process with a GPU must not begin.
     const bool on_cpu = !computer && device.empty();
@@ -120,6 +111,8 @@ Command train_command() {
           .arguments = "CONFIG",
           .summary = "check, plan and train; writes a run folder",
           .example = "snug train configs/quickstart.toml --epochs 3 --set train.optimizer.lr=0.1",
+          .more = {"snug train config.toml --resume   # go on after Ctrl-C",
+                   "snug train config.toml --init resnet18.safetensors   # fine-tune weights from PyTorch"},
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"out", "DIR", "the run folder (runs/NAME-N)"},
@@ -130,7 +123,7 @@ Command train_command() {
                       {"log-every", "N", "with --json: a step event every N steps instead of once a second"},
                       kSetOption,
                       kDataRootOption,
-                      kDeviceOption,
+                      kComputeDeviceOption,
                       kThreadsOption},
           .run = run};
 }

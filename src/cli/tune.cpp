@@ -19,6 +19,7 @@
 #include "cli/conditions.h"
 #include "cli/loader_bench.h"
 #include "cli/signals.h"
+#include "cli/target.h"
 #include "cli/tune_meter.h"
 #include "report/terminal.h"
 #include "tune/search.h"
@@ -63,7 +64,7 @@ double parse_time_limit(const Arguments& arguments) {
   return *seconds;
 }
 
-std::vector<Precision> parse_precisions(const Arguments& arguments, const Config& config) {
+std::vector<Precision> parse_precisions(const Arguments& arguments, const Config& config, const Processor& processor) {
   const auto text = arguments.text("precisions");
   if (!text) return {config.train.precision};
   std::vector<Precision> list;
@@ -77,7 +78,7 @@ std::vector<Precision> parse_precisions(const Arguments& arguments, const Config
            .what = fmt::format("--precisions expects some of fp32, tf32, bf16, fp16, each once; got '{}'", *text),
            .fix = "--precisions fp32,bf16"});
     }
-    if (const auto why = cannot_compute(*found, this_processor()))
+    if (const auto why = cannot_compute(*found, processor))
       throw Error({.code = "T616", .where = "--precisions", .what = *why, .fix = "--precisions fp32"});
     list.push_back(*found);
   }
@@ -113,6 +114,8 @@ struct Tuning {
   bool has_data = false;
   double time_limit = 0;
   int threads = 0;
+  std::optional<Computer> gpu;  ///< absent: this processor
+  [[nodiscard]] Computer computer() const { return gpu.value_or(this_computer(threads)); }
 };
 
 TuneSetting make_setting(const Config& config, const RunSetup& setup, Precision precision, std::int64_t parts) {
@@ -131,16 +134,15 @@ TuneSetting make_setting(const Config& config, const RunSetup& setup, Precision 
 void plan_limits(Tuning& tuning, std::int64_t most) {
   std::optional<Error> refusal;
   bool any = false;
+  const Computer computer = tuning.computer();
   for (const TuneSetting& setting : tuning.settings) {
-    const Precision precision = setting.config.train.precision;
-    const auto trial = [threads = tuning.threads] { return make_cpu_backend({.threads = threads}); };
-    const auto planning = [&tuning, trial](const Config& config) {
-      return Planning{.memory = cpu_device(tuning.threads, config.train.precision), .make_backend = trial};
-    };
-    tuning.memory.push_back(cpu_device(tuning.threads, precision));
-    PlanReport report = plan_run(setting.config, setting.setup, tuning.memory.back(), *trial(),
-                                 {.trial_backend = trial, .planning = planning})
-                            .report;
+    const Planning planning = computer.planning(setting.config);
+    tuning.memory.push_back(planning.memory);
+    PlanReport report =
+        plan_run(
+            setting.config, setting.setup, planning.memory, *planning.make_backend(),
+            {.trial_backend = planning.make_backend, .planning = computer.planning, .processor = computer.processor})
+            .report;
     if (!report.fits && !refusal) refusal = Error(does_not_fit(setting.config, report));
     const std::int64_t parts = setting.config.train.accumulate;
     const std::int64_t samples = tuning.has_data ? setting.setup.splits.train->info().samples : kBatchLimit;
@@ -156,11 +158,13 @@ Tuning set_up(const Arguments& arguments) {
   Tuning tuning;
   tuning.time_limit = parse_time_limit(arguments);
   tuning.threads = thread_count(arguments);
+  tuning.gpu = run_target(arguments);
+  const Processor processor = tuning.computer().processor;
   const std::int64_t most = arguments.integer("max-batch", 1).value_or(kBatchLimit);
   tuning.config = read_config(arguments.positional()[0], arguments, true);
-  const std::vector<Precision> precisions = parse_precisions(arguments, tuning.config);
+  const std::vector<Precision> precisions = parse_precisions(arguments, tuning.config, processor);
   const std::vector<std::int64_t> parts = parse_parts(arguments, tuning.config);
-  CheckedRun checked = check_run(tuning.config, arguments);
+  CheckedRun checked = check_run(tuning.config, arguments, processor);
   const bool without = only_data_missing(checked) || !tuning.config.data.train;
   if (!without && has_errors(checked.findings)) throw Error(checked.findings);
   std::erase_if(checked.findings, [](const Diagnostic& finding) { return finding.severity == Severity::error; });
@@ -176,7 +180,7 @@ Tuning set_up(const Arguments& arguments) {
                                  : take_setup(tuning.config, checked);
   if (has_errors(checked.findings)) throw Error(checked.findings);
   tuning.asides = std::move(checked.findings);
-  ensure_cpu_rates(tuning.threads);
+  if (!tuning.gpu) ensure_cpu_rates(tuning.threads);
   for (const Precision precision : precisions)
     for (const std::int64_t count : parts)
       tuning.settings.push_back(make_setting(tuning.config, setup, precision, count));
@@ -271,11 +275,16 @@ LargestBatch largest_of(const Tuning& tuning, const TuneResult& result) {
                        .precision = std::string(to_string(train.precision))};
   for (const TunePoint& point : result.curve)
     if (point.setting == setting && point.batch == largest.batch) largest.images_per_second = point.images_per_second;
-  const auto trial = [threads = tuning.threads] { return make_cpu_backend({.threads = threads}); };
-  const PlanReport plan = plan_run(tuning.settings[i].config, tuning.settings[i].setup, tuning.memory[i], *trial(),
-                                   {.batch = largest.batch, .trial_backend = trial, .alone = true})
-                              .report;
-  largest.planned_bytes = plan.total_bytes + plan.host_bytes;
+  const Computer computer = tuning.computer();
+  const Planning planning = computer.planning(tuning.settings[i].config);
+  const PlanReport plan =
+      plan_run(tuning.settings[i].config, tuning.settings[i].setup, tuning.memory[i], *planning.make_backend(),
+               {.batch = largest.batch,
+                .trial_backend = planning.make_backend,
+                .alone = true,
+                .processor = computer.processor})
+          .report;
+  largest.planned_bytes = plan.total_bytes + (tuning.gpu ? 0 : plan.host_bytes);
   return largest;
 }
 
@@ -300,7 +309,7 @@ TuneReport report_of(const Tuning& tuning, const NetworkMeter& meter, const Tune
 void store(const Tuning& tuning, const TunePoint& best, TuneReport& report) {
   if (report.end == "interrupted") return;
   const Config& config = tuning.settings[static_cast<std::size_t>(best.setting)].config;
-  const TunedKey key = tuned_key(config, tuning.threads);
+  const TunedKey key = tuned_key(config, tuning.threads, tuning.gpu ? tuning.gpu->processor.gpu->name : "");
   const bool kept = save_tuned(
       key,
       {.batch = best.batch, .images_per_second = best.images_per_second, .date = report.conditions.date.substr(0, 10)});
@@ -352,7 +361,6 @@ void make_folder(const Arguments& arguments) {
 
 int run(const Arguments& arguments) {
   const Clock::time_point begin = Clock::now();
-  require_cpu(arguments, DeviceUse::train);
   make_folder(arguments);
   Tuning tuning = set_up(arguments);
   const Conditions conditions = conditions_here("tune", arguments, tuning.threads);
@@ -366,6 +374,7 @@ int run(const Arguments& arguments) {
   };
   NetworkMeter meter(tuning.settings, tuning.memory,
                      {.threads = tuning.threads,
+                      .computer = tuning.gpu,
                       .sample_seconds = std::clamp(tuning.time_limit / 100, 0.05, 0.4),
                       .budget_bytes = tuning.smallest.front().budget_bytes,
                       .stop = &StopSignals::flag(),
@@ -399,6 +408,7 @@ Command tune_command() {
           .arguments = "CONFIG",
           .summary = "measures batch sizes that fit and keeps the best for `train` with batch = \"auto\"",
           .example = "snug tune configs/quickstart.toml --time-limit 60",
+          .more = {"snug tune config.toml --out curve   # the curve as a picture, too"},
           .least_arguments = 1,
           .most_arguments = 1,
           .options = {{"time-limit", "S", "seconds at most (300); it ends earlier where the curve is known"},
@@ -408,7 +418,7 @@ Command tune_command() {
                       {"out", "DIR", "write curve.svg, curve.png and tune.json there (else beside the kept result)"},
                       kSetOption,
                       kDataRootOption,
-                      kDeviceOption,
+                      kComputeDeviceOption,
                       kThreadsOption},
           .run = run};
 }

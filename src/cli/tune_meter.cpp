@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 
 #include "base/ensure.h"
 #include "train/process.h"
@@ -37,8 +38,7 @@ std::optional<TuneSample> NetworkMeter::measure(int setting, std::int64_t batch)
   if (network == nullptr) return std::nullopt;
   if (fresh) {
     static_cast<void>(network->warm_up());
-    bytes_[key] = {.planned = network->plan().total_bytes + network->plan().host_bytes,
-                   .measured = measured_bytes(*network)};
+    bytes_[key] = {.planned = network->planned_bytes(), .measured = measured_bytes(*network)};
   } else if (network->start_up().first_step_seconds < kShortStep) {
     static_cast<void>(network->step());
   }
@@ -46,9 +46,10 @@ std::optional<TuneSample> NetworkMeter::measure(int setting, std::int64_t batch)
   double sum = 0;
   while (seconds.size() < kMostSteps) {
     if (stopped()) return std::nullopt;
-    const double last = network->step();
-    seconds.push_back(last);
-    sum += last;
+    const auto some = network->steps(network->steps_at_a_time(options_.sample_seconds / kLeastSteps));
+    seconds.insert(seconds.end(), some.begin(), some.end());
+    const double last = seconds.back();
+    sum = std::accumulate(some.begin(), some.end(), sum);
     const bool enough = seconds.size() >= kLeastSteps || last > options_.sample_seconds / 2;
     if (enough && sum + last / 2 > options_.sample_seconds) break;
   }
@@ -77,13 +78,14 @@ BenchNetwork* NetworkMeter::obtain(const Key& key, bool& fresh) {
   }
   const TuneSetting& setting = settings_[static_cast<std::size_t>(key.first)];
   BenchNetworkOptions options{.threads = options_.threads,
+                              .computer = options_.computer,
                               .batch = key.second,
                               .memory = memory_[static_cast<std::size_t>(key.first)],
                               .alone = true,
                               .before_memory = [this](std::int64_t bytes) { make_room(bytes); }};
   try {
     auto network = std::make_unique<BenchNetwork>(setting.config, setting.setup, options);
-    const std::int64_t bytes = network->plan().total_bytes + network->plan().host_bytes;
+    const std::int64_t bytes = network->planned_bytes();
     live_.push_front({.key = key, .bytes = bytes, .network = std::move(network)});
   } catch (const Error& error) {
     if (!is_memory(error)) throw;
@@ -108,7 +110,8 @@ std::int64_t NetworkMeter::measured_bytes(const BenchNetwork& network) const {
   std::int64_t others = 0;
   for (const Live& live : live_)
     if (live.network.get() != &network) others += live.network->arena_bytes();
-  return std::max<std::int64_t>(network.arena_bytes(), resident_bytes() - others);
+  const std::int64_t held = options_.computer ? snug::measured_bytes(*options_.computer) : resident_bytes();
+  return std::max<std::int64_t>(network.arena_bytes(), held - others);
 }
 
 }  // namespace snug

@@ -25,8 +25,9 @@ struct TuneSetting {
 
 struct TuneMeterOptions {
   int threads = 0;
-  double sample_seconds = 0.4;    ///< of steps in one measurement; one step where that takes longer
-  std::int64_t budget_bytes = 0;  ///< of all networks that are kept at a time
+  std::optional<Computer> computer{};  ///< absent: this processor
+  double sample_seconds = 0.4;         ///< of steps in one measurement; one step where that takes longer
+  std::int64_t budget_bytes = 0;       ///< of all networks that are kept at a time
   const std::atomic<bool>* stop = nullptr;
   std::function<void(int setting, std::int64_t batch, double images_per_second)> told{};  ///< after each measurement
 };

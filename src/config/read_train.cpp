@@ -114,6 +114,7 @@ void read_train(const Value& table, TrainConfig& out, Findings& findings) {
   out.seed = static_cast<std::uint64_t>(seed);
   reader.read("label_smoothing", out.label_smoothing);
   reader.read("clip_norm", out.clip_norm);
+  reader.read("loss_scale", out.loss_scale);
   reader.read("ema", out.ema);
   reader.read("accumulate", out.accumulate);
   reader.read("freeze", out.freeze);

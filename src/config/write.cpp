@@ -338,6 +338,7 @@ std::string train_lines(const TrainConfig& train) {
   out.raw("seed", std::to_string(train.seed));
   out.add("label_smoothing", train.label_smoothing);
   out.add("clip_norm", train.clip_norm);
+  out.add("loss_scale", train.loss_scale);
   out.add("ema", train.ema);
   out.add("accumulate", train.accumulate);
   if (!train.freeze.empty()) out.add("freeze", train.freeze);

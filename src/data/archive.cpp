@@ -113,6 +113,27 @@ std::string class_of(std::string_view name, std::string_view prefix) {
   return slash == std::string_view::npos || slash == 0 ? std::string() : std::string(name.substr(0, slash));
 }
 
+/// Calls `take(handle, name)` at every picture of an archive, in its order; it may read the bytes, and returns false
+/// where that fails. Nothing but a finding, and false, for an archive that is not there or damaged.
+template <class Take>
+bool walk(const std::string& path, Findings& findings, const Take& take) {
+  const auto file = open_file(path, FileUse::images, findings);
+  if (!file) return false;
+  const Handle handle = make_handle();
+  int status = archive_read_open_memory(handle.get(), file->bytes.data(), file->bytes.size());
+  while (status == ARCHIVE_OK || status == ARCHIVE_WARN) {
+    archive_entry* entry = nullptr;
+    status = archive_read_next_header(handle.get(), &entry);
+    if (status == ARCHIVE_EOF) return true;
+    if (status != ARCHIVE_OK && status != ARCHIVE_WARN) break;
+    const char* text = archive_entry_pathname(entry);
+    const std::string name = text != nullptr ? text : "";
+    if (is_picture(entry, name) && !take(handle.get(), name)) break;
+  }
+  findings.push_back(damage_of(handle.get(), path));
+  return false;
+}
+
 }  // namespace
 
 std::pair<std::string, std::string> split_archive_name(const std::string& name) {
@@ -135,31 +156,19 @@ std::optional<LabelledPictures> list_archive(const std::string& name, const std:
   const std::string& path = parts.first;
   std::string prefix = parts.second;
   while (prefix.ends_with('/')) prefix.pop_back();
-  const auto file = open_file(path, FileUse::images, findings);
-  if (!file) return std::nullopt;
-  const Handle handle = make_handle();
-  const auto damaged = [&] {
-    findings.push_back(damage_of(handle.get(), path));
-    return std::nullopt;
-  };
-  if (archive_read_open_memory(handle.get(), file->bytes.data(), file->bytes.size()) != ARCHIVE_OK) return damaged();
   std::vector<std::byte> bytes;
   std::vector<Member> members;
   std::vector<std::string> names;
-  for (;;) {
-    archive_entry* entry = nullptr;
-    const int status = archive_read_next_header(handle.get(), &entry);
-    if (status == ARCHIVE_EOF) break;
-    if (status != ARCHIVE_OK && status != ARCHIVE_WARN) return damaged();
-    const char* text = archive_entry_pathname(entry);
-    const std::string member = text != nullptr ? text : "";
+  const bool whole = walk(path, findings, [&](archive* handle, const std::string& member) {
     const std::string of_class = class_of(member, prefix);
-    if (of_class.empty() || !is_picture(entry, member)) continue;
+    if (of_class.empty()) return true;
     const std::size_t offset = bytes.size();
-    if (!read_member(handle.get(), bytes)) return damaged();
+    if (!read_member(handle, bytes)) return false;
     members.push_back({member, offset, bytes.size() - offset});
     names.push_back(of_class);
-  }
+    return true;
+  });
+  if (!whole) return std::nullopt;
   if (members.empty()) {
     findings.push_back(data_finding(FileUse::images, DataFault::no_samples, path,
                                     fmt::format("{} has no CLASS/NAME.jpg, .jpeg or .png{}", brief_name(path),
@@ -177,21 +186,12 @@ std::optional<LabelledPictures> list_archive(const std::string& name, const std:
 }
 
 std::vector<std::string> archive_pictures(const std::string& path, Findings& findings) {
-  const auto file = open_file(path, FileUse::images, findings);
-  if (!file) return {};
-  const Handle handle = make_handle();
-  int status = archive_read_open_memory(handle.get(), file->bytes.data(), file->bytes.size());
   std::vector<std::string> names;
-  while (status == ARCHIVE_OK || status == ARCHIVE_WARN) {
-    archive_entry* entry = nullptr;
-    status = archive_read_next_header(handle.get(), &entry);
-    if (status == ARCHIVE_EOF) return names;
-    if (status != ARCHIVE_OK && status != ARCHIVE_WARN) break;
-    const char* text = archive_entry_pathname(entry);
-    if (text != nullptr && is_picture(entry, text)) names.emplace_back(text);
-  }
-  findings.push_back(damage_of(handle.get(), path));
-  return {};
+  const bool whole = walk(path, findings, [&](archive*, const std::string& member) {
+    names.push_back(member);
+    return true;
+  });
+  return whole ? names : std::vector<std::string>();
 }
 
 }  // namespace snug

@@ -41,6 +41,11 @@ constexpr std::array kGlyphs{Glyph{'A', {14, 17, 17, 31, 17, 17, 17}}, Glyph{'B'
 constexpr std::array<std::uint8_t, 7> kBox{31, 17, 17, 17, 17, 17, 31};
 constexpr std::int64_t kAdvance = 6, kLine = 11, kGap = 4, kLeast = 96;
 
+/// How many times as large the pictures are drawn as they are.
+std::int64_t zoom_of(const Picture& first) {
+  return std::max<std::int64_t>(1, kLeast / std::max<std::int64_t>(1, std::max(first.height, first.width)));
+}
+
 void draw_picture(Picture& sheet, std::int64_t top, std::int64_t left, const Picture& picture, std::int64_t zoom) {
   for (std::int64_t y = 0; y < picture.height * zoom; ++y) {
     for (std::int64_t x = 0; x < picture.width * zoom; ++x) {
@@ -73,12 +78,15 @@ void draw_text(Picture& sheet, std::int64_t top, std::int64_t left, std::int64_t
   }
 }
 
+std::size_t sheet_letters(const Picture& first) {
+  return static_cast<std::size_t>(first.width * zoom_of(first) / kAdvance);
+}
+
 Picture contact_sheet(const std::vector<SheetEntry>& entries) {
   Picture sheet;
   if (entries.empty()) return sheet;
   const Picture& first = entries.front().picture;
-  const std::int64_t zoom =
-      std::max<std::int64_t>(1, kLeast / std::max<std::int64_t>(1, std::max(first.height, first.width)));
+  const std::int64_t zoom = zoom_of(first);
   std::int64_t lines = 1;
   for (const SheetEntry& entry : entries)
     lines = std::max<std::int64_t>(lines, 1 + std::ranges::count(entry.text, '\n'));

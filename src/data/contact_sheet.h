@@ -19,6 +19,9 @@ struct SheetEntry {
 /// A grid as nearly square as it can be. Small pictures are enlarged by whole numbers, their pixels staying sharp.
 [[nodiscard]] Picture contact_sheet(const std::vector<SheetEntry>& entries);
 
+/// How many characters of a line are shown on a sheet whose first picture this is.
+[[nodiscard]] std::size_t sheet_letters(const Picture& first);
+
 /// Seven rows of five dots, the leftmost in the highest of five bits.
 [[nodiscard]] const std::array<std::uint8_t, 7>& glyph_rows(char character);
 

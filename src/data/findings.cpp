@@ -58,10 +58,7 @@ std::string shorten(std::string_view text, std::size_t limit) {
 }
 
 std::string brief_name(const std::filesystem::path& path) {
-  std::string name = path.filename().string();
-  // A control character in a name would break the line of the report.
-  std::ranges::replace_if(
-      name, [](unsigned char c) { return c < 0x20 || c == 0x7F; }, '?');
+  const std::string name = printable(path.filename().string());
   return shorten(name.empty() ? path.string() : name, kNameLimit);
 }
 

@@ -65,13 +65,15 @@ class EagerUpdates {
   static bool is_update(Op op) { return op == Op::sgd_update || op == Op::adam_update; }
   [[nodiscard]] StorageId storage_of(const Operand& operand) const { return program_[operand.tensor].view.storage; }
 
-  /// The groups that come in more than one run. None when gradients are clipped: their norm is known at the end.
+  /// The groups that come in more than one run. None when gradients are clipped or of a scaled
+  /// loss: their norm, and whether they are finite, is known at the end.
   [[nodiscard]] std::vector<Group> find_groups() const {
     std::vector<Group> groups;
     for (std::size_t i = 0; i < program_.steps.size(); ++i) {
       const Step& update = program_.steps[i];
       if (!is_update(update.op)) continue;
-      if (std::get<UpdateAttributes>(update.attributes).clip_norm > 0) return {};
+      const auto& attributes = std::get<UpdateAttributes>(update.attributes);
+      if (attributes.clip_norm > 0 || attributes.scaled) return {};
       Group group{.norm = norm_of(update), .update = i, .runs = {}};
       group.runs = runs_of(group);
       if (group.runs.size() > 1) groups.push_back(std::move(group));

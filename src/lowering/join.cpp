@@ -21,6 +21,7 @@ struct Use {
 /// Where the gradient of a norm's input stands among its operands; kNone for other steps.
 std::size_t dx_of(const Step& step) {
   if (step.op == Op::batchnorm_inference_backward) return 4;
+  if (step.op == Op::batchnorm_backward_apply) return 6;
   if (step.op != Op::batchnorm_backward) return kNone;
   return std::get<BatchNormAttributes>(step.attributes).residual ? 6 : 5;
 }

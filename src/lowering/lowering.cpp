@@ -22,7 +22,7 @@ namespace {
 
 /// The tensors by which host and program talk.
 struct Exchange {
-  TensorId images, labels, mean, inverse_std, control, stats, totals, class_weights, weight_sum, norm, outputs;
+  TensorId images, labels, mean, inverse_std, control, stats, totals, class_weights, weight_sum, norm, scaling, outputs;
 };
 
 class Lowering {
@@ -73,6 +73,8 @@ class Lowering {
   [[nodiscard]] DType parameter_dtype() const { return options_.dtype == DType::f64 ? DType::f64 : DType::f32; }
   /// Whether activations are of another type: weights then have copies that conv and dense read.
   [[nodiscard]] bool mixed() const { return options_.dtype != parameter_dtype(); }
+  /// Whether gradients could be too small for their type: the loss is scaled then.
+  [[nodiscard]] bool scaled() const { return options_.training && options_.dtype == DType::f16; }
   [[nodiscard]] Phase end_phase() const { return options_.training ? Phase::update : Phase::eval; }
   [[nodiscard]] Phase begin_phase() const { return options_.training ? Phase::forward : Phase::eval; }
 
@@ -302,7 +304,19 @@ class Lowering {
                        .attributes = attributes,
                        .operands = std::move(operands),
                        .layer = logits_node().layer});
+    if (scaled()) step(Op::scale_gradient, Phase::backward, NoAttributes{}, {{dlogits, Access::inout}, {scaling()}});
     return options_.training && mixed() ? cast(dlogits, add_logits("dlogits", logits, options_.dtype)) : dlogits;
+  }
+
+  /// What the loss is multiplied by; kept from step to step.
+  TensorId scaling() {
+    if (!exchange_.scaling.valid())
+      exchange_.scaling = builder_.add_tensor({.name = std::string(exchange::kScaling),
+                                               .shape = {LossScale::count},
+                                               .dtype = DType::f64,
+                                               .role = Role::optimizer,
+                                               .arena = Arena::persistent});
+    return exchange_.scaling;
   }
 
   // ---- the backward walk --------------------------------------------------------------------------------------
@@ -382,6 +396,9 @@ class Lowering {
     if (options_.train.ema > 0) {
       for (const int group : groups) add_average(group);
     }
+    if (scaled())
+      step(Op::update_loss_scale, Phase::update, LossScaleAttributes{},
+           {{exchange_.stats}, {scaling(), Access::inout}});
   }
 
   [[nodiscard]] UpdateAttributes update_attributes(int group) const {
@@ -390,6 +407,7 @@ class Lowering {
     return {.segments = layout_.groups[static_cast<std::size_t>(group)].segments,
             .weight_decay = group == kDecay ? optimizer.weight_decay : 0,
             .clip_norm = options_.train.clip_norm,
+            .scaled = scaled(),
             .momentum = sgd ? optimizer.momentum : 0,
             .nesterov = sgd && optimizer.nesterov,
             .beta1 = optimizer.beta1,
@@ -404,6 +422,7 @@ class Lowering {
     const auto index = static_cast<std::size_t>(group);
     std::vector<Operand> operands{{gradients_.flat[index]}, {exchange_.control}, {exchange_.stats}};
     if (attributes.clip_norm > 0) operands.push_back({exchange_.norm});
+    if (attributes.scaled) operands.push_back({scaling()});
     operands.push_back({weights_.flat[index], Access::inout});
     if (options_.train.optimizer.kind == OptimizerKind::sgd) {
       if (attributes.momentum > 0) {
@@ -464,6 +483,8 @@ Program lower(const Graph& graph, const LoweringOptions& options) {
     ensure_sound(program, "taking slopes behind pools");
     fuse_conv_activation(program);
     ensure_sound(program, "fusing convolutions and activations");
+    fuse_products(program, options.products);
+    ensure_sound(program, "fusing products");
   }
   choose_saved(program);
   ensure_sound(program, "choosing what is saved");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,13 @@
 #include "program/program.h"
 
 namespace snug {
+
+/// Which products may take what stands around them (fuse_products).
+struct ProductFusion {
+  /// Whether the backend computes such a step; empty: none is made.
+  std::function<bool(const Program&, const Step&)> possible;
+  StepSeconds seconds;  ///< of any step: fused where that takes no longer; empty: wherever it is possible
+};
 
 struct LoweringOptions {
   std::int64_t batch = 1;    ///< samples in the program
@@ -25,6 +33,7 @@ struct LoweringOptions {
   std::vector<bool> frozen;                ///< by node; empty: none
   TrainConfig train;                       ///< loss, optimizer, clipping, EMA, freezing of statistics, seed, …
   bool fuse = true;                        ///< a norm takes the sum and the activation behind it into its own sweeps
+  ProductFusion products;                  ///< with `fuse`
   bool eager_update = false;               ///< parameters are updated as soon as their gradient is complete
   std::int64_t eager_run_bytes = 4 << 20;  ///< in runs of so many bytes: a sweep over less is as short as its start
   bool join_in_place = true;               ///< tensors joined by channels are written and read in their place
@@ -42,6 +51,7 @@ inline constexpr std::string_view kLabels = "labels";                 ///< i32 [
 inline constexpr std::string_view kMean = "input.mean";               ///< [c], after the division
 inline constexpr std::string_view kInverseStd = "input.inverse_std";  ///< [c]
 inline constexpr std::string_view kControl = "control";               ///< f64, see Control
+inline constexpr std::string_view kScaling = "loss_scaling";          ///< f64, see LossScale; of fp16 training
 inline constexpr std::string_view kStats = "stats";                   ///< f64, see TrainStats: of this step
 inline constexpr std::string_view kTotals = "totals";                 ///< f64: summed over steps, zeroed by the host
 inline constexpr std::string_view kClassWeights = "class_weights";    ///< [classes]; with train.class_weights
@@ -74,6 +84,11 @@ void fuse_batchnorm(Program& program);
 /// Joins a convolution with the relu, relu6 or leaky_relu behind it, where nothing else reads what lies between: the
 /// same bits. Runs before alternatives are chosen.
 void fuse_conv_activation(Program& program);
+
+/// Joins 1×1 convolutions with the statistics of the norm behind them, with norm and activation before them, and their
+/// data gradients with the slope and the sums of that norm's backward step. Runs after the other fusions and before
+/// alternatives are chosen.
+void fuse_products(Program& program, const ProductFusion& may);
 
 /// Takes the slope of a relu in front of a max pool from the pool's output, before the gradient is spread: the same
 /// bits. Runs before alternatives are chosen.

@@ -12,7 +12,8 @@ namespace {
 /// Whether a second run of the step leaves nothing behind but its outputs.
 bool can_run_again(const Step& step) {
   if (step.phase != Phase::forward || step.queue != kMainQueue) return false;
-  if (step.op == Op::batchnorm_forward) return true;  // as batchnorm_apply, which leaves the running statistics alone
+  // Without what moves the running statistics: as batchnorm_apply, and as a convolution that measures nothing.
+  if (step.op == Op::batchnorm_forward || step.op == Op::conv1x1_forward) return true;
   return std::ranges::none_of(step.operands, [](const Operand& operand) { return operand.access == Access::inout; });
 }
 
@@ -35,6 +36,14 @@ void note(const Program& program, const Step& step, std::vector<std::int32_t>& r
 Step step_again(const Step& step) {
   Step again = step;
   again.phase = Phase::backward;
+  if (step.op == Op::conv1x1_forward && std::get<Conv1x1Attributes>(step.attributes).statistics) {
+    auto& conv = std::get<Conv1x1Attributes>(again.attributes);
+    conv.statistics = false;
+    const auto running = again.operands.begin() + (conv.norm ? 6 : 2);
+    again.operands.pop_back();  // inverse_std, mean
+    again.operands.pop_back();
+    again.operands.erase(running, running + 2);
+  }
   if (step.op != Op::batchnorm_forward) return again;
   const bool residual = std::get<BatchNormAttributes>(step.attributes).residual;
   const std::size_t output = residual ? 6 : 5;

@@ -43,6 +43,11 @@ bool is_per_sample(Op op) {
     case Op::dropout_backward: return true;
     case Op::batchnorm_forward:
     case Op::batchnorm_backward:
+    case Op::batchnorm_statistics:
+    case Op::batchnorm_backward_apply:
+    case Op::conv1x1_forward:
+    case Op::conv1x1_backward_data:
+    case Op::conv1x1_backward_weights:
     case Op::cast:
     case Op::fill:
     case Op::weight_sum:
@@ -51,6 +56,8 @@ bool is_per_sample(Op op) {
     case Op::sigmoid_crossentropy:
     case Op::mean_squared_error:
     case Op::add_stats:
+    case Op::scale_gradient:
+    case Op::update_loss_scale:
     case Op::gradient_norm:
     case Op::sgd_update:
     case Op::adam_update:

@@ -27,7 +27,15 @@ std::int64_t step_flops(const Program& program, const Step& step) {
     case Op::dense_backward_data: return conv_flops(program, tensor(0), tensor(1));
     case Op::conv_backward_weights:
     case Op::dense_backward_weights: return conv_flops(program, tensor(1), tensor(2));
+    case Op::conv1x1_forward: {
+      const auto& conv = std::get<Conv1x1Attributes>(step.attributes);
+      return conv_flops(program, tensor((conv.norm ? 6 : 2) + (conv.statistics ? 2 : 0)), tensor(1));
+    }
+    case Op::conv1x1_backward_data: return conv_flops(program, tensor(0), tensor(1));
+    case Op::conv1x1_backward_weights: return conv_flops(program, tensor(1), tensor(6));
     case Op::normalize_input:
+    case Op::batchnorm_statistics:
+    case Op::batchnorm_backward_apply:
     case Op::batchnorm_forward:
     case Op::batchnorm_apply:
     case Op::batchnorm_inference:
@@ -53,6 +61,7 @@ std::int64_t step_flops(const Program& program, const Step& step) {
     case Op::sigmoid_crossentropy:
     case Op::mean_squared_error:
     case Op::cast:
+    case Op::scale_gradient:
     case Op::gradient_norm:
     case Op::sgd_update:
     case Op::adam_update:
@@ -63,6 +72,7 @@ std::int64_t step_flops(const Program& program, const Step& step) {
     case Op::fill:
     case Op::weight_sum:
     case Op::add_stats:
+    case Op::update_loss_scale:
     case Op::wait: return 0;
   }
   return 0;

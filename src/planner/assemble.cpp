@@ -10,6 +10,7 @@
 
 #include "base/ensure.h"
 #include "base/round.h"
+#include "lowering/lowering.h"
 #include "program/lifetimes.h"
 
 namespace snug {
@@ -152,6 +153,22 @@ SharedArena share_by_name(std::span<const Program* const> programs, Arena arena)
   }
   ensure_sound(buffers, offsets, shared.bytes);
   return shared;
+}
+
+std::vector<StagedInput> staged_inputs(std::span<const Program* const> programs) {
+  std::vector<StagedInput> staged;
+  std::int64_t offset = 0;
+  for (const SharedStorage& storage : share_by_name(programs, Arena::input).storages) {
+    if (storage.name != exchange::kImages && storage.name != exchange::kLabels) continue;
+    staged.push_back({storage.name, offset, storage.size_bytes});
+    offset += round_up(storage.size_bytes, kArenaAlignmentBytes);
+  }
+  return staged;
+}
+
+std::int64_t staged_bytes(std::span<const Program* const> programs) {
+  const std::vector<StagedInput> staged = staged_inputs(programs);
+  return staged.empty() ? 0 : staged.back().offset + round_up(staged.back().size_bytes, kArenaAlignmentBytes);
 }
 
 Plan assemble(std::vector<Program> programs, Backend& backend) {

@@ -75,7 +75,7 @@ std::vector<Program> lower_all(const Graph& graph, const ProgramSet& set) {
 std::int64_t largest_operand(const Program& program) {
   std::int64_t most = 1;
   for (const Step& step : program.steps) {
-    if (!is_product(step.op)) continue;
+    if (!is_product(step.op) && !is_fused_product(step.op)) continue;
     for (const Operand& operand : step.operands) {
       const TensorInfo& tensor = program[operand.tensor];
       if (tensor.role == Role::activation) most = std::max(most, tensor.shape.elements());
@@ -188,8 +188,9 @@ const Ladders& Candidates::ladders() {
 }
 
 std::int64_t Candidates::transient_limit(std::span<const Program* const> programs, const Limits& limits) const {
-  const std::int64_t others =
-      share_by_name(programs, Arena::persistent).bytes + share_by_name(programs, Arena::input).bytes;
+  const std::int64_t others = share_by_name(programs, Arena::persistent).bytes +
+                              share_by_name(programs, Arena::input).bytes +
+                              (device_.stages_inputs() ? staged_bytes(programs) : 0);
   const std::int64_t fixed = device_.driver_bytes + device_.library_bytes;
   return std::min(limits.total_bytes - fixed, limits.arena_bytes) - others;
 }

@@ -15,6 +15,12 @@ bool is_depthwise(const Program& program, const Step& step) {
 
 bool is_norm(Op op) { return op == Op::batchnorm_forward || op == Op::batchnorm_apply || op == Op::batchnorm_backward; }
 
+double flops_per_second(const Program& program, const Step& step, const DeviceRates& rates) {
+  if (rates.fused_flops_per_second > 0 && is_fused_product(step.op)) return rates.fused_flops_per_second;
+  const bool depthwise = rates.depthwise_flops_per_second > 0 && is_depthwise(program, step);
+  return depthwise ? rates.depthwise_flops_per_second : rates.flops_per_second;
+}
+
 double seconds_of(std::int64_t amount, double rate) { return rate > 0 ? static_cast<double>(amount) / rate : 0; }
 
 /// Whether the step runs beside the others: a copy between device and host where there is a way for it.
@@ -28,13 +34,11 @@ double step_seconds(const Program& program, const Step& step, const DeviceRates&
   if (step.op == Op::wait) return 0;  // what it takes depends on what it waits for
   const Cost cost = step_cost(program, step);
   if (is_transfer(step, rates)) return rates.least_seconds + seconds_of(cost.bytes / 2, rates.host_bytes_per_second);
-  const bool depthwise = rates.depthwise_flops_per_second > 0 && is_depthwise(program, step);
   const bool norm = rates.norm_bytes_per_second > 0 && is_norm(step.op);
   const double beside = is_product(step.op) ? rates.product_seconds : 0;
-  return beside +
-         std::max({seconds_of(cost.flops, depthwise ? rates.depthwise_flops_per_second : rates.flops_per_second),
-                   seconds_of(cost.bytes, norm ? rates.norm_bytes_per_second : rates.bytes_per_second),
-                   rates.least_seconds});
+  return beside + std::max({seconds_of(cost.flops, flops_per_second(program, step, rates)),
+                            seconds_of(cost.bytes, norm ? rates.norm_bytes_per_second : rates.bytes_per_second),
+                            rates.least_seconds});
 }
 
 std::vector<double> step_times(const Program& program, const DeviceRates& rates) {

@@ -27,6 +27,14 @@ constexpr double kProductShare = 0.7;
 constexpr double kCopyShare = 0.85;
 // A product of matrices against the data sheet: 802 of 989 TFLOP/s on an H100, 790 on an H200.
 constexpr double kDataSheetShare = 0.8;
+// An estimate of what our kernels for tensor cores (kernels/conv1x1.cu) reach of the same: their instruction, mma.sync,
+// is all that tensor cores have up to Ada and on small Blackwell, but about 60 % of what Hopper's own does, and less of
+// what large Blackwell's does.
+double fused_share(int capability) {
+  const int generation = capability / 10;
+  if (generation == 9) return 0.55;
+  return generation == 10 || generation == 11 ? 0.25 : 0.8;
+}
 // Of a bus, what copies from and to pinned memory reach.
 constexpr double kHostShare = 0.8;
 // An estimate: between the starts of two small kernels in one CUDA graph.
@@ -164,6 +172,7 @@ DeviceRates rates_of(const DeviceProfile& profile, Precision precision) {
   if (const auto& rate = product_rate(profile, precision)) {
     const double reached = rate->source == Source::data_sheet ? kDataSheetShare : 1;
     rates.flops_per_second = kProductShare * reached * rate->value;
+    rates.fused_flops_per_second = fused_share(profile.capability) * rates.flops_per_second;
   }
   if (profile.host) rates.host_bytes_per_second = kHostShare * profile.host->value;
   return rates;

@@ -166,11 +166,11 @@ void describe_layers(const Program& program, std::vector<PlanLayer>& layers) {
   }
 }
 
-/// What the library computes a layer's products with, each way once.
+/// What computes a layer's products, each way once.
 void describe_engines(const PlannedProgram& planned, std::vector<PlanLayer>& layers) {
   for (std::size_t i = 0; i < planned.steps.size(); ++i) {
     const Step& step = planned.program.steps[i];
-    if (!is_product(step.op) || !step.layer.valid()) continue;
+    if ((!is_product(step.op) && !is_fused_product(step.op)) || !step.layer.valid()) continue;
     const PlanEngine engine{std::string(to_string(step.op)), planned.steps[i].algorithm,
                             planned.steps[i].workspace_bytes};
     std::vector<PlanEngine>& engines = layers[step.layer.index()].engines;
@@ -201,8 +201,13 @@ std::int64_t library_bytes(const Plan& plan, const DeviceMemory& device) {
   return device.library_bytes + (device.kernel_bytes > 0 ? device.kernel_bytes * count_products(plan) : 0);
 }
 
+std::int64_t input_arena_bytes(const Plan& plan, const DeviceMemory& device) {
+  return plan.input_bytes + (device.stages_inputs() ? staged_bytes(pointers(plan)) : 0);
+}
+
 std::int64_t arena_bytes(const Plan& plan, const DeviceMemory& device) {
-  return given(plan.persistent_bytes, device) + given(plan.transient_bytes, device) + given(plan.input_bytes, device);
+  return given(plan.persistent_bytes, device) + given(plan.transient_bytes, device) +
+         given(input_arena_bytes(plan, device), device);
 }
 
 std::int64_t total_bytes(const Plan& plan, const DeviceMemory& device) {
@@ -224,13 +229,16 @@ void describe(Plan& plan, const DeviceMemory& device) {
   report.free_bytes = device.free_bytes;
   report.allocated = {.persistent = given(plan.persistent_bytes, device),
                       .transient = given(plan.transient_bytes, device),
-                      .input = given(plan.input_bytes, device)};
+                      .input = given(input_arena_bytes(plan, device), device)};
   report.breakdown.driver = device.driver_bytes;
   report.breakdown.library = library_bytes(plan, device);
   describe_peak(find_largest(plan), report);
   describe_persistent(programs, report.breakdown);
   for (const SharedStorage& storage : share_by_name(programs, Arena::input).storages) {
     report.breakdown.input += storage.size_bytes;
+  }
+  if (device.stages_inputs()) {
+    for (const StagedInput& staged : staged_inputs(programs)) report.breakdown.input += staged.size_bytes;
   }
   report.total_bytes = total_bytes(plan, device);
   report.breakdown.padding = report.total_bytes - report.breakdown.total();

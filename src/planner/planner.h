@@ -22,6 +22,7 @@ struct DeviceRates {
   double bytes_per_second = 0;            ///< of a sweep: read and written bytes counted
   double least_seconds = 0;               ///< of any step: between the starts of two small kernels
   double depthwise_flops_per_second = 0;  ///< of convolutions of each channel by itself; 0: as others
+  double fused_flops_per_second = 0;      ///< of products with norms around them (is_fused_product); 0: as others
   double norm_bytes_per_second = 0;       ///< of the sweeps of batch norm; 0: as others
   double product_seconds = 0;  ///< of a convolution or product beside that: to rearrange weights, to divide the work
   double host_bytes_per_second = 0;  ///< of a copy between device and host, beside the steps; 0: it is a step as others
@@ -39,6 +40,8 @@ struct DeviceMemory {
   std::int64_t granularity_bytes = 4096;  ///< an allocation takes a multiple of it: here a page
   bool driver_in_use = false;  ///< driver and library are taken already and so not part of free_bytes; host memory
                                ///< is taken from free_bytes too (the CPU)
+  /// Whether batches wait on the device beside the one that is computed: everywhere but in this process's own memory.
+  [[nodiscard]] bool stages_inputs() const { return !driver_in_use; }
   DeviceRates rates{};
   std::string engines{};  ///< where engines of convolutions come from: "cudnn 9.19.1", "bound"; for reports
   std::vector<std::string> estimated{};  ///< what of a device's numbers is estimated: "driver", "library"
@@ -130,6 +133,16 @@ struct Plan {
 };
 
 inline constexpr std::int64_t kArenaAlignmentBytes = 256;
+
+/// What a batch is in while the one before it is computed: beside the input arena of a device, where copies from the
+/// host end. Images and labels.
+struct StagedInput {
+  std::string tensor;
+  std::int64_t offset = 0, size_bytes = 0;  ///< within the staging; the largest of all programs
+};
+[[nodiscard]] std::vector<StagedInput> staged_inputs(std::span<const Program* const> programs);
+/// Of the staging as a whole.
+[[nodiscard]] std::int64_t staged_bytes(std::span<const Program* const> programs);
 
 /// Where the search for the largest batch ends when nothing else bounds it; cuDNN takes no larger one.
 inline constexpr std::int64_t kBatchLimit = 65'535;

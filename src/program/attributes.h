@@ -46,6 +46,18 @@ struct BatchNormAttributes {
   friend bool operator==(const BatchNormAttributes&, const BatchNormAttributes&) = default;
 };
 
+/// A 1×1 convolution with norms around it: y = activation(norm(x)) · w.
+struct Conv1x1Attributes {
+  bool norm = false;                               ///< forward: x goes through the norm and the activation first
+  std::optional<ActivationFunction> activation{};  ///< behind the norm; none, relu, relu6 or leaky_relu
+  bool statistics = false;                         ///< forward: those of y are measured
+  double epsilon = 1e-5, momentum = 0.1;           ///< of these, as in BatchNormAttributes
+  bool addend = false;                             ///< backward data: a gradient that is added first
+  bool residual = false;                           ///< backward data: the slope is taken from the output
+  bool accumulate = false;                         ///< backward weights
+  friend bool operator==(const Conv1x1Attributes&, const Conv1x1Attributes&) = default;
+};
+
 struct ActivationAttributes {
   ActivationFunction function = ActivationFunction::relu;
   friend bool operator==(const ActivationAttributes&, const ActivationAttributes&) = default;
@@ -111,6 +123,7 @@ struct UpdateAttributes {
   Segments segments;
   double weight_decay = 0;
   double clip_norm = 0;  ///< 0: none; else gradients are scaled by min(1, clip_norm ÷ (norm + 1e-6))
+  bool scaled = false;   ///< gradients are those of a scaled loss: an operand says by what
   double momentum = 0;   ///< sgd
   bool nesterov = false;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  ///< adam
@@ -119,13 +132,19 @@ struct UpdateAttributes {
   friend bool operator==(const UpdateAttributes&, const UpdateAttributes&) = default;
 };
 
+/// A step that overflowed halves the scale; so many in a row that did not double it.
+struct LossScaleAttributes {
+  double growth_steps = 2000;
+  friend bool operator==(const LossScaleAttributes&, const LossScaleAttributes&) = default;
+};
+
 struct NoAttributes {
   friend bool operator==(const NoAttributes&, const NoAttributes&) = default;
 };
 
 using Attributes =
-    std::variant<NoAttributes, ConvAttributes, DenseAttributes, BatchNormAttributes, ActivationAttributes,
-                 PoolAttributes, DropoutAttributes, FillAttributes, NormalizeAttributes, LossAttributes, CastAttributes,
-                 GradientNormAttributes, UpdateAttributes>;
+    std::variant<NoAttributes, ConvAttributes, DenseAttributes, BatchNormAttributes, Conv1x1Attributes,
+                 ActivationAttributes, PoolAttributes, DropoutAttributes, FillAttributes, NormalizeAttributes,
+                 LossAttributes, CastAttributes, GradientNormAttributes, UpdateAttributes, LossScaleAttributes>;
 
 }  // namespace snug

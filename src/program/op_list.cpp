@@ -16,6 +16,11 @@ std::string_view to_string(Op op) {
     case Op::batchnorm_inference: return "batchnorm_inference";
     case Op::batchnorm_backward: return "batchnorm_backward";
     case Op::batchnorm_inference_backward: return "batchnorm_inference_backward";
+    case Op::batchnorm_statistics: return "batchnorm_statistics";
+    case Op::batchnorm_backward_apply: return "batchnorm_backward_apply";
+    case Op::conv1x1_forward: return "conv1x1_forward";
+    case Op::conv1x1_backward_data: return "conv1x1_backward_data";
+    case Op::conv1x1_backward_weights: return "conv1x1_backward_weights";
     case Op::activation_forward: return "activation_forward";
     case Op::activation_backward: return "activation_backward";
     case Op::softmax_forward: return "softmax_forward";
@@ -40,6 +45,8 @@ std::string_view to_string(Op op) {
     case Op::sigmoid_crossentropy: return "sigmoid_crossentropy";
     case Op::mean_squared_error: return "mean_squared_error";
     case Op::add_stats: return "add_stats";
+    case Op::scale_gradient: return "scale_gradient";
+    case Op::update_loss_scale: return "update_loss_scale";
     case Op::gradient_norm: return "gradient_norm";
     case Op::sgd_update: return "sgd_update";
     case Op::adam_update: return "adam_update";
@@ -52,6 +59,10 @@ std::string_view to_string(Op op) {
 bool is_product(Op op) {
   return op == Op::conv_forward || op == Op::conv_backward_data || op == Op::conv_backward_weights ||
          op == Op::dense_forward || op == Op::dense_backward_data || op == Op::dense_backward_weights;
+}
+
+bool is_fused_product(Op op) {
+  return op == Op::conv1x1_forward || op == Op::conv1x1_backward_data || op == Op::conv1x1_backward_weights;
 }
 
 bool is_loss(Op op) {

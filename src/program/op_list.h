@@ -32,14 +32,26 @@ enum class Op : std::uint8_t {
                        ///< only where there is no activation
   batchnorm_inference_backward,  ///< dy, gamma, running_mean, running_var → dx (± with accumulate_dx), dgamma, dbeta (±
                                  ///< with accumulate), {x}  (frozen statistics)
-  activation_forward,   ///< x → y; in place allowed                               (ActivationAttributes)
-  activation_backward,  ///< dy → dx, {x | y}; in place allowed; y only where the function can be inverted so
-  softmax_forward,      ///< x → y, over the last axis; in place allowed
-  softmax_backward,     ///< dy, y → dx; in place allowed
-  maxpool_forward,      ///< x → y, index (u8: place in the window, row · kernel width + column)  (PoolAttributes)
-  maxpool_backward,     ///< dy, index → dx
-  avgpool_forward,      ///< x → y                                                 (PoolAttributes)
-  avgpool_backward,     ///< dy → dx
+  batchnorm_statistics,  ///< x, running_mean ±, running_var ± → mean, inverse_std: batchnorm_forward but for its y
+  batchnorm_backward_apply,  ///< g, gamma, mean, inverse_std, sums [2, c], x → dx (± with accumulate_dx), dgamma, dbeta
+                             ///< (± with accumulate): batchnorm_backward, given the gradient in front of the activation
+                             ///< with its sums, Σ g and Σ g · (x − mean)
+  // 1×1 convolutions (stride 1, no padding, one group) with what stands around them, see lowering/fuse_products.cpp; of
+  // backends that say so (Backend::fuses).                                              (Conv1x1Attributes)
+  conv1x1_forward,  ///< x, w, [gamma, beta, mean, inverse_std: norm of x], [running_mean ±, running_var ±: statistics]
+                    ///< → y, [mean, inverse_std: statistics of y]
+  conv1x1_backward_data,  ///< dy, w, [addend], x, gamma, beta, mean, inverse_std, [y: residual] → g, sums [2, c]: the
+                          ///< gradient in front of the norm's activation, (dy · w + addend) · slope; x is the norm's
+                          ///< input. The slope is taken from y or from x; g may be addend
+  conv1x1_backward_weights,  ///< x, dy, gamma, beta, mean, inverse_std → dw (± with accumulate)
+  activation_forward,        ///< x → y; in place allowed                               (ActivationAttributes)
+  activation_backward,       ///< dy → dx, {x | y}; in place allowed; y only where the function can be inverted so
+  softmax_forward,           ///< x → y, over the last axis; in place allowed
+  softmax_backward,          ///< dy, y → dx; in place allowed
+  maxpool_forward,   ///< x → y, index (u8: place in the window, row · kernel width + column)  (PoolAttributes)
+  maxpool_backward,  ///< dy, index → dx
+  avgpool_forward,   ///< x → y                                                 (PoolAttributes)
+  avgpool_backward,  ///< dy → dx
   adaptive_avgpool_forward,  ///< x → y: cell i averages rows [⌊i·h÷H⌋, ⌈(i+1)·h÷H⌉), columns likewise; H = W = 1 is
                              ///< global
   adaptive_avgpool_backward,  ///< dy → dx
@@ -57,23 +69,36 @@ enum class Op : std::uint8_t {
   sigmoid_crossentropy,       ///< logits [n, units], labels f32 [n, units], stats ± → [dlogits]
   mean_squared_error,         ///< y [n, units], labels f32 [n, units], stats ± → [dy]
   add_stats,                  ///< stats, totals ±: totals += stats (TrainStats below)
+  scale_gradient,             ///< dlogits ±, scaling: times the scale of the loss
+  update_loss_scale,          ///< stats, scaling ±: by what came of the step                  (LossScaleAttributes)
   gradient_norm,  ///< flat gradient, stats ± → sum of squares [1] (±); a sum that is not finite sets not_finite
-  sgd_update,   ///< flat g, control, stats, [norm²: clip_norm] , flat w ±, [flat v ±: momentum]   (UpdateAttributes)
-  adam_update,  ///< flat g, control, stats, [norm²: clip_norm], flat w ±, m ±, v ±
-  ema_update,   ///< flat w, stats, flat average ±
-  wait,         ///< operands of steps on another queue that are complete after this step
+  sgd_update,     ///< flat g, control, stats, [norm²: clip_norm], [scaling: scaled], flat w ±, [flat v ±: momentum]
+                  ///< (UpdateAttributes)
+  adam_update,    ///< flat g, control, stats, [norm²: clip_norm], [scaling: scaled], flat w ±, m ±, v ±
+  ema_update,     ///< flat w, stats, flat average ±
+  wait,           ///< operands of steps on another queue that are complete after this step
 };
 inline constexpr std::size_t kOpCount = static_cast<std::size_t>(Op::wait) + 1;
 
 [[nodiscard]] std::string_view to_string(Op op);
 /// Convolutions and matrix products: what a library computes, and not a kernel of our own.
 [[nodiscard]] bool is_product(Op op);
+/// Products with what stands around them, by kernels of our own: only backends that say so are given them.
+[[nodiscard]] bool is_fused_product(Op op);
 /// What makes a loss of logits and labels.
 [[nodiscard]] bool is_loss(Op op);
 
 /// Elements of the `control` tensor (f64), written by the host before each step.
 struct Control {
-  enum : std::size_t { learning_rate, step, loss_scale, count };  // step: optimizer steps done before this one
+  enum : std::size_t { learning_rate, step, count };  // step: optimizer steps issued before this one
+};
+
+/// Elements of `scaling` (f64 [3]), which fp16 programs keep from step to step: the loss's gradient is multiplied by
+/// `scale`, so that small gradients do not vanish, and updates divide by it.
+struct LossScale {
+  enum : std::size_t { scale, clean_steps, skipped, count };
+  // clean_steps: since the scale last changed; skipped: steps whose updates were, which adam does not count
+  static constexpr double kLeast = 1, kMost = 16777216;
 };
 
 /// Elements of `stats` (f64 [6]), which a program zeroes first and the loss steps add to, and of `totals`, which sums

@@ -122,6 +122,14 @@ std::vector<InPlace> in_place_operands(const Step& step) {
       if (norm != nullptr && norm->accumulate_dx) return {};
       if (residual) return {{.output = 9, .input = 0}};
       return {{.output = 5, .input = 0}};
+    case Op::batchnorm_backward_apply:
+      if (norm != nullptr && norm->accumulate_dx) return {};
+      return {{.output = 6, .input = 0}};
+    case Op::conv1x1_backward_data: {
+      const auto& conv = std::get<Conv1x1Attributes>(step.attributes);
+      if (!conv.addend) return {};
+      return {{.output = conv.residual ? 9U : 8U, .input = 2}};
+    }
     default: return {};  // every other op reads an element after it has written another one
   }
 }

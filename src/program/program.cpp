@@ -82,6 +82,11 @@ bool may_be_pitched(const Step& step, std::size_t operand) {
     case Op::batchnorm_inference: return operand == 0;
     case Op::batchnorm_backward: return operand == 5 + residual || operand == 8 + 2 * residual;  // dx, what is saved
     case Op::batchnorm_inference_backward: return operand == 4 || operand == 7;
+    case Op::batchnorm_statistics:
+    case Op::conv1x1_forward:
+    case Op::conv1x1_backward_weights: return operand == 0;
+    case Op::batchnorm_backward_apply: return operand == 5 || operand == 6;  // x, dx
+    case Op::conv1x1_backward_data: return operand == (std::get<Conv1x1Attributes>(step.attributes).addend ? 3U : 2U);
     default: return false;  // libraries, and kernels that nobody asked it of
   }
 }

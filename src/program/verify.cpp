@@ -15,6 +15,15 @@ bool flag(const Attributes& attributes, bool ConvAttributes::*conv, bool DenseAt
   return false;
 }
 
+std::string conv1x1_signature(const Step& step) {
+  const auto* conv = std::get_if<Conv1x1Attributes>(&step.attributes);
+  if (conv == nullptr) return "";
+  if (step.op == Op::conv1x1_backward_weights) return std::string("iiiiii") + (conv->accumulate ? "m" : "o");
+  if (step.op == Op::conv1x1_backward_data)
+    return std::string(7 + (conv->addend ? 1 : 0) + (conv->residual ? 1 : 0), 'i') + "oo";
+  return std::string(conv->norm ? 6 : 2, 'i') + (conv->statistics ? "mmooo" : "o");
+}
+
 /// The accesses that op_list.h asks for, one letter an operand: i in, o out, m inout.
 std::string signature(const Step& step) {
   const bool bias = flag(step.attributes, &ConvAttributes::bias, &DenseAttributes::bias);
@@ -26,6 +35,8 @@ std::string signature(const Step& step) {
   const std::string sums = norm != nullptr && norm->accumulate ? "mm" : "oo";
   const std::string residual = norm != nullptr && norm->residual ? "i" : "";
   const std::string gradient = loss != nullptr && loss->gradient ? "o" : "";
+  const std::string factors =
+      update != nullptr ? std::string(std::size_t{update->clip_norm > 0} + std::size_t{update->scaled}, 'i') : "";
   switch (step.op) {
     case Op::normalize_input: return "iiio";
     case Op::conv_forward:
@@ -39,6 +50,11 @@ std::string signature(const Step& step) {
     case Op::batchnorm_inference: return "iiiii" + residual + "o";
     case Op::batchnorm_backward: return "iiiii" + residual + dx + sums + (residual.empty() ? "" : "o");
     case Op::batchnorm_inference_backward: return "iiii" + dx + sums;
+    case Op::batchnorm_statistics: return "immoo";
+    case Op::batchnorm_backward_apply: return "iiiiii" + dx + sums;
+    case Op::conv1x1_forward:
+    case Op::conv1x1_backward_data:
+    case Op::conv1x1_backward_weights: return conv1x1_signature(step);
     case Op::activation_forward:
     case Op::activation_backward:
     case Op::softmax_forward:
@@ -62,15 +78,15 @@ std::string signature(const Step& step) {
     case Op::softmax_crossentropy_rows: return (loss != nullptr && loss->class_weights ? "iiiim" : "iim") + gradient;
     case Op::sigmoid_crossentropy:
     case Op::mean_squared_error: return "iim" + gradient;
-    case Op::add_stats: return "im";
+    case Op::add_stats:
+    case Op::update_loss_scale: return "im";
+    case Op::scale_gradient: return "mi";
     case Op::gradient_norm: {
       const auto* norm_attributes = std::get_if<GradientNormAttributes>(&step.attributes);
       return norm_attributes != nullptr && norm_attributes->accumulate ? "imm" : "imo";
     }
-    case Op::sgd_update:
-      return std::string(update != nullptr && update->clip_norm > 0 ? "iiiim" : "iiim") +
-             (update != nullptr && update->momentum > 0 ? "m" : "");
-    case Op::adam_update: return update != nullptr && update->clip_norm > 0 ? "iiiimmm" : "iiimmm";
+    case Op::sgd_update: return "iii" + factors + (update != nullptr && update->momentum > 0 ? "mm" : "m");
+    case Op::adam_update: return "iii" + factors + "mmm";
     case Op::ema_update: return "iim";
     case Op::wait: return std::string(step.operands.size(), 'i');
   }

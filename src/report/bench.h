@@ -17,8 +17,9 @@ struct Conditions {
   std::string device;     ///< "cpu"
   std::string processor;  ///< "AMD EPYC 9454"
   int cores = 0, threads = 0;
-  double clock_mhz = 0;  ///< of the first core when the command began; 0 where the system does not tell
-  double load = 0;       ///< of the machine in the minute before
+  double clock_mhz = 0;      ///< of the first core when the command began; 0 where the system does not tell
+  double gpu_clock_mhz = 0;  ///< of the GPU that computes, when the command began; 0 where there is none
+  double load = 0;           ///< of the machine in the minute before
   std::string system, version, commit, compiler, date, command;
   std::vector<LibraryVersion> libraries;
 };

@@ -18,10 +18,12 @@ std::string dump(const Json& object) { return object.dump(-1, ' ', false, Json::
 Json conditions_json(const Conditions& c) {
   Json libraries = Json::object();
   for (const LibraryVersion& library : c.libraries) libraries[library.name] = library.version;
-  return {{"device", c.device},       {"processor", c.processor}, {"cores", c.cores},       {"threads", c.threads},
-          {"clock_mhz", c.clock_mhz}, {"load", c.load},           {"system", c.system},     {"version", c.version},
-          {"commit", c.commit},       {"compiler", c.compiler},   {"libraries", libraries}, {"date", c.date},
-          {"command", c.command}};
+  Json object{{"device", c.device},       {"processor", c.processor}, {"cores", c.cores},       {"threads", c.threads},
+              {"clock_mhz", c.clock_mhz}, {"load", c.load},           {"system", c.system},     {"version", c.version},
+              {"commit", c.commit},       {"compiler", c.compiler},   {"libraries", libraries}, {"date", c.date},
+              {"command", c.command}};
+  if (c.gpu_clock_mhz > 0) object["gpu_clock_mhz"] = c.gpu_clock_mhz;
+  return object;
 }
 
 double share(double limit_ms, double ms) { return ms > 0 ? limit_ms / ms : 0; }

@@ -33,7 +33,11 @@ std::string rate_text(double images_per_second) {
 
 /// One line that says on what.
 std::string conditions_text(const Conditions& c) {
-  std::string text = fmt::format("  {}, {} of {} cores", c.processor, c.threads, c.cores);
+  std::string text = "  ";
+  if (c.device != "cpu") text += c.device;
+  if (c.gpu_clock_mhz > 0) text += fmt::format(" at {:.0f} MHz", c.gpu_clock_mhz);
+  if (c.device != "cpu") text += ", ";
+  text += fmt::format("{}, {} of {} cores", c.processor, c.threads, c.cores);
   if (c.clock_mhz > 0) text += fmt::format(" at {:.0f} MHz", c.clock_mhz);
   text += fmt::format("; load {:.2f}; snug {} {}\n", c.load, c.version, c.commit);
   return text;

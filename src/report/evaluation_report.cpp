@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/file.h"
 #include "data/contact_sheet.h"
 #include "data/sample_pictures.h"
 #include "report/csv.h"
@@ -36,9 +37,9 @@ std::string evaluation_text(const Evaluation& evaluation) {
                          : std::vector<std::string>{"farthest off", ">loss"});
   for (const ShownSample& sample : mistakes) {
     if (classified) {
-      table.add_row({sample.where, sample.truth, sample.predicted, percent(sample.outcome.probability)});
+      table.add_row({from_here(sample.where), sample.truth, sample.predicted, percent(sample.outcome.probability)});
     } else {
-      table.add_row({sample.where, fmt::format("{:.4g}", sample.outcome.loss)});
+      table.add_row({from_here(sample.where), fmt::format("{:.4g}", sample.outcome.loss)});
     }
   }
   return text + "\n" + table.text();

@@ -57,7 +57,9 @@ std::string to_json(const DevicesReport& report) {
                         {"total_bytes", profile.total_bytes},
                         {"compute_capability", profile.compute_capability}});
   }
-  return dump({{"devices", std::move(devices)}, {"profiles", std::move(profiles)}});
+  Json object{{"devices", std::move(devices)}, {"profiles", std::move(profiles)}};
+  if (!report.remark.empty()) object["remark"] = report.remark;
+  return dump(object);
 }
 
 std::string to_json(const DataSummary& data) {
@@ -112,10 +114,12 @@ std::string to_json(const EvalResult& result) { return eval_json(result); }
 std::string to_json(const Prediction& prediction) {
   Json top = Json::array();
   for (const auto& [label, probability] : prediction.top) top.push_back(Json::array({label, probability}));
-  return dump({{"file", prediction.file},
-               {"class", prediction.label},
-               {"probability", prediction.probability},
-               {"top", std::move(top)}});
+  Json object{{"file", prediction.file},
+              {"class", prediction.label},
+              {"probability", prediction.probability},
+              {"top", std::move(top)}};
+  if (prediction.top.empty()) object["outputs"] = prediction.logits;  // mse: numbers and no class
+  return dump(object);
 }
 
 }  // namespace snug

@@ -5,8 +5,6 @@
 
 #include <array>
 
-#include "base/file.h"
-
 namespace snug {
 
 std::string npy_header(std::string_view descr, std::span<const std::int64_t> shape) {
@@ -23,12 +21,9 @@ std::string npy_header(std::string_view descr, std::span<const std::int64_t> sha
   return header + dict;
 }
 
-void write_npy(const std::filesystem::path& path, std::span<const float> values, std::int64_t rows,
-               std::int64_t columns) {
-  AtomicFile file(path);
+void write_npy(AtomicFile& file, std::span<const float> values, std::int64_t rows, std::int64_t columns) {
   file.write(npy_header("<f4", std::array{rows, columns}));
   file.write(std::as_bytes(values));
-  file.commit();
 }
 
 }  // namespace snug

@@ -126,7 +126,7 @@ i.statistic { background: var(--statistic); }
 i.library { background: var(--library); }
 i.padding { background: var(--padding); }
 .statistic, .optimizer, .master { fill: var(--statistic); }
-.bar { display: flex; height: 1.6rem; border-radius: .4rem; overflow: hidden; margin-bottom: .8rem; }
+.bar { display: flex; height: 1.6rem; border-radius: .4rem; overflow: hidden; margin-bottom: .8rem; break-after: avoid; }
 .bar i { min-width: 0; flex-basis: 0; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; min-width: min(100%, 26rem); }
@@ -145,8 +145,8 @@ tfoot th, tfoot td { font-weight: 600; border-bottom: 0; }
 .remedies td:first-child { text-align: left; white-space: pre-wrap; }
 .chosen th { font-weight: 700; }
 .layers { width: 100%; }
-.layers th:first-child { position: sticky; left: 0; background: var(--paper); max-width: 45vw; white-space: normal;
-  overflow-wrap: anywhere; z-index: 1; }
+.layers th:first-child { position: sticky; left: 0; background: var(--paper); min-width: 6.5rem; max-width: 45vw;
+  white-space: normal; overflow-wrap: anywhere; z-index: 1; }
 .layers thead button { background: none; border: 0; padding: .2rem 0; font-weight: 600; color: inherit; }
 .layers [aria-sort=ascending] button::after { content: " ↑"; }
 .layers [aria-sort=descending] button::after { content: " ↓"; }

@@ -47,6 +47,7 @@ struct ProfileEntry {
 struct DevicesReport {
   std::vector<DeviceEntry> devices;
   std::vector<ProfileEntry> profiles;
+  std::string remark{};  ///< why devices that are listed cannot be computed on; empty where all can
 };
 
 // ---- data synth -----------------------------------------------------------------------------------------------
@@ -107,6 +108,5 @@ struct VersionReport {
 [[nodiscard]] std::string to_text(const ConvertedData& converted);
 [[nodiscard]] std::string to_text(const VersionReport& report);
 [[nodiscard]] std::string to_text(const EvalResult& result);
-[[nodiscard]] std::string to_text(const Prediction& prediction);
 
 }  // namespace snug

@@ -239,7 +239,7 @@ std::string sample_entry(const ShownSample& sample, bool photograph) {
   std::string picture;
   if (!sample.picture.empty())
     picture = fmt::format(R"(<img class="{}" src="data:image/png;base64,{}" alt="{}"/>)", photograph ? "photo" : "icon",
-                          sample.picture, html_text(sample.where));
+                          html_text(sample.picture), html_text(sample.where));
   return fmt::format("<li>{}{}<small>{}</small></li>\n", picture, said, html_text(brief_where(sample.where)));
 }
 

@@ -34,7 +34,7 @@ std::string_view run_page_style() {
   border: 1px solid var(--line); border-radius: .35rem; image-rendering: pixelated; margin-bottom: .25rem; }
 .samples img.photo { image-rendering: auto; }
 .samples small { color: var(--soft); display: block; }
-.times { display: grid; grid-template-columns: minmax(4rem, max-content) 1fr max-content; gap: .2rem .7rem;
+.times { display: grid; grid-template-columns: fit-content(35%) minmax(3rem, 1fr) max-content; gap: .2rem .7rem;
   font-size: .88rem; align-items: center; max-width: 60rem; }
 .times span { overflow-wrap: anywhere; }
 .times div { background: var(--sheet); border-radius: .2rem; }

@@ -7,10 +7,35 @@
 
 namespace snug {
 
+namespace {
+
+/// Continuation bytes of UTF-8 are 10xxxxxx.
+bool begins_character(char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }
+
+/// Where the character number `index` begins; the text's end when it has no more.
+std::size_t place_of(std::string_view text, std::size_t index) {
+  std::size_t place = 0;
+  for (; place < text.size(); ++place) {
+    if (begins_character(text[place]) && index-- == 0) break;
+  }
+  return place;
+}
+
+}  // namespace
+
 std::size_t display_width(std::string_view text) {
-  // Continuation bytes of UTF-8 are 10xxxxxx.
-  return static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<std::size_t>(std::ranges::count_if(text, begins_character));
+}
+
+std::string cut_front(std::string_view text, std::size_t width) {
+  const std::size_t wide = display_width(text);
+  if (wide <= width || width == 0) return std::string(wide <= width ? text : "");
+  return "…" + std::string(text.substr(place_of(text, wide - width + 1)));
+}
+
+std::string cut_back(std::string_view text, std::size_t width) {
+  if (display_width(text) <= width || width == 0) return std::string(width == 0 ? "" : text);
+  return std::string(text.substr(0, place_of(text, width - 1))) + "…";
 }
 
 std::string pad_right(std::string_view text, std::size_t width) {

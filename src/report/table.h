@@ -15,6 +15,10 @@ namespace snug {
 [[nodiscard]] std::string pad_right(std::string_view text, std::size_t width);
 [[nodiscard]] std::string pad_left(std::string_view text, std::size_t width);
 
+/// At most `width` columns of `text`, the rest cut off in front or at the back, where "…" then stands.
+[[nodiscard]] std::string cut_front(std::string_view text, std::size_t width);
+[[nodiscard]] std::string cut_back(std::string_view text, std::size_t width);
+
 /// A column whose title starts with '>' is right-aligned (numbers); the mark is not shown.
 class Table {
  public:

@@ -71,6 +71,7 @@ std::string to_text(const DevicesReport& report) {
                           format_bytes(process.bytes));
     }
   }
+  if (!report.remark.empty()) text += "  " + report.remark + "\n";
   if (report.profiles.empty()) return text + "\nNo device profiles are installed.\n";
   Table profiles({"profile", "device", ">memory", "compute capability"});
   for (const ProfileEntry& profile : report.profiles)
@@ -158,9 +159,9 @@ std::string to_text(const VersionReport& report) {
 std::string to_text(const EvalResult& result) {
   const bool classified = !result.per_class.empty() || result.accuracy > 0;
   std::string text = fmt::format("{} images, loss {:.4f}", format_count(result.samples), result.loss);
-  if (classified)
-    text +=
-        fmt::format(", accuracy {}, among the first five {}", percent(result.accuracy), percent(result.top5_accuracy));
+  if (classified) text += fmt::format(", accuracy {}", percent(result.accuracy));
+  if (classified && result.per_class.size() > 5)
+    text += fmt::format(", among the first five {}", percent(result.top5_accuracy));
   text += "\n";
   if (result.auc) text += fmt::format("area under the ROC curve {:.4f}\n", *result.auc);
   if (result.calibration)
@@ -180,13 +181,6 @@ std::string to_text(const EvalResult& result) {
   const bool square = result.confusion.size() == result.per_class.size();
   if (square && result.per_class.size() <= kMostConfusionClasses) text += "\n" + confusion_text(result);
   return text;
-}
-
-std::string to_text(const Prediction& prediction) {
-  std::string text = fmt::format("{}: {} ({})", prediction.file, prediction.label, percent(prediction.probability));
-  for (std::size_t i = 1; i < std::min<std::size_t>(prediction.top.size(), 3); ++i)
-    text += fmt::format(", {} {}", prediction.top[i].first, percent(prediction.top[i].second));
-  return text + "\n";
 }
 
 }  // namespace snug

@@ -7,9 +7,33 @@
 
 #include "base/round.h"
 #include "base/text.h"
+#include "planner/planner.h"
+#include "runtime/device_findings.h"
 #include "snug/diagnostic.h"
 
 namespace snug {
+
+namespace {
+
+Error refused(std::string where, const std::string& what, const char* fix) {
+  return Error({.code = "M303", .where = std::move(where), .what = what.substr(0, kMostWhat), .fix = fix});
+}
+
+}  // namespace
+
+Error ArenaMemory::refused_by_device(std::string_view purpose, std::int64_t bytes, const DeviceFailure& failure) const {
+  return refused(std::string(device_->name()),
+                 fmt::format("the {} needs {}{}: {}", purpose, format_bytes(bytes), free_now(*device_), failure.what()),
+                 "snug devices   # who holds the memory; or memory.budget = \"90%\", of what is free then");
+}
+
+/// What the device could not lock is memory of this machine.
+Error ArenaMemory::refused_by_host(std::string_view purpose, std::int64_t bytes, const DeviceFailure& failure) {
+  return refused(std::string(purpose),
+                 fmt::format("the {} needs {} of locked host memory, the system has {} free: {}", purpose,
+                             format_bytes(bytes), format_bytes(cpu_memory().free_bytes), failure.what()),
+                 "ulimit -l unlimited   # or a smaller train.batch, or memory.strategy without \"offload\"");
+}
 
 ArenaMemory::ArenaMemory(std::int64_t bytes, std::string_view purpose, const std::shared_ptr<Device>& device, Kind kind)
     : kind_(kind), bytes_(bytes) {
@@ -23,14 +47,9 @@ ArenaMemory::ArenaMemory(std::int64_t bytes, std::string_view purpose, const std
   try {
     memory_ = kind == Kind::host ? device_->allocate_host(taken_) : device_->allocate(taken_);
   } catch (const DeviceFailure& failure) {
-    const DeviceMemoryState now = device_->memory();
-    throw Error({.code = "M303",
-                 .where = std::string(device_->name()),
-                 .what = fmt::format("the {} needs {}, {} of {} are free now: {}", purpose, format_bytes(bytes),
-                                     format_bytes(now.free_bytes), format_bytes(now.total_bytes), failure.what())
-                             .substr(0, 160),
-                 .fix = "snug devices   # who holds the memory; or memory.budget = \"90%\", of what is free then"});
+    throw kind == Kind::host ? refused_by_host(purpose, bytes, failure) : refused_by_device(purpose, bytes, failure);
   }
+  if (kind == Kind::host) std::memset(memory_, 0, static_cast<std::size_t>(bytes));
 }
 
 ArenaMemory::ArenaMemory(ArenaMemory&& other) noexcept

@@ -7,6 +7,7 @@
 
 #include "backend/device.h"
 #include "runtime/mapping.h"
+#include "snug/diagnostic.h"
 
 namespace snug {
 
@@ -35,6 +36,11 @@ class ArenaMemory {
   void fill(std::byte* at, std::uint8_t value, std::int64_t bytes) const;
 
  private:
+  [[nodiscard]] Error refused_by_device(std::string_view purpose, std::int64_t bytes,
+                                        const DeviceFailure& failure) const;
+  [[nodiscard]] static Error refused_by_host(std::string_view purpose, std::int64_t bytes,
+                                             const DeviceFailure& failure);
+
   std::shared_ptr<Device> device_;
   Kind kind_ = Kind::device;
   std::byte* memory_ = nullptr;

@@ -14,12 +14,15 @@
 #include "program/lifetimes.h"
 #include "runtime/allocation/step_pool.h"
 #include "runtime/arena_memory.h"
+#include "runtime/device_findings.h"
 #include "runtime/finite.h"
 #include "runtime/staging.h"
 #include "snug/diagnostic.h"
 
 namespace snug {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 struct Call {
   const PreparedStep* step = nullptr;
@@ -172,24 +175,14 @@ std::optional<NotFinite> first_not_finite(const Bound& bound, const Step& step, 
   return std::nullopt;
 }
 
-constexpr std::size_t kMostWhat = 160;  // bytes of a finding's sentence
-constexpr std::string_view kWhoHoldsMemory = "snug devices   # who else holds the memory of the device";
-constexpr std::string_view kCheckSteps =
-    "SNUG_DEVICE_CHECKS=1 snug …   # waits for each step, so that the first one that fails is named";
-
-Error device_stopped(const Device& device, const DeviceFailure& failure) {
-  return Error({.code = failure.of_memory ? "M304" : "G922",
-                .where = std::string(device.name()),
-                .what = fmt::format("the device stopped: {}", failure.what()).substr(0, kMostWhat),
-                .fix = std::string(failure.of_memory ? kWhoHoldsMemory : kCheckSteps)});
-}
-
 }  // namespace
 
 struct Runtime::State {
   RuntimeOptions options;
   Arenas arenas;
   std::unique_ptr<Staging> staging;  // of a device
+  std::vector<StagedInput> staged;   // behind its input arena
+  std::int64_t input_bytes = 0;      // of the arena itself
   std::int64_t arena_bytes = 0;
   std::vector<std::unique_ptr<Bound>> programs;
   /// The largest tensor of each name, and the program it is of.
@@ -220,6 +213,11 @@ struct Runtime::State {
     if (is_shared_over_step(arena) || !is_packed(program[id])) return {};
     return {static_cast<std::byte*>(bound->address(id)), extent_bytes(program[id]), arena};
   }
+  /// Where a batch's tensor may wait on a device while another is computed; null for what does not.
+  [[nodiscard]] std::byte* ahead_of(std::string_view tensor) const {
+    const auto at = std::ranges::find(staged, tensor, &StagedInput::tensor);
+    return at == staged.end() ? nullptr : arenas.input.data() + input_bytes + at->offset;
+  }
   Kept posted;  // in this process, where a run is over when it returns
 
   /// Runs a step, or enqueues it. Throws Error G… for what the device says against it.
@@ -249,10 +247,11 @@ struct Runtime::State {
     try {
       call();
     } catch (const DeviceFailure& failure) {
-      throw device_stopped(*options.device, failure);
+      throw Error(device_stopped(options.device->name(), failure));
     }
   }
   void enqueue(Bound& bound);
+  [[nodiscard]] std::vector<double> time_on_device(Bound& bound);
   void enqueue_steps(const Bound& bound) const;
   [[nodiscard]] Bound& bound(int program) {
     ensure(program >= 0 && program < static_cast<int>(programs.size()), "a plan runs the programs that it has");
@@ -343,14 +342,19 @@ Runtime::Runtime(const Plan& plan, const RuntimeOptions& options) : state_(std::
   const DevicePointer& device = options.device;
   const std::int64_t transient = options.reuse_memory ? plan.transient_bytes : 0;
   const std::int64_t host = options.reuse_memory ? plan.host_bytes : 0;
-  require_free(plan.persistent_bytes + transient + plan.input_bytes, host, device.get());
+  std::vector<const Program*> programs;
+  for (const PlannedProgram& planned : plan.programs) programs.push_back(&planned.program);
+  if (device != nullptr) state.staged = staged_inputs(programs);
+  state.input_bytes = plan.input_bytes;
+  const std::int64_t input = plan.input_bytes + (device != nullptr ? staged_bytes(programs) : 0);
+  state.guarded([&] { require_free(plan.persistent_bytes + transient + input, host, device.get()); });
   state.arenas = {.persistent = ArenaMemory(plan.persistent_bytes, "persistent arena", device),
                   .transient = ArenaMemory(transient, "transient arena", device),
-                  .input = ArenaMemory(plan.input_bytes, "input arena", device),
+                  .input = ArenaMemory(input, "input arena", device),
                   .host = ArenaMemory(host, "host arena", device, ArenaMemory::Kind::host)};
   state.arena_bytes = state.arenas.persistent.taken_bytes() + state.arenas.transient.taken_bytes() +
                       state.arenas.input.taken_bytes() + state.arenas.host.taken_bytes();
-  if (device != nullptr) state.guarded([&] { state.staging = std::make_unique<Staging>(device, plan.input_bytes); });
+  if (device != nullptr) state.staging = std::make_unique<Staging>(device, plan.input_bytes);
   for (const PlannedProgram& planned : plan.programs) {
     auto bound = std::make_unique<Bound>();
     bound->planned = planned;
@@ -432,9 +436,56 @@ void Runtime::run_showing(int program, std::string_view prefix, const Look& look
   });
 }
 
+/// On a device by its own clock: steps follow each other without the host between them.
+std::vector<double> Runtime::State::time_on_device(Bound& bound) {
+  Device& device = *options.device;
+  std::vector<double> seconds(bound.calls.size());
+  guarded([&] {
+    staging->next_run();
+    device.wait();
+    bound.ran = true;
+    poison_transient(bound);
+    device.stamp(0);
+    for (std::size_t i = 0; i < bound.calls.size(); ++i) {
+      launch(bound, i);
+      poison_dead(bound, i);
+      device.stamp(i + 1);
+    }
+    device.wait();
+    for (std::size_t i = 0; i < seconds.size(); ++i) seconds[i] = device.seconds_between(i, i + 1);
+  });
+  return seconds;
+}
+
+std::vector<double> Runtime::run_in_a_row(int program, std::size_t times, const std::function<void()>& before) {
+  std::vector<double> seconds(times);
+  Device* const device = state_->options.device.get();
+  const auto stamp = [&](std::size_t index) {
+    if (device != nullptr) state_->guarded([&] { device->stamp(index); });
+  };
+  stamp(0);
+  for (std::size_t i = 0; i < times; ++i) {
+    if (before) before();
+    const Clock::time_point begin = Clock::now();
+    run(program);
+    seconds[i] = std::chrono::duration<double>(Clock::now() - begin).count();
+    stamp(i + 1);
+  }
+  if (device == nullptr) return seconds;
+  wait();
+  state_->guarded([&] {
+    for (std::size_t i = 0; i < times; ++i) seconds[i] = device->seconds_between(i, i + 1);
+  });
+  return seconds;
+}
+
+void Runtime::wait() {
+  if (state_->options.device != nullptr) state_->guarded([&] { state_->options.device->wait(); });
+}
+
 std::vector<double> Runtime::run_timed(int program) {
-  using Clock = std::chrono::steady_clock;
   Bound& bound = state_->bound(program);
+  if (state_->options.device != nullptr) return state_->time_on_device(bound);
   std::vector<double> seconds(bound.calls.size());
   Clock::time_point begin = Clock::now();
   state_->each_step(bound, [&](std::size_t i) {
@@ -469,7 +520,7 @@ void Runtime::write(std::string_view tensor, std::span<const std::byte> from) {
   } else {
     state_->guarded([&] {
       if (kept.arena != Arena::input) return staging->write(kept.data, from);
-      staging->write_input(kept.data, kept.data - state_->arenas.input.data(), from);
+      staging->write_input(kept.data, kept.data - state_->arenas.input.data(), from, state_->ahead_of(tensor));
     });
   }
 }

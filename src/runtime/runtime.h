@@ -81,8 +81,13 @@ class Runtime {
   [[nodiscard]] const TensorInfo* find(std::string_view tensor) const;
   /// What the arenas took of the system (whole pages), or of the device.
   [[nodiscard]] std::int64_t arena_bytes() const;
-  /// Seconds per step of the last `run_timed`, by StepId.
+  /// The same as `run`; seconds of each step, by StepId, on a device by its clock.
   std::vector<double> run_timed(int program);
+  /// Runs one behind the other as a training has them, `before` ahead of each; seconds of each, on a device by its
+  /// clock.
+  std::vector<double> run_in_a_row(int program, std::size_t times, const std::function<void()>& before = {});
+  /// For everything that was enqueued.
+  void wait();
 
  private:
   struct State;

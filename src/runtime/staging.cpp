@@ -21,16 +21,15 @@ std::int64_t staging_bytes(std::int64_t input_bytes) { return 2 * input_bytes + 
 Staging::Staging(std::shared_ptr<Device> device, std::int64_t input_bytes)
     : device_(std::move(device)),
       half_bytes_(input_bytes),
-      memory_(device_->allocate_host(staging_bytes(input_bytes))),
+      pinned_(staging_bytes(input_bytes), "staging of inputs", device_, ArenaMemory::Kind::host),
+      memory_(pinned_.data()),
       window_(memory_ + kHalves * half_bytes_),
       results_(window_ + kWindowBytes) {
   constexpr std::size_t kInputs = 8;  // more than a program has
   for (auto& written : written_) written.reserve(kInputs);
 }
 
-Staging::~Staging() { device_->release_host(memory_); }
-
-void Staging::write_input(std::byte* to, std::int64_t offset, std::span<const std::byte> from) {
+void Staging::write_input(std::byte* to, std::int64_t offset, std::span<const std::byte> from, std::byte* ahead) {
   const auto bytes = static_cast<std::int64_t>(from.size());
   ensure(offset >= 0 && offset + bytes <= half_bytes_, "an input lies in the input arena");
   if (from.empty()) return;
@@ -39,14 +38,22 @@ void Staging::write_input(std::byte* to, std::int64_t offset, std::span<const st
     if (in_use_[half]) device_->wait_for(half_);
     written_[half].clear();
   }
-  written_[half].push_back({to, offset, bytes});
+  written_[half].push_back({to, ahead, offset, bytes});
   std::byte* const staged = memory_ + half_ * half_bytes_ + offset;
   std::memcpy(staged, from.data(), from.size());
+  if (ahead != nullptr) return device_->copy_ahead(ahead, staged, bytes);
   device_->copy_to_device(to, staged, bytes);
 }
 
 void Staging::next_run() {
   if (!open_) return;  // nothing was written
+  const std::vector<Write>& writes = written_[static_cast<std::size_t>(half_)];
+  if (std::ranges::any_of(writes, [](const Write& write) { return write.ahead != nullptr; })) {
+    device_->take_ahead();
+    for (const Write& write : writes)
+      if (write.ahead != nullptr) device_->copy_within(write.to, write.ahead, write.bytes);
+    device_->release_ahead();
+  }
   device_->set_mark(half_);
   in_use_[static_cast<std::size_t>(half_)] = true;
   half_ = (half_ + 1) % kHalves;

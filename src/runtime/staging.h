@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backend/device.h"
+#include "runtime/arena_memory.h"
 
 namespace snug {
 
@@ -16,16 +17,20 @@ namespace snug {
 [[nodiscard]] std::int64_t staging_bytes(std::int64_t input_bytes);
 
 /// Inputs go through one of two halves as large as the input arena, in turn from run to run, so that the host fills one
-/// while the other may still be on its way. Everything else goes through a window, piece by piece, and is waited for.
+/// while the other may still be on its way. Batches take another turn on the device: they are copied there while the
+/// run before is computed, and into their place when that is done. Everything else goes through a window, piece by
+/// piece, and is waited for.
 class Staging {
  public:
+  /// Throws Error M… when there is not so much host memory.
   Staging(std::shared_ptr<Device> device, std::int64_t input_bytes);
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
-  ~Staging();
+  ~Staging() = default;
 
-  /// Enqueues the copy of `from` to `to`, which lies `offset` bytes into the input arena.
-  void write_input(std::byte* to, std::int64_t offset, std::span<const std::byte> from);
+  /// Enqueues the copy of `from` to `to`, which lies `offset` bytes into the input arena. `ahead`: memory of the device
+  /// where it may wait for the run before; null: there is none.
+  void write_input(std::byte* to, std::int64_t offset, std::span<const std::byte> from, std::byte* ahead = nullptr);
   /// What was written goes to the run that is enqueued now; what is written next, to the next one.
   void next_run();
 
@@ -44,11 +49,13 @@ class Staging {
   static constexpr int kHalves = 2;  // marks 0 and 1; results have 2 and 3
   struct Write {
     std::byte* to = nullptr;
+    std::byte* ahead = nullptr;
     std::int64_t offset = 0, bytes = 0;
   };
 
   std::shared_ptr<Device> device_;
   std::int64_t half_bytes_ = 0;
+  ArenaMemory pinned_;
   std::byte* memory_ = nullptr;
   std::byte* window_ = nullptr;
   std::byte* results_ = nullptr;

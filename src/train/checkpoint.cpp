@@ -9,6 +9,7 @@
 #include "base/ensure.h"
 #include "lowering/lowering.h"
 #include "train/safetensors_header.h"
+#include "train/stored_json.h"
 
 namespace snug {
 
@@ -44,14 +45,8 @@ Diagnostic mismatch(const std::filesystem::path& path, bool spared, std::string 
 /// "layer1.0" of "layer1.0.weight".
 std::string_view path_of(std::string_view name) { return name.substr(0, std::min(name.rfind('.'), name.size())); }
 
-/// A parameter as the file and as the program has it.
-struct Buffers {
-  std::vector<float> stored, values;
-};
-
-/// The finding for one parameter, or nothing when it was loaded.
-std::optional<std::string> load_parameter(const SafetensorsFile& file, const Parameter& parameter, TensorStore& tensors,
-                                          Buffers& buffers) {
+/// Why the file does not have this parameter as the model needs it, or nothing.
+std::optional<std::string> misfit(const SafetensorsFile& file, const Parameter& parameter) {
   const std::vector<std::int64_t> shape = checkpoint_shape(parameter);
   const SafeTensor* stored = file.find(parameter.name);
   const std::string name = short_name(parameter.name);
@@ -60,13 +55,29 @@ std::optional<std::string> load_parameter(const SafetensorsFile& file, const Par
     return fmt::format("tensor {} is {} in the file, {} in the model", name, shape_text(stored->shape),
                        shape_text(shape));
   if (!is_floating(*stored))
-    return fmt::format("tensor {} holds {}, the model needs floating numbers", name, stored->dtype);
-  buffers.stored.resize(static_cast<std::size_t>(stored->elements()));
-  buffers.values.resize(buffers.stored.size());
-  read_floats(*stored, buffers.stored);
-  from_checkpoint_order(parameter, buffers.stored, buffers.values);
-  tensors.write(parameter.name, buffers.values);
+    return fmt::format("tensor {} holds {}, the model needs floating numbers", name, short_name(stored->dtype));
   return std::nullopt;
+}
+
+/// Throws std::exception for what is missing or cannot be meant.
+CheckpointInfo read_info(const std::string& text) {
+  constexpr double kLargestInteger = 18446744073709551615.0;  // of any type that pixels can have
+  const Json json = Json::parse(text);
+  CheckpointInfo info;
+  info.classes = json.at("classes").get<std::vector<std::string>>();
+  info.scaling = {.divisor = json.at("divisor").get<double>(),
+                  .mean = json.at("mean").get<std::vector<double>>(),
+                  .inverse_std = json.at("inverse_std").get<std::vector<double>>()};
+  info.integer_max = json.at("integer_max").get<double>();
+  info.batch = whole_number(json.at("batch"), 1);
+  info.epoch = whole_number(json.at("epoch"));
+  info.step = whole_number(json.at("step"));
+  info.metric = json.at("metric").get<std::string>();
+  if (json.contains("best")) info.best = json.at("best").get<double>();
+  const bool sound = info.scaling.divisor > 0 && info.scaling.mean.size() == info.scaling.inverse_std.size() &&
+                     info.integer_max >= 0 && info.integer_max <= kLargestInteger;
+  if (!sound) throw std::out_of_range("no scaling");
+  return info;
 }
 
 }  // namespace
@@ -103,20 +114,10 @@ CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& wher
                        kCheckpointFormat),
            "use the version of the program that wrote it");
   try {
-    const Json json = Json::parse(text->second);
-    CheckpointInfo info{.config = config->second};
-    info.classes = json.at("classes").get<std::vector<std::string>>();
-    info.scaling = {.divisor = json.at("divisor").get<double>(),
-                    .mean = json.at("mean").get<std::vector<double>>(),
-                    .inverse_std = json.at("inverse_std").get<std::vector<double>>()};
-    info.integer_max = json.at("integer_max").get<double>();
-    info.batch = json.at("batch").get<std::int64_t>();
-    info.epoch = json.at("epoch").get<std::int64_t>();
-    info.step = json.at("step").get<std::int64_t>();
-    info.metric = json.at("metric").get<std::string>();
-    if (json.contains("best")) info.best = json.at("best").get<double>();
+    CheckpointInfo info = read_info(text->second);
+    info.config = config->second;
     return info;
-  } catch (const Json::exception&) {
+  } catch (const std::exception&) {
     reject(where, fmt::format("{} in the metadata is not what this version writes", kInfoKey),
            "take another checkpoint of the run: this one was changed");
   }
@@ -140,10 +141,9 @@ void write_checkpoint(const std::filesystem::path& path, const Graph& graph, Ten
   write_safetensors(path, std::move(sources), to_metadata(info));
 }
 
-std::vector<Diagnostic> load_weights(const SafetensorsFile& file, const std::filesystem::path& path, const Graph& graph,
-                                     TensorStore& tensors, bool spare_last_layer) {
+std::vector<Diagnostic> compare_weights(const SafetensorsFile& file, const std::filesystem::path& path,
+                                        const Graph& graph, bool spare_last_layer) {
   std::vector<Diagnostic> findings;
-  Buffers buffers;
   std::vector<std::string> names;
   const std::vector<std::string> last = last_layer_parameters(graph);
   const auto spared = [&](const std::string& name) {
@@ -151,7 +151,7 @@ std::vector<Diagnostic> load_weights(const SafetensorsFile& file, const std::fil
   };
   for (const Parameter* parameter : all_parameters(graph)) {
     names.push_back(parameter->name);
-    if (auto problem = load_parameter(file, *parameter, tensors, buffers))
+    if (auto problem = misfit(file, *parameter))
       findings.push_back(mismatch(path, spared(parameter->name), std::move(*problem)));
   }
   std::ranges::sort(names);
@@ -166,6 +166,21 @@ std::vector<Diagnostic> load_weights(const SafetensorsFile& file, const std::fil
                                             short_name(stored.name), shape_text(stored.shape))));
   }
   return findings;
+}
+
+std::vector<Diagnostic> load_weights(const SafetensorsFile& file, const std::filesystem::path& path, const Graph& graph,
+                                     TensorStore& tensors, bool spare_last_layer) {
+  std::vector<float> stored, values;
+  for (const Parameter* parameter : all_parameters(graph)) {
+    if (misfit(file, *parameter)) continue;
+    const SafeTensor& tensor = *file.find(parameter->name);
+    stored.resize(static_cast<std::size_t>(tensor.elements()));
+    values.resize(stored.size());
+    read_floats(tensor, stored);
+    from_checkpoint_order(*parameter, stored, values);
+    tensors.write(parameter->name, values);
+  }
+  return compare_weights(file, path, graph, spare_last_layer);
 }
 
 std::filesystem::path find_checkpoint(const std::filesystem::path& path) {

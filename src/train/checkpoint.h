@@ -37,8 +37,11 @@ struct CheckpointInfo {
 void write_checkpoint(const std::filesystem::path& path, const Graph& graph, TensorStore& tensors, bool averages,
                       const CheckpointInfo& info, std::vector<float>& buffer);
 
-/// Copies the tensors of `file` into the parameters. Returns one finding per tensor that is missing, extra or of
-/// another shape; errors, except in the last layer with `spare_last_layer` (notes: the layer keeps its values).
+/// One finding per tensor of `file` that is missing, extra or of another shape; errors, except in the last layer with
+/// `spare_last_layer` (notes: the layer keeps its values).
+[[nodiscard]] std::vector<Diagnostic> compare_weights(const SafetensorsFile& file, const std::filesystem::path& path,
+                                                      const Graph& graph, bool spare_last_layer);
+/// Copies the tensors that fit into the parameters. Returns what `compare_weights` does.
 [[nodiscard]] std::vector<Diagnostic> load_weights(const SafetensorsFile& file, const std::filesystem::path& path,
                                                    const Graph& graph, TensorStore& tensors, bool spare_last_layer);
 

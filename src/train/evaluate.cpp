@@ -55,7 +55,8 @@ std::int64_t choose_batch(const EvalOptions& options, const Config& config, cons
 
 }  // namespace
 
-Evaluation evaluate_split(const std::filesystem::path& path, const EvalOptions& options) {
+Evaluation evaluate_split(const std::filesystem::path& path, const EvalOptions& options,
+                          const std::optional<Computer>& computer) {
   const Checkpoint checkpoint = open_checkpoint(path);
   Evaluation done;
   done.checkpoint = checkpoint.path;
@@ -75,7 +76,7 @@ Evaluation evaluate_split(const std::filesystem::path& path, const EvalOptions& 
   const std::int64_t batch = choose_batch(options, config, checkpoint.info, samples);
   std::vector<std::int64_t> batches{batch};
   if (const std::int64_t rest = samples % batch; rest > 0) batches.push_back(rest);
-  Inference inference(checkpoint, config, graph, batches, true, options.threads);
+  Inference inference(checkpoint, config, graph, batches, true, computer.value_or(this_computer(options.threads)));
   Loader loader(done.data, eval_loader_options(config, batch, label_row_width(config.train.loss, outputs)));
   Outcomes outcomes({.loss = config.train.loss,
                      .outputs = outputs,

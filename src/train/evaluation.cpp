@@ -7,6 +7,7 @@
 #include "base/base64.h"
 #include "data/sample_pictures.h"
 #include "train/outcomes.h"
+#include "train/stored_json.h"
 
 namespace snug {
 
@@ -74,11 +75,11 @@ void add_result(Json& object, const EvalResult& result) {
 
 std::string dump(const Json& object) { return object.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-// Reading: `at` and `get_to` throw Json::exception for what is missing or of another type.
+// Reading: `at`, `get_to` and `whole_number` throw std::exception for what is missing or of another type.
 
 ShownSample read_sample(const Json& json) {
   ShownSample sample;
-  json.at("sample").get_to(sample.outcome.sample);
+  sample.outcome.sample = whole_number(json.at("sample"));
   json.at("where").get_to(sample.where);
   json.at("loss").get_to(sample.outcome.loss);
   if (json.contains("png")) json.at("png").get_to(sample.picture);
@@ -97,20 +98,23 @@ EvalResult read_result(const Json& json) {
   json.at("loss").get_to(result.loss);
   json.at("accuracy").get_to(result.accuracy);
   json.at("top5_accuracy").get_to(result.top5_accuracy);
-  json.at("samples").get_to(result.samples);
-  json.at("confusion").get_to(result.confusion);
+  result.samples = whole_number(json.at("samples"));
+  for (const Json& row : json.at("confusion")) {
+    result.confusion.emplace_back();
+    for (const Json& count : row) result.confusion.back().push_back(whole_number(count));
+  }
   for (const Json& row : json.at("per_class"))
     result.per_class.push_back({.name = row.at("name").get<std::string>(),
                                 .precision = row.at("precision").get<double>(),
                                 .recall = row.at("recall").get<double>(),
                                 .f1 = row.at("f1").get<double>(),
-                                .support = row.at("support").get<std::int64_t>()});
+                                .support = whole_number(row.at("support"))});
   if (json.contains("auc")) result.auc = json.at("auc").get<double>();
   if (!json.contains("calibration")) return result;
   result.calibration.emplace();
   json.at("calibration").at("expected_error").get_to(result.calibration->expected_error);
   for (const Json& bin : json.at("calibration").at("bins"))
-    result.calibration->bins.push_back({.samples = bin.at("samples").get<std::int64_t>(),
+    result.calibration->bins.push_back({.samples = whole_number(bin.at("samples")),
                                         .confidence = bin.at("confidence").get<double>(),
                                         .accuracy = bin.at("accuracy").get<double>()});
   return result;
@@ -182,12 +186,12 @@ RunEvaluation read_run_evaluation(std::string_view text, const std::string& wher
   try {
     const Json json = Json::parse(text);
     RunEvaluation evaluation{.result = read_result(json), .samples = {}, .mistakes = {}};
-    json.at("epoch").get_to(evaluation.epoch);
+    evaluation.epoch = whole_number(json.at("epoch"));
     json.at("split").get_to(evaluation.split);
     for (const Json& sample : json.at("shown")) evaluation.samples.push_back(read_sample(sample));
     for (const Json& sample : json.at("mistakes")) evaluation.mistakes.push_back(read_sample(sample));
     if (is_square(evaluation.result)) return evaluation;
-  } catch (const Json::exception&) {  // told below
+  } catch (const std::exception&) {  // told below
   }
   throw_unreadable(where);
 }

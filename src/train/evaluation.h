@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include "data/dataset.h"
 #include "snug/trainer.h"
+#include "train/setup.h"
 
 namespace snug {
 
@@ -22,8 +24,9 @@ struct Evaluation {
   std::shared_ptr<const Dataset> data;
   std::vector<std::string> classes;  ///< names of SampleOutcome's classes, or of the outputs
 };
-/// As `evaluate` does. Throws Error.
-[[nodiscard]] Evaluation evaluate_split(const std::filesystem::path& checkpoint, const EvalOptions& options);
+/// As `evaluate` does. `computer`: what computes it, instead of this processor. Throws Error.
+[[nodiscard]] Evaluation evaluate_split(const std::filesystem::path& checkpoint, const EvalOptions& options,
+                                        const std::optional<Computer>& computer = {});
 
 /// A sample as people know it.
 struct ShownSample {

@@ -142,6 +142,9 @@ void add_fields(Json& object, const EpochEvent& event) {
   if (event.val_accuracy) object["val_accuracy"] = *event.val_accuracy;
   object["images_per_second"] = event.images_per_second;
   object["lr"] = event.lr;
+  if (!event.loss_scale) return;
+  object["loss_scale"] = *event.loss_scale;
+  object["skipped_steps"] = event.skipped_steps;
 }
 
 void add_fields(Json& object, const FindingEvent& event) {

@@ -3,13 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <span>
-#include <string_view>
 #include <utility>
 
+#include "base/text.h"
 #include "config/precision.h"
 #include "lowering/lowering.h"
-#include "train/setup.h"
 
 namespace snug {
 
@@ -27,21 +25,15 @@ Graph checked_graph(const Config& config) {
   return graph;
 }
 
-namespace {
-
-/// Takes whatever is loaded and keeps none of it.
-class Nowhere final : public TensorStore {
- public:
-  [[nodiscard]] std::int64_t elements(std::string_view /*name*/) const override { return 0; }
-  [[nodiscard]] std::span<const float> read(std::string_view /*name*/) override { return {}; }
-  void write(std::string_view /*name*/, std::span<const float> /*values*/) override {}
-};
-
-}  // namespace
-
 void require_whole(const Checkpoint& checkpoint, const Graph& graph) {
-  Nowhere nowhere;
-  std::vector<Diagnostic> findings = load_weights(checkpoint.file, checkpoint.path, graph, nowhere, false);
+  std::vector<Diagnostic> findings = compare_weights(checkpoint.file, checkpoint.path, graph, false);
+  const std::int64_t channels = graph.nodes[0].output[2];
+  if (const std::int64_t scaled = std::ssize(checkpoint.info.scaling.mean); scaled != channels) {
+    findings.push_back({.code = "D603",
+                        .where = checkpoint.path.string(),
+                        .what = fmt::format("the checkpoint scales {} channels, its model takes {}", scaled, channels),
+                        .fix = "take another checkpoint of the run: this one was changed"});
+  }
   if (has_errors(findings)) throw Error(std::move(findings));
 }
 
@@ -69,10 +61,26 @@ void check_scale(const CheckpointInfo& info, const DatasetInfo& images, const st
                                                         : "store the images as the training data were"});
 }
 
+namespace {
+
+/// Throws Error (M) where the arenas are more than this machine has free.
+void require_memory(const Plan& plan, const std::filesystem::path& path) {
+  const std::int64_t needed = plan.persistent_bytes + plan.transient_bytes + plan.input_bytes;
+  const std::int64_t available = cpu_memory().free_bytes;
+  if (needed <= available) return;
+  throw Error(
+      {.code = "M617",
+       .where = path.string(),
+       .what = fmt::format("to run this network takes {}, {} are free", format_bytes(needed), format_bytes(available)),
+       .fix = "free memory, or use a machine with more"});
+}
+
+}  // namespace
+
 Inference::Inference(const Checkpoint& checkpoint, const Config& config, const Graph& graph,
-                     const std::vector<std::int64_t>& batches, bool with_loss, int threads)
-    : backend_(make_cpu_backend({.threads = threads})) {
-  if (const auto why = cannot_compute(config.train.precision, this_processor())) {
+                     const std::vector<std::int64_t>& batches, bool with_loss, const Computer& computer)
+    : backend_(computer.make_backend(config)) {
+  if (const auto why = cannot_compute(config.train.precision, computer.processor)) {
     throw Error({.code = "T616",
                  .where = to_string(config.where("train.precision")),
                  .what = *why,
@@ -89,10 +97,13 @@ Inference::Inference(const Checkpoint& checkpoint, const Config& config, const G
     options.batch = batch;
     programs.push_back(lower(graph, options));
   }
+  require_whole(checkpoint, graph);
   plan_ = plan_programs(std::move(programs), *backend_);
+  require_memory(plan_, checkpoint.path);
   plan_.eval = 0;
   plan_.eval_last = batches.size() > 1 ? 1 : -1;
-  network_ = std::make_unique<Network>(plan_, checkpoint.info.scaling, config.train);
+  network_ = std::make_unique<Network>(plan_, checkpoint.info.scaling, config.train,
+                                       RuntimeOptions{.device = computer.device});
   std::vector<Diagnostic> findings = load_weights(checkpoint.file, checkpoint.path, graph, *network_, false);
   if (has_errors(findings)) throw Error(std::move(findings));
 }

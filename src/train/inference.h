@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "snug/trainer.h"
 #include "train/checkpoint.h"
 #include "train/network.h"
+#include "train/setup.h"
 
 namespace snug {
 
@@ -39,7 +41,7 @@ class Inference {
  public:
   /// Programs for each of `batches` (the whole one first). `with_loss`: labels go in, statistics come out.
   Inference(const Checkpoint& checkpoint, const Config& config, const Graph& graph,
-            const std::vector<std::int64_t>& batches, bool with_loss, int threads);
+            const std::vector<std::int64_t>& batches, bool with_loss, const Computer& computer);
   [[nodiscard]] Network& network() { return *network_; }
 
  private:

@@ -27,6 +27,7 @@ Network::Network(const Plan& plan, const InputScaling& scaling, const TrainConfi
   fill_floats(runtime_, exchange::kMean, scaling.mean);
   fill_floats(runtime_, exchange::kInverseStd, scaling.inverse_std);
   fill_floats(runtime_, exchange::kClassWeights, train.class_weights);
+  set_scaling({train.loss_scale});
   outputs_.resize(static_cast<std::size_t>(elements(exchange::kOutputs)));
 }
 
@@ -71,7 +72,6 @@ void Network::set_control(double learning_rate, std::int64_t step) {
   std::array<double, Control::count> control{};
   control[Control::learning_rate] = learning_rate;
   control[Control::step] = static_cast<double>(step);
-  control[Control::loss_scale] = 1.0;
   runtime_.write(exchange::kControl, std::as_bytes(std::span(control)));
 }
 
@@ -85,6 +85,18 @@ void Network::run_showing_gradients(int program, const Runtime::Look& look) {
   runtime_.run_showing(program, state_prefix::kGradient, [&](std::string_view name, std::span<const float> values) {
     look(name.substr(state_prefix::kGradient.size()), values);
   });
+}
+
+Network::Scaling Network::scaling() {
+  Scaling scaling{};
+  if (runtime_.find(exchange::kScaling) != nullptr)
+    runtime_.read(exchange::kScaling, std::as_writable_bytes(std::span(scaling)));
+  return scaling;
+}
+
+void Network::set_scaling(const Scaling& scaling) {
+  if (runtime_.find(exchange::kScaling) != nullptr)
+    runtime_.write(exchange::kScaling, std::as_bytes(std::span(scaling)));
 }
 
 Network::Stats Network::take_stats() {

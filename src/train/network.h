@@ -41,12 +41,22 @@ class Network final : public TensorStore {
   [[nodiscard]] bool settled(int program) const { return runtime_.settled(program); }
   /// The same; seconds of each step, by StepId.
   [[nodiscard]] std::vector<double> run_timed(int program) { return runtime_.run_timed(program); }
+  /// See Runtime.
+  [[nodiscard]] std::vector<double> run_in_a_row(int program, std::size_t times, const std::function<void()>& before) {
+    outputs_are_read_ = false;
+    return runtime_.run_in_a_row(program, times, before);
+  }
+  void wait() { runtime_.wait(); }
   [[nodiscard]] std::optional<NotFinite> run_watched(int program) { return runtime_.run_watched(program); }
 
   /// `run`, with a look at the gradient of each parameter, as soon as it is complete.
   void run_showing_gradients(int program, const Runtime::Look& look);
 
   [[nodiscard]] std::int64_t arena_bytes() const { return runtime_.arena_bytes(); }
+  /// What fp16 keeps of its loss's scale; all zero in other precisions. Reading waits for the runs before.
+  using Scaling = std::array<double, LossScale::count>;
+  [[nodiscard]] Scaling scaling();
+  void set_scaling(const Scaling& scaling);
   using Stats = std::array<double, TrainStats::count>;
   /// Runs that may be on their way before the first of them is looked at.
   [[nodiscard]] int lag() const { return on_device_ ? 1 : 0; }

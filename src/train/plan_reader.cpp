@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "snug/diagnostic.h"
+#include "train/stored_json.h"
 
 namespace snug {
 
@@ -12,58 +13,58 @@ namespace {
 
 using Json = nlohmann::json;
 
-// `at` and `get_to` throw Json::exception for what is missing or of another type.
+// `at`, `get_to` and `whole_number` throw std::exception for what is missing or of another type.
 
 PlanBreakdown read_breakdown(const Json& json) {
   PlanBreakdown parts;
-  json.at("driver").get_to(parts.driver);
-  json.at("library").get_to(parts.library);
-  json.at("weights").get_to(parts.weights);
-  json.at("gradients").get_to(parts.gradients);
-  json.at("optimizer").get_to(parts.optimizer);
-  json.at("statistics").get_to(parts.statistics);
-  json.at("activations").get_to(parts.activations);
-  json.at("workspace").get_to(parts.workspace);
-  json.at("input").get_to(parts.input);
-  json.at("padding").get_to(parts.padding);
+  parts.driver = whole_number(json.at("driver"));
+  parts.library = whole_number(json.at("library"));
+  parts.weights = whole_number(json.at("weights"));
+  parts.gradients = whole_number(json.at("gradients"));
+  parts.optimizer = whole_number(json.at("optimizer"));
+  parts.statistics = whole_number(json.at("statistics"));
+  parts.activations = whole_number(json.at("activations"));
+  parts.workspace = whole_number(json.at("workspace"));
+  parts.input = whole_number(json.at("input"));
+  parts.padding = whole_number(json.at("padding"));
   return parts;
 }
 
 PlanPeak read_peak(const Json& json) {
   PlanPeak peak;
-  json.at("step").get_to(peak.step);
+  peak.step = whole_number(json.at("step"));
   json.at("phase").get_to(peak.phase);
   json.at("layer").get_to(peak.layer);
   for (const Json& tensor : json.at("tensors"))
     peak.tensors.push_back({.name = tensor.at("name").get<std::string>(),
                             .layer = tensor.at("layer").get<std::string>(),
                             .role = tensor.at("role").get<std::string>(),
-                            .bytes = tensor.at("bytes").get<std::int64_t>()});
+                            .bytes = whole_number(tensor.at("bytes"))});
   return peak;
 }
 
 PlanLayer read_layer(const Json& json) {
   PlanLayer layer;
   json.at("name").get_to(layer.name);
-  json.at("output").get_to(layer.output);
-  json.at("parameters").get_to(layer.parameters);
-  json.at("flops").get_to(layer.flops);
-  json.at("saved_bytes").get_to(layer.saved_bytes);
-  json.at("workspace_bytes").get_to(layer.workspace_bytes);
+  for (const Json& extent : json.at("output")) layer.output.push_back(whole_number(extent));
+  layer.parameters = whole_number(json.at("parameters"));
+  layer.flops = whole_number(json.at("flops"));
+  layer.saved_bytes = whole_number(json.at("saved_bytes"));
+  layer.workspace_bytes = whole_number(json.at("workspace_bytes"));
   return layer;
 }
 
 PlanStep read_step(const Json& json) {
   PlanStep step;
-  json.at("step").get_to(step.step);
+  step.step = whole_number(json.at("step"));
   json.at("op").get_to(step.op);
   json.at("phase").get_to(step.phase);
   json.at("layer").get_to(step.layer);
-  json.at("flops").get_to(step.flops);
-  json.at("bytes").get_to(step.bytes);
+  step.flops = whole_number(json.at("flops"));
+  step.bytes = whole_number(json.at("bytes"));
   json.at("seconds").get_to(step.seconds);
-  json.at("live_bytes").get_to(step.live_bytes);
-  json.at("workspace_bytes").get_to(step.workspace_bytes);
+  step.live_bytes = whole_number(json.at("live_bytes"));
+  step.workspace_bytes = whole_number(json.at("workspace_bytes"));
   return step;
 }
 
@@ -80,34 +81,34 @@ PlacedBuffer read_buffer(const Json& json) {
   json.at("tensors").get_to(buffer.tensors);
   json.at("layer").get_to(buffer.layer);
   buffer.role = role_of(json.at("role").get<std::string>());
-  json.at("offset").get_to(buffer.offset);
-  json.at("bytes").get_to(buffer.size_bytes);
-  json.at("first").get_to(buffer.life.first);
-  json.at("last").get_to(buffer.life.last);
+  buffer.offset = whole_number(json.at("offset"));
+  buffer.size_bytes = whole_number(json.at("bytes"));
+  buffer.life.first = whole_number(json.at("first"));
+  buffer.life.last = whole_number(json.at("last"));
   return buffer;
 }
 
 PlanReport read_report(const Json& json) {
   PlanReport plan;
   json.at("device").get_to(plan.device);
-  json.at("device_bytes").get_to(plan.device_bytes);
-  json.at("budget_bytes").get_to(plan.budget_bytes);
+  plan.device_bytes = whole_number(json.at("device_bytes"));
+  plan.budget_bytes = whole_number(json.at("budget_bytes"));
   json.at("fits").get_to(plan.fits);
-  json.at("batch").get_to(plan.batch);
-  json.at("micro_batch").get_to(plan.micro_batch);
-  json.at("accumulation").get_to(plan.accumulation);
-  json.at("max_batch").get_to(plan.max_batch);
-  json.at("total_bytes").get_to(plan.total_bytes);
+  plan.batch = whole_number(json.at("batch"));
+  plan.micro_batch = whole_number(json.at("micro_batch"));
+  plan.accumulation = whole_number(json.at("accumulation"));
+  plan.max_batch = whole_number(json.at("max_batch"));
+  plan.total_bytes = whole_number(json.at("total_bytes"));
   plan.breakdown = read_breakdown(json.at("breakdown"));
-  json.at("persistent_arena_bytes").get_to(plan.persistent_arena_bytes);
-  json.at("transient_arena_bytes").get_to(plan.transient_arena_bytes);
-  json.at("lower_bound_bytes").get_to(plan.lower_bound_bytes);
-  json.at("allocated").at("persistent").get_to(plan.allocated.persistent);
-  json.at("allocated").at("transient").get_to(plan.allocated.transient);
-  json.at("allocated").at("input").get_to(plan.allocated.input);
+  plan.persistent_arena_bytes = whole_number(json.at("persistent_arena_bytes"));
+  plan.transient_arena_bytes = whole_number(json.at("transient_arena_bytes"));
+  plan.lower_bound_bytes = whole_number(json.at("lower_bound_bytes"));
+  plan.allocated.persistent = whole_number(json.at("allocated").at("persistent"));
+  plan.allocated.transient = whole_number(json.at("allocated").at("transient"));
+  plan.allocated.input = whole_number(json.at("allocated").at("input"));
   plan.peak = read_peak(json.at("peak"));
-  json.at("host_bytes").get_to(plan.host_bytes);
-  json.at("checkpoint_bytes").get_to(plan.checkpoint_bytes);
+  plan.host_bytes = whole_number(json.at("host_bytes"));
+  plan.checkpoint_bytes = whole_number(json.at("checkpoint_bytes"));
   json.at("strategy").get_to(plan.strategy);
   json.at("estimated_images_per_second").get_to(plan.estimated_images_per_second);
   json.at("estimated_slowdown").get_to(plan.estimated_slowdown);
@@ -120,8 +121,7 @@ PlanReport read_report(const Json& json) {
 bool agree(const StoredPlan& stored) {
   const std::int64_t steps = std::ssize(stored.plan.steps);
   return std::ranges::all_of(stored.buffers, [&](const PlacedBuffer& buffer) {
-    return 0 <= buffer.life.first && buffer.life.first < buffer.life.last && buffer.life.last <= steps &&
-           buffer.offset >= 0 && buffer.size_bytes >= 0;
+    return buffer.life.first < buffer.life.last && buffer.life.last <= steps;
   });
 }
 
@@ -134,7 +134,7 @@ StoredPlan read_plan(std::string_view text, const std::string& where) {
     if (json.contains("buffers"))
       for (const Json& buffer : json.at("buffers")) stored.buffers.push_back(read_buffer(buffer));
     if (agree(stored)) return stored;
-  } catch (const Json::exception&) {  // told below
+  } catch (const std::exception&) {  // told below
   }
   throw Error(Diagnostic{.code = "D617",
                          .where = where,

@@ -7,11 +7,12 @@
 
 #include "data/array.h"
 #include "data/picture_source.h"
+#include "data/sample_pictures.h"
 #include "data/source.h"
 #include "lowering/lowering.h"
 #include "snug/trainer.h"
 #include "train/inference.h"
-#include "train/setup.h"
+#include "train/prediction.h"
 
 namespace snug {
 
@@ -28,7 +29,8 @@ struct ArrayFile {
 /// N×H×W×C, N×H×W, or one image; in every other case a finding and nothing.
 ArrayFile open_array(const std::filesystem::path& path, const Config& config, std::vector<Diagnostic>& findings) {
   const std::string extension = path.extension().string();
-  if (extension != ".npy") {
+  std::error_code ignored;
+  if (extension != ".npy" && std::filesystem::exists(path, ignored)) {
     findings.push_back(
         {.code = "D614",
          .where = path.string(),
@@ -78,16 +80,16 @@ SourcePointer open_pictures(const std::vector<std::string>& paths, const Config&
 
 class Predictor {
  public:
-  Predictor(const std::filesystem::path& path, int threads)
+  Predictor(const std::filesystem::path& path, const Computer& computer, std::size_t most_pictures)
       : checkpoint_(open_checkpoint(path)),
         config_(checkpoint_config(checkpoint_.info, checkpoint_.path)),
         graph_(checked_graph(config_)),
         outputs_(output_count(graph_, config_.train.loss)),
         names_(class_names(checkpoint_.info, binary_single() ? 2 : outputs_)),
-        inference_(checkpoint_, config_, graph_, {kPredictBatch}, false, threads) {}
+        inference_(checkpoint_, config_, graph_, {kPredictBatch}, false, computer),
+        most_pictures_(most_pictures) {}
 
-  void predict_pictures(const std::vector<std::string>& paths, std::vector<Prediction>& predictions,
-                        std::vector<Diagnostic>& findings) {
+  void predict_pictures(const std::vector<std::string>& paths, std::vector<Diagnostic>& findings) {
     const std::size_t known = findings.size();
     const SourcePointer images = open_pictures(paths, config_, findings);
     if (images == nullptr) return;
@@ -99,11 +101,10 @@ class Predictor {
       return;
     }
     check_scale(checkpoint_.info, images->info(), paths.front());
-    predict_all(*images, predictions, [&](std::int64_t sample) { return images->where(sample); });
+    predict_all(*images, [&](std::int64_t sample) { return images->where(sample); });
   }
 
-  void predict_file(const std::filesystem::path& path, std::vector<Prediction>& predictions,
-                    std::vector<Diagnostic>& findings) {
+  void predict_file(const std::filesystem::path& path, std::vector<Diagnostic>& findings) {
     const std::size_t known = findings.size();
     const ArrayFile file = open_array(path, config_, findings);
     if (file.images != nullptr) check_images(*file.images, config_, "given", findings);
@@ -121,25 +122,36 @@ class Predictor {
     if (findings.size() > known) return;
     const DatasetInfo& info = file.images->info();
     check_scale(checkpoint_.info, info, path.string());
-    predict_all(*file.images, predictions, [&](std::int64_t sample) {
+    predict_all(*file.images, [&](std::int64_t sample) {
       return file.single ? path.string() : fmt::format("{}[{}]", path.string(), sample);
     });
   }
+
+  [[nodiscard]] PredictedImages take() { return std::move(made_); }
 
  private:
   [[nodiscard]] bool binary_single() const { return config_.train.loss == Loss::binary_crossentropy && outputs_ == 1; }
 
   template <class Name>
-  void predict_all(const Dataset& images, std::vector<Prediction>& predictions, Name name) {
+  void predict_all(const Dataset& images, Name name) {
     const std::int64_t samples = images.info().samples;
     for (std::int64_t first = 0; first < samples; first += kPredictBatch) {
       const std::int64_t count = std::min(kPredictBatch, samples - first);
       run(images, first, count);
+      keep_pictures(images.info());
       for (std::int64_t i = 0; i < count; ++i) {
-        predictions.push_back(prediction(i));
-        predictions.back().file = name(first + i);
+        made_.predictions.push_back(prediction(i));
+        made_.predictions.back().file = name(first + i);
       }
     }
+  }
+
+  /// Of the batch that ran last.
+  void keep_pictures(const DatasetInfo& info) {
+    if (made_.pictures.size() == most_pictures_) return;
+    std::vector<Picture> pictures = pictures_of(pixels_, info);
+    pictures.resize(std::min(pictures.size(), most_pictures_ - made_.pictures.size()));
+    std::ranges::move(pictures, std::back_inserter(made_.pictures));
   }
 
   void run(const Dataset& images, std::int64_t first, std::int64_t count) {
@@ -188,6 +200,8 @@ class Predictor {
   std::int64_t outputs_;
   std::vector<std::string> names_;
   Inference inference_;
+  std::size_t most_pictures_;
+  PredictedImages made_;
   std::vector<std::byte> pixels_;
 };
 
@@ -196,7 +210,7 @@ struct Given {
   bool pictures = false;
   std::vector<std::string> paths;
 };
-std::vector<Given> group(const std::vector<std::filesystem::path>& files) {
+std::vector<Given> group(std::span<const std::filesystem::path> files) {
   std::vector<Given> groups;
   const auto add = [&groups](bool pictures, std::vector<std::string> paths) {
     if (pictures && !groups.empty() && groups.back().pictures) {
@@ -213,7 +227,8 @@ std::vector<Given> group(const std::vector<std::filesystem::path>& files) {
       const bool pictures = has_picture_name(paths.front());
       add(pictures, std::move(paths));
     } else {
-      add(has_picture_name(file.string()), {file.string()});
+      // What is not there is told as a file, not as a picture that cannot be decoded.
+      add(has_picture_name(file.string()) && std::filesystem::exists(file, ignored), {file.string()});
     }
   }
   return groups;
@@ -221,12 +236,12 @@ std::vector<Given> group(const std::vector<std::filesystem::path>& files) {
 
 }  // namespace
 
-std::vector<Prediction> predict(const std::filesystem::path& checkpoint,
-                                const std::vector<std::filesystem::path>& files, int threads,
-                                std::vector<Diagnostic>& findings) {
+PredictedImages predict_images(const Computer& computer, const std::filesystem::path& checkpoint,
+                               std::span<const std::filesystem::path> files, std::size_t most_pictures,
+                               std::vector<Diagnostic>& findings) {
   std::optional<Predictor> made;
   try {
-    made.emplace(checkpoint, threads);
+    made.emplace(checkpoint, computer, most_pictures);
   } catch (const Error& error) {
     // What is wrong with the files is told beside it.
     findings.insert(findings.end(), error.findings().begin(), error.findings().end());
@@ -236,19 +251,24 @@ std::vector<Prediction> predict(const std::filesystem::path& checkpoint,
     throw Error(std::move(findings));
   }
   Predictor& predictor = *made;
-  std::vector<Prediction> predictions;
   for (const Given& given : group(files)) {
     try {
       if (given.pictures) {
-        predictor.predict_pictures(given.paths, predictions, findings);
+        predictor.predict_pictures(given.paths, findings);
       } else {
-        predictor.predict_file(given.paths.front(), predictions, findings);
+        predictor.predict_file(given.paths.front(), findings);
       }
     } catch (const Error& error) {
       findings.insert(findings.end(), error.findings().begin(), error.findings().end());
     }
   }
-  return predictions;
+  return predictor.take();
+}
+
+std::vector<Prediction> predict(const std::filesystem::path& checkpoint,
+                                const std::vector<std::filesystem::path>& files, int threads,
+                                std::vector<Diagnostic>& findings) {
+  return predict_images(this_computer(threads), checkpoint, files, 0, findings).predictions;
 }
 
 }  // namespace snug

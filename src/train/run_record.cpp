@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "snug/diagnostic.h"
+#include "train/stored_json.h"
 
 namespace snug {
 
@@ -24,7 +25,7 @@ Json start_object(const RunStart& start) {
           {"threads", start.threads}, {"step", start.step},       {"versions", versions}};
 }
 
-/// Throws Json::exception.
+/// Throws std::exception.
 RunStart read_start(const Json& json) {
   RunStart start;
   json.at("started").get_to(start.started);
@@ -36,8 +37,8 @@ RunStart read_start(const Json& json) {
   json.at("machine").get_to(start.machine);
   json.at("device").get_to(start.device);
   json.at("model").get_to(start.model);
-  json.at("threads").get_to(start.threads);
-  json.at("step").get_to(start.step);
+  start.threads = whole_number(json.at("threads"));
+  start.step = whole_number(json.at("step"));
   for (const auto& [name, version] : json.at("versions").items())
     start.versions.emplace_back(name, version.get<std::string>());
   return start;
@@ -56,11 +57,11 @@ RunRecord read_run_record(std::string_view text, const std::string& where) {
   try {
     const Json json = Json::parse(text);
     RunRecord record;
-    if (json.at("format").get<int>() == kFormat) {
+    if (whole_number(json.at("format")) == kFormat) {
       for (const Json& start : json.at("starts")) record.starts.push_back(read_start(start));
       return record;
     }
-  } catch (const Json::exception&) {  // told below
+  } catch (const std::exception&) {  // told below
   }
   throw Error(Diagnostic{.code = "D616",
                          .where = where,

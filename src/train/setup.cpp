@@ -21,6 +21,7 @@
 #include "runtime/staging.h"
 #include "train/changed_runs.h"
 #include "train/metrics.h"
+#include "train/process.h"
 #include "train/safetensors.h"
 #include "train/safetensors_header.h"
 #include "tune/tuned.h"
@@ -176,10 +177,10 @@ void require_cached(const Config& config, const RunSetup& setup, std::int64_t fr
 }
 
 /// The plan of the batch that was measured to be the best; nothing where none was, or where it does not fit now.
-std::optional<Plan> plan_tuned(const Config& config, const RunSetup& setup, PlanRequest request,
-                               const DeviceMemory& memory, Backend& backend, int threads) {
+std::optional<Plan> plan_tuned(const RunSetup& setup, PlanRequest request, const DeviceMemory& memory, Backend& backend,
+                               const TunedKey& key) {
   if (request.batch.kind != BatchChoice::Kind::automatic) return std::nullopt;
-  const auto tuned = load_tuned(tuned_key(config, threads));
+  const auto tuned = load_tuned(key);
   if (!tuned || (request.train_samples > 0 && tuned->batch > request.train_samples)) return std::nullopt;
   request.batch = {.kind = BatchChoice::Kind::number, .number = tuned->batch};
   const bool alone = std::exchange(request.alone, true);
@@ -214,6 +215,13 @@ Computer this_computer(int threads) {
                                 .make_backend = [=] { return make_cpu_backend({.threads = threads}); }};
               },
           .make_backend = [=](const Config&) { return make_cpu_backend({.threads = threads}); }};
+}
+
+std::int64_t measured_bytes(const Computer& computer) {
+  if (computer.device == nullptr) return resident_bytes();
+  if (computer.used_bytes) return computer.used_bytes();
+  const DeviceMemoryState memory = computer.device->memory();
+  return memory.total_bytes - memory.free_bytes;
 }
 
 RunSetup make_setup(const Config& config) {
@@ -392,7 +400,9 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
   };
   std::optional<Plan> tuned;
   if (options.tuned_threads && options.batch == 0)
-    tuned = plan_tuned(config, setup, request, memory, backend, *options.tuned_threads);
+    tuned =
+        plan_tuned(setup, request, memory, backend,
+                   tuned_key(config, *options.tuned_threads, options.processor.gpu ? options.processor.gpu->name : ""));
   Plan plan = tuned ? *std::move(tuned) : plan_training(setup.graph, request, memory, backend);
   if (on_gpu)  // inputs on their way to the device, and a copy of the parameter that is read or written
     plan.report.host_bytes += staging_bytes(plan.input_bytes) + largest_parameter(setup.graph) * size_bytes(DType::f32);

@@ -66,7 +66,11 @@ struct Computer {
   std::function<std::unique_ptr<Backend>(const Config&)> make_backend;
   std::shared_ptr<Device> device{};  ///< where it runs; null: this process
   Processor processor = this_processor();
+  /// Of a device: what this process has taken of its memory by now, contexts and libraries included.
+  std::function<std::int64_t()> used_bytes{};
 };
+/// What a run holds now: of the device's memory, or of this machine's.
+[[nodiscard]] std::int64_t measured_bytes(const Computer& computer);
 [[nodiscard]] Computer this_computer(int threads);
 
 /// `train` for a run whose data is open and checked.

@@ -9,6 +9,7 @@
 #include "base/ensure.h"
 #include "lowering/lowering.h"
 #include "train/safetensors_header.h"
+#include "train/stored_json.h"
 
 namespace snug {
 
@@ -64,38 +65,54 @@ std::string to_json(const TrainState& s) {
             {"events_bytes", s.events.bytes},
             {"finished", s.finished},
             {"engines", s.engines}};
+  if (s.scaling[LossScale::scale] > 0) {
+    json["scaling"] = s.scaling;
+    json["skipped_before"] = s.skipped_before;
+  }
   if (s.best) json["best"] = *s.best;
   if (s.monitored) json["monitored"] = *s.monitored;
   return json.dump();
 }
 
-/// Throws Json::exception for what is missing or of another type.
+/// Whether a run can stand there.
+bool is_sound(const TrainState& s) {
+  const bool in_epoch =
+      s.epoch <= s.step / s.steps_per_epoch && (s.step + s.steps_per_epoch - 1) / s.steps_per_epoch <= s.epoch + 1;
+  return in_epoch && s.best_step <= s.step && s.best_epoch <= s.epoch && s.events.file.find('/') == std::string::npos;
+}
+
+/// Throws std::exception for what is missing, of another type, or no count where one belongs.
 TrainState from_json(const std::string& text) {
   const Json json = Json::parse(text);
   TrainState s;
-  json.at("step").get_to(s.step);
-  json.at("epoch").get_to(s.epoch);
-  json.at("steps_per_epoch").get_to(s.steps_per_epoch);
-  json.at("batch").get_to(s.batch);
-  json.at("samples").get_to(s.samples);
-  json.at("seed").get_to(s.seed);
+  s.step = whole_number(json.at("step"));
+  s.epoch = whole_number(json.at("epoch"));
+  s.steps_per_epoch = whole_number(json.at("steps_per_epoch"), 1);
+  s.batch = whole_number(json.at("batch"), 1);
+  s.samples = whole_number(json.at("samples"), 1);
+  s.seed = json.at("seed").get_ref<const Json::number_unsigned_t&>();
   json.at("totals").get_to(s.totals);
   json.at("last_lr").get_to(s.last_lr);
   json.at("epoch_seconds").get_to(s.epoch_seconds);
-  json.at("best_step").get_to(s.best_step);
-  json.at("best_epoch").get_to(s.best_epoch);
+  s.best_step = whole_number(json.at("best_step"), -1);
+  s.best_epoch = whole_number(json.at("best_epoch"));
   json.at("best_val_accuracy").get_to(s.best_val_accuracy);
-  json.at("stale_epochs").get_to(s.stale_epochs);
-  json.at("log_bytes").get_to(s.log_bytes);
-  json.at("metrics_bytes").get_to(s.metrics_bytes);
+  s.stale_epochs = whole_number(json.at("stale_epochs"));
+  s.log_bytes = whole_number(json.at("log_bytes"));
+  s.metrics_bytes = whole_number(json.at("metrics_bytes"));
   json.at("finished").get_to(s.finished);
   if (json.contains("events_file")) {
     json.at("events_file").get_to(s.events.file);
-    json.at("events_bytes").get_to(s.events.bytes);
+    s.events.bytes = whole_number(json.at("events_bytes"));
+  }
+  if (json.contains("scaling")) {
+    json.at("scaling").get_to(s.scaling);
+    json.at("skipped_before").get_to(s.skipped_before);
   }
   if (json.contains("engines")) json.at("engines").get_to(s.engines);
   if (json.contains("best")) s.best = json.at("best").get<double>();
   if (json.contains("monitored")) s.monitored = json.at("monitored").get<double>();
+  if (!is_sound(s)) throw std::out_of_range("no state");
   return s;
 }
 
@@ -121,28 +138,6 @@ SafetensorsFile open_state(const std::filesystem::path& path) {
   }
 }
 
-TrainState checked_state(const SafetensorsFile& file, const std::filesystem::path& path) {
-  const Metadata& metadata = file.metadata();
-  const auto format = metadata.find(kFormatKey);
-  const auto text = metadata.find(kStateKey);
-  const auto checksum = metadata.find(kChecksumKey);
-  if (format == metadata.end() || text == metadata.end() || checksum == metadata.end())
-    reject(path, "the file is not the state of a run");
-  if (format->second != std::to_string(kStateFormat))
-    reject(path,
-           fmt::format("the state has format {}, this version reads {}", short_name(format->second), kStateFormat));
-  std::uint32_t crc = add_crc(0, std::as_bytes(std::span(text->second)));
-  for (const SafeTensor& tensor : file.view().tensors) crc = add_crc(crc, tensor.bytes);
-  if (checksum->second != fmt::format("{:08x}", crc))
-    reject(path,
-           fmt::format("the state is damaged: its checksum is {:08x}, it says {}", crc, short_name(checksum->second)));
-  try {
-    return from_json(text->second);
-  } catch (const Json::exception&) {
-    reject(path, "the state's fields are not what this version writes");
-  }
-}
-
 }  // namespace
 
 void write_state(const std::filesystem::path& path, const Graph& graph, TensorStore& tensors, const TrainState& state) {
@@ -162,8 +157,30 @@ void write_state(const std::filesystem::path& path, const Graph& graph, TensorSt
   write_safetensors(path, std::move(sources), metadata);
 }
 
+TrainState read_state(const SafetensorsView& view, const std::filesystem::path& path) {
+  const Metadata& metadata = view.metadata;
+  const auto format = metadata.find(kFormatKey);
+  const auto text = metadata.find(kStateKey);
+  const auto checksum = metadata.find(kChecksumKey);
+  if (format == metadata.end() || text == metadata.end() || checksum == metadata.end())
+    reject(path, "the file is not the state of a run");
+  if (format->second != std::to_string(kStateFormat))
+    reject(path,
+           fmt::format("the state has format {}, this version reads {}", short_name(format->second), kStateFormat));
+  std::uint32_t crc = add_crc(0, std::as_bytes(std::span(text->second)));
+  for (const SafeTensor& tensor : view.tensors) crc = add_crc(crc, tensor.bytes);
+  if (checksum->second != fmt::format("{:08x}", crc))
+    reject(path,
+           fmt::format("the state is damaged: its checksum is {:08x}, it says {}", crc, short_name(checksum->second)));
+  try {
+    return from_json(text->second);
+  } catch (const std::exception&) {
+    reject(path, "the state's fields are not what this version writes");
+  }
+}
+
 StateFile::StateFile(const std::filesystem::path& path)
-    : path_(path), file_(open_state(path)), state_(checked_state(file_, path)) {}
+    : path_(path), file_(open_state(path)), state_(read_state(file_.view(), path)) {}
 
 void StateFile::restore(const Graph& graph, TensorStore& tensors) const {
   const std::vector<KeptTensor> kept = kept_tensors(graph, tensors);

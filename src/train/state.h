@@ -36,8 +36,10 @@ struct TrainState {
   std::uint64_t seed = 0;
   std::array<double, TrainStats::count> totals{};  ///< of the running epoch so far
   double last_lr = 0;
-  double epoch_seconds = 0;    ///< spent in its steps
-  std::optional<double> best;  ///< of the metric that chooses the best checkpoint
+  std::array<double, LossScale::count> scaling{};  ///< of fp16; all zero without
+  double skipped_before = 0;                       ///< of them, steps skipped before the running epoch
+  double epoch_seconds = 0;                        ///< spent in its steps
+  std::optional<double> best;                      ///< of the metric that chooses the best checkpoint
   std::int64_t best_step = -1, best_epoch = 0;
   double best_val_accuracy = 0;
   std::optional<double> monitored;  ///< early stopping: the best so far
@@ -55,7 +57,11 @@ struct TrainState {
 /// Throws Error as write_safetensors does.
 void write_state(const std::filesystem::path& path, const Graph& graph, TensorStore& tensors, const TrainState& state);
 
-/// A state file, checked: format, checksum.
+/// What the bytes of a state file say, checked: format, checksum, numbers that a run can have. `path` names it. Throws
+/// Error (D).
+[[nodiscard]] TrainState read_state(const SafetensorsView& view, const std::filesystem::path& path);
+
+/// A state file, read.
 class StateFile {
  public:
   /// Throws Error (D) when it is damaged or of another format.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/ensure.h"
 #include "base/shell.h"
@@ -41,6 +42,13 @@ void Training::read_state() {
   if (!choice_.exists || !std::filesystem::exists(path)) return;
   saved_.emplace(path);
   state_ = saved_->state();
+  const std::int64_t samples = setup_.splits.train->info().samples;
+  const BatchChoice& batch = config_.train.batch;
+  const auto count = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
+  require_same("train.batch", count(state_.batch),
+               count(batch.kind == BatchChoice::Kind::number ? batch.number : std::min(state_.batch, samples)));
+  require_same("the number of training samples", count(state_.samples), count(samples));
+  require_same("train.seed", state_.seed, config_.train.seed);
 }
 
 void Training::make_plan() {
@@ -50,7 +58,7 @@ void Training::make_plan() {
                          .trial_backend = planning.make_backend,
                          .planning = computer_.planning,
                          .processor = computer_.processor};
-  if (computer_.device == nullptr) options.tuned_threads = options_.threads;
+  options.tuned_threads = options_.threads;
   plan_ = plan_run(config_, setup_, planning.memory, *backend_, options);
   const PlanReport& report = plan_.report;
   if (report.fits) return;
@@ -76,7 +84,8 @@ void Training::make_loaders() {
                                            eval_loader_options(config_, network_->eval_batch(), setup_.row_width));
   const std::map<std::string, std::string> engines = engines_of(plan_.report);
   if (saved_) {
-    check_state();
+    require_same("steps per epoch", static_cast<std::uint64_t>(state_.steps_per_epoch),
+                 static_cast<std::uint64_t>(steps_per_epoch_));
     if (auto changed = changed_engines(state_.engines, engines, choice_.folder / "last.state"))
       notes_.push_back(*std::move(changed));
   }
@@ -88,32 +97,20 @@ void Training::make_loaders() {
 }
 
 /// A run goes on exactly only over the same batches.
-void Training::check_state() const {
-  struct Count {
-    std::string_view what;
-    std::uint64_t saved, now;
-  };
-  const auto count = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
-  const Count counts[] = {
-      {"train.batch", count(state_.batch),
-       count(config_.train.batch.kind == BatchChoice::Kind::number ? config_.train.batch.number : state_.batch)},
-      {"the number of training samples", count(state_.samples), count(setup_.splits.train->info().samples)},
-      {"steps per epoch", count(state_.steps_per_epoch), count(steps_per_epoch_)},
-      {"train.seed", state_.seed, config_.train.seed}};
-  for (const Count& c : counts)
-    if (c.saved != c.now)
-      throw Error(
-          Diagnostic{.code = "T622",
-                     .where = (choice_.folder / "last.state").string(),
-                     .what = fmt::format("{} was {} when the run was saved, now it is {}", c.what, c.saved, c.now),
-                     .fix = fmt::format("snug train {} --out {} --resume", (choice_.folder / "config.toml").string(),
-                                        choice_.folder.string())});
+void Training::require_same(std::string_view what, std::uint64_t saved, std::uint64_t now) const {
+  if (saved == now) return;
+  throw Error(Diagnostic{.code = "T622",
+                         .where = (choice_.folder / "last.state").string(),
+                         .what = fmt::format("{} was {} when the run was saved, now it is {}", what, saved, now),
+                         .fix = fmt::format("snug train {} --out {} --resume",
+                                            (choice_.folder / "config.toml").string(), choice_.folder.string())});
 }
 
 void Training::fill_parameters() {
   if (saved_) {
     saved_->restore(setup_.graph, *network_);
     network_->set_totals(state_.totals);
+    if (state_.scaling[LossScale::scale] > 0) network_->set_scaling(state_.scaling);
     saved_.reset();  // unmaps it
     saved_step_ = state_.step;
     saved_epoch_ = state_.epoch;
@@ -172,11 +169,7 @@ void Training::open_files() {
 }
 
 void Training::begin_events() {
-  const auto used = [this] {
-    if (computer_.device == nullptr) return resident_bytes();
-    const DeviceMemoryState memory = computer_.device->memory();
-    return memory.total_bytes - memory.free_bytes;
-  };
+  const auto used = [this] { return measured_bytes(computer_); };
   events_ = std::make_unique<RunEvents>(files_->events(), RunEvents::Run{.config = config_,
                                                                          .graph = setup_.graph,
                                                                          .plan = plan_.report,
@@ -211,6 +204,7 @@ bool Training::run_steps() {
   if (state_.step == state_.epoch * steps_per_epoch_) {
     network_->set_totals({});
     state_.epoch_seconds = 0;
+    state_.skipped_before = network_->scaling()[LossScale::skipped];
   }
   issued_ = state_.step;
   while (state_.step < end) {
@@ -299,7 +293,7 @@ void Training::look_at_loss() {
   const Network::Stats stats = network_->take_stats();
   add_seconds(begin);
   const double loss = stats[TrainStats::loss_sum] / stats[TrainStats::weight_sum];
-  if (stats[TrainStats::not_finite] != 0 || !std::isfinite(loss)) fail_diverged(divergence(loss));
+  if (!std::isfinite(loss) || (stats[TrainStats::not_finite] != 0 && !may_skip())) fail_diverged(divergence(loss));
   const double rate = rate_of(state_.step);
   state_.last_lr = rate;
   report_step(loss, rate);
@@ -307,6 +301,25 @@ void Training::look_at_loss() {
   if (auto found = watch_->step(state_.step, loss)) tell({*std::move(found)});
   ++state_.step;
   report_progress(loss);
+}
+
+/// In fp16 a gradient that overflows is tried again with less of a scale, as long as there is some.
+bool Training::may_skip() { return network_->scaling()[LossScale::scale] > LossScale::kLeast; }
+
+/// Fills in what fp16 did in an epoch, and says so the first time that steps were skipped.
+void Training::tell_scale(EpochEvent& epoch) {
+  const Network::Scaling scaling = network_->scaling();
+  if (scaling[LossScale::scale] <= 0) return;
+  epoch.loss_scale = scaling[LossScale::scale];
+  epoch.skipped_steps = std::llround(scaling[LossScale::skipped] - state_.skipped_before);
+  if (epoch.skipped_steps == 0 || std::exchange(told_skipping_, true)) return;
+  emit(FindingEvent{
+      {.code = "T632",
+       .severity = Severity::note,
+       .where = to_string(config_.where("train.precision")),
+       .what = fmt::format("fp16: {} of {} steps overflowed and changed nothing; the loss is scaled by {:g} now",
+                           epoch.skipped_steps, steps_per_epoch_, *epoch.loss_scale),
+       .fix = "precision = \"bf16\"   # needs no scale; a few such steps are usual in fp16"}});
 }
 
 void Training::report_step(double loss, double learning_rate) {
@@ -325,14 +338,15 @@ void Training::report_progress(double loss) {
   if (progress_event_ && now - *progress_event_ < std::chrono::milliseconds(100)) return;
   progress_event_ = now;
   const double step_seconds = seconds_here_ / static_cast<double>(steps_here_);
-  reporter_.on_event(ProgressEvent{.epoch = state_.epoch + 1,
-                                   .epochs = config_.train.epochs,
-                                   .step = state_.step - state_.epoch * steps_per_epoch_,
-                                   .steps = steps_per_epoch_,
-                                   .loss = loss,
-                                   .images_per_second = static_cast<double>(samples_here_) / seconds_here_,
-                                   .eta_seconds = step_seconds * static_cast<double>(total_steps() - state_.step),
-                                   .memory_bytes = resident_bytes()});
+  reporter_.on_event(
+      ProgressEvent{.epoch = state_.epoch + 1,
+                    .epochs = config_.train.epochs,
+                    .step = state_.step - state_.epoch * steps_per_epoch_,
+                    .steps = steps_per_epoch_,
+                    .loss = loss,
+                    .images_per_second = static_cast<double>(samples_here_) / seconds_here_,
+                    .eta_seconds = step_seconds * static_cast<double>(total_steps() - state_.step),
+                    .memory_bytes = computer_.device != nullptr ? plan_.report.total_bytes : resident_bytes()});
 }
 
 void Training::end_epoch() {
@@ -353,6 +367,7 @@ void Training::end_epoch() {
     epoch.val_accuracy = val.accuracy;
   }
   tell_waiting();
+  tell_scale(epoch);
   state_.epoch = epoch.epoch;
   state_.totals = {};
   follow(epoch);
@@ -442,6 +457,7 @@ void Training::emit(const TrainEvent& event) {
 }
 
 void Training::save() {
+  state_.scaling = network_->scaling();
   files_->save(state_, weights(), checkpoint_info());
   saved_step_ = state_.step;
   saved_epoch_ = state_.epoch;
@@ -457,11 +473,13 @@ CheckpointInfo Training::checkpoint_info() const {
           .metric = best_metric(config_.train.loss, val_loader_ != nullptr)};
 }
 
+/// On a GPU its own memory is what counts, and does not change once a run has begun.
 DoneEvent Training::done_event(bool interrupted) const {
+  const bool on_device = computer_.device != nullptr;
   return {.epochs = state_.epoch,
           .best_val_accuracy = state_.best_val_accuracy,
-          .planned_peak_bytes = plan_.report.total_bytes + plan_.report.host_bytes,
-          .measured_peak_bytes = peak_resident_bytes(),
+          .planned_peak_bytes = plan_.report.total_bytes + (on_device ? 0 : plan_.report.host_bytes),
+          .measured_peak_bytes = on_device ? measured_bytes(computer_) : peak_resident_bytes(),
           .step_allocations = step_allocations_,
           .arena_bytes = network_->arena_bytes(),
           .checkpoint = files_->checkpoint().string(),
@@ -533,6 +551,7 @@ Diagnostic Training::divergence(double loss) {
   finding.what = fmt::format("step {}: tensor {} of layer {} is {} at element {}, the first that is not finite ({})",
                              state_.step, short_name(bad->tensor), bad->layer.empty() ? "–" : short_name(bad->layer),
                              bad->value, bad->element, bad->op);
+  if (config_.train.precision == Precision::fp16) finding.fix = pasteable(config_, "train.precision = \"bf16\"");
   if (bad->op == "normalize_input") finding.fix = "normalize = \"0-1\", and look for NaN in the data: snug check";
   return finding;
 }

@@ -33,7 +33,7 @@ class Training {
 
   // Before the first step.
   void read_state();
-  void check_state() const;
+  void require_same(std::string_view what, std::uint64_t saved, std::uint64_t now) const;
   void make_plan();
   void make_loaders();
   void fill_parameters();
@@ -54,6 +54,8 @@ class Training {
   void report_progress(double loss);
   void follow(const EpochEvent& epoch);
   void tell_waiting();
+  [[nodiscard]] bool may_skip();
+  void tell_scale(EpochEvent& epoch);
   void begin_watch();
   void tell(std::vector<Diagnostic> findings);
 
@@ -102,7 +104,7 @@ class Training {
   std::int64_t steps_here_ = 0, samples_here_ = 0, step_allocations_ = 0;
   double seconds_here_ = 0;
   double waited_before_ = 0;  ///< for data, in passes before this one
-  bool told_waiting_ = false;
+  bool told_waiting_ = false, told_skipping_ = false;
   Clock::time_point began_ = Clock::now();
   std::optional<Clock::time_point> step_event_, progress_event_;
 };

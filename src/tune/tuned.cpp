@@ -75,10 +75,10 @@ std::string model_digest(const Config& config) {
   return fmt::format("{:016x}", checksum(to_toml(work)));
 }
 
-TunedKey tuned_key(const Config& config, int threads) {
+TunedKey tuned_key(const Config& config, int threads, const std::string& gpu) {
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   return {.machine = machine_name(),
-          .device = processor_name(),
+          .device = gpu.empty() ? processor_name() : gpu,
           .threads = threads > 0 ? threads : cores,
           .model = model_digest(config),
           .precision = std::string(to_string(config.train.precision)),

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/file.h"
 #include "cli/command.h"
 #include "cli/program.h"
 
@@ -360,6 +361,11 @@ TEST_F(Commands, TrainEvalAndPredict) {
   while (std::getline(table, line)) ++rows;
   EXPECT_EQ(rows, 10);
   EXPECT_EQ(run("predict @run @shapes/none*.npy").code, 3);
+  const ProgramResult drawn = run("predict @run @shapes/val-images.npy --sheet @sheet.png");
+  ASSERT_EQ(drawn.code, 0) << drawn.error;
+  EXPECT_NE(drawn.out.find("  file "), std::string::npos) << drawn.out;
+  EXPECT_NE(drawn.out.find("val-images.npy[9]  "), std::string::npos) << drawn.out;
+  EXPECT_EQ(read_text(folder_ / "sheet.png").substr(1, 3), "PNG");
 
   const ProgramResult partly = run("predict @run @none.npy @shapes/val-images.npy --json");
   EXPECT_EQ(partly.code, 3) << partly.out;
@@ -493,6 +499,21 @@ TEST_F(Commands, DevicesListsWhatTheDriverTells) {
   ASSERT_EQ(devices.size(), 2U) << result.out;
   EXPECT_EQ(devices[1], Json::parse(R"({"id":"cuda:0","name":"NVIDIA Test","total_bytes":85520809984,)"
                                     R"("free_bytes":1000,"processes":[{"pid":42,"name":"python","bytes":7}]})"));
+}
+
+/// What programs cannot see is listed, and is no cuda:N.
+TEST_F(Commands, DevicesFollowWhatTheEnvironmentShows) {
+  const auto id = [](const std::string& visible) {
+    const ProgramResult result = run_program({"devices", "--json"}, "export LD_LIBRARY_PATH=" +
+                                                                        std::string(SNUG_FAKE_NVML) +
+                                                                        " CUDA_VISIBLE_DEVICES=" + visible);
+    return Json::parse(result.out)["devices"][1]["id"].get<std::string>();
+  };
+  EXPECT_EQ(id("0"), "cuda:0");
+  EXPECT_EQ(id("GPU-5eed"), "cuda:0");
+  EXPECT_EQ(id(""), "hidden:0");
+  EXPECT_EQ(id("1"), "hidden:0");
+  EXPECT_EQ(id("GPU-7"), "hidden:0");
 }
 
 TEST_F(Commands, DataInfo) {

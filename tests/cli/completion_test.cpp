@@ -34,6 +34,8 @@ TEST(Completion, CommandsComeFirst) {
   EXPECT_THAT(candidates({"help", "ev"}), ElementsAre("eval"));
   EXPECT_THAT(candidates({"help", "data", "p"}), ElementsAre("pack", "preview"));
   EXPECT_THAT(candidates({"completion", ""}), ElementsAre("bash", "zsh", "fish"));
+  EXPECT_THAT(candidates({"completion", "bash", ""}), IsEmpty());
+  EXPECT_THAT(candidates({"--"}), ElementsAre("--help", "--version"));
   EXPECT_THAT(candidates({"nonsense", ""}), IsEmpty());
   EXPECT_THAT(candidates({}), Contains("train"));
 }
@@ -56,13 +58,31 @@ TEST(Completion, ValuesAreWordsKeysDevicesOrFiles) {
   EXPECT_THAT(candidates({"train", "--set", "train.precision", "=", "b"}), ElementsAre("train.precision=bf16"));
   EXPECT_THAT(candidates({"train", "--set", "train.precision", "="}), Contains("train.precision=fp32"));
   EXPECT_THAT(candidates({"plan", "c.toml", "--device", "h200"}), ElementsAre("h200"));
+  EXPECT_THAT(candidates({"summary", "c.toml", "--device", "h200"}), ElementsAre("h200"));
   EXPECT_THAT(candidates({"predict", "best.snug", "--device", ""}), ElementsAre("cpu"));
   EXPECT_THAT(candidates({"train", "--epochs", ""}), IsEmpty());
   const std::vector<std::string> config{"train", ""}, out{"plan", "c.toml", "--report", ""},
-      epochs{"train", "--epochs", ""};
+      epochs{"train", "--epochs", ""}, profile{"plan", "c.toml", "--device", "my"}, second{"train", "c.toml", ""},
+      several{"predict", "run", "a.png", ""};
   EXPECT_TRUE(completions(config).files);
   EXPECT_TRUE(completions(out).files);
   EXPECT_FALSE(completions(epochs).files);
+  EXPECT_TRUE(completions(profile).files) << "a profile of one's own";
+  EXPECT_FALSE(completions(second).files) << "there is a config already";
+  EXPECT_TRUE(completions(several).files);
+}
+
+TEST(Completion, RunsAreThoseOfTheFolderThatIsMeant) {
+  const TemporaryFolder folder;
+  for (const char* name : {"a-1", "a-2", "b-1", "none"}) std::filesystem::create_directory(folder / name);
+  for (const char* name : {"a-1", "a-2", "b-1"}) (void)folder.file(std::string(name) + "/run.json", "");
+  const std::string runs = folder / "";
+  EXPECT_THAT(candidates({"runs", "show", "--dir", runs, ""}), ElementsAre("a-1", "a-2", "b-1"));
+  EXPECT_THAT(candidates({"runs", "show", "--dir=" + runs, "b"}), ElementsAre("b-1"));
+  EXPECT_THAT(candidates({"runs", "compare", "a-1", "--dir", runs, ""}), ElementsAre("a-2", "b-1"));
+  EXPECT_THAT(candidates({"runs", "show", "a-1", "--dir", runs, ""}), IsEmpty()) << "one is enough";
+  const std::vector<std::string> path{"runs", "show", "runs/a"};
+  EXPECT_TRUE(completions(path).files);
 }
 
 TEST(Completion, AnyOtherShellIsAFinding) {
@@ -93,12 +113,14 @@ TEST_F(InShell, BashShowsThem) {
       "set -eu\ncd '" + folder_ / "" + "'\ntouch my.toml\nsource <('" + program_ +
       "' completion bash)\ncompopt() { echo \"compopt $*\"; }\n"
       "ask() { COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _snug; echo \"${COMPREPLY[*]-}\"; }\n";
+  const auto ask = [&](const std::string& words) { return "ask '" + program_ + "' " + words + "\n"; };
   const std::string shown =
-      print("bash", begin + "ask '" + program_ + "' tr\n" + "ask '" + program_ + "' train my\n" + "ask '" + program_ +
-                        "' eval r --split ''\n" + "ask '" + program_ + "' train --set train.precision = b\n" + "ask '" +
-                        program_ + "' train --set train.epo\n");
+      print("bash", begin + ask("tr") + ask("train my") + ask("eval r --split ''") + ask("train '\"my'") +
+                        ask("train --set train.precision = b") + ask("train --set train.epo"));
   if (shown == "no shell") GTEST_SKIP() << "no bash here";
-  EXPECT_EQ(shown, "train\ncompopt -o filenames\nmy.toml\ntrain val test\nbf16\ncompopt -o nospace\ntrain.epochs=\n");
+  EXPECT_EQ(shown,
+            "train\ncompopt -o filenames\nmy.toml\ntrain val test\ncompopt -o filenames\nmy.toml\nbf16\ncompopt -o "
+            "nospace\ntrain.epochs=\n");
 }
 
 TEST_F(InShell, ZshReadsTheScript) {
@@ -109,7 +131,7 @@ TEST_F(InShell, ZshReadsTheScript) {
                        program_ + "' eval run --split '')\nCURRENT=5\n_snug\nwords=('" + program_ +
                        "' train '')\nCURRENT=3\n_snug\nprint $_comps[snug]\n");
   if (shown == "no shell") GTEST_SKIP() << "no zsh here";
-  EXPECT_EQ(shown, "train:\nval:\ntest:\nFILES\n_snug\n");
+  EXPECT_EQ(shown, "train\nval\ntest\nFILES\n_snug\n");
 }
 
 TEST_F(InShell, FishShowsThem) {

@@ -101,6 +101,10 @@ TEST_F(CommandFindings, PredictSpeaksOfFilesNotOfTheConfig) {
   ASSERT_EQ(run("data synth --out shapes --count 20 --val-count 10 --size 20").code, 0);
   const auto missing = findings("predict run none.npy", 3);
   EXPECT_EQ(missing[0]["fix"], "ls .   # and correct the path");
+  const auto picture = findings("predict run none.jpg", 3);
+  EXPECT_EQ(picture[0]["code"], "D101");
+  EXPECT_EQ(picture[0]["fix"], "ls .   # and correct the path");
+  EXPECT_EQ(findings("predict run shapes/no*.npy", 3)[0]["fix"], "ls shapes   # and correct the pattern");
   const auto size = findings("predict run shapes/val-images.npy", 3);
   EXPECT_EQ(size[0]["fix"], "np.save(\"shapes/val-images.npy\", x)   # x of shape (N, 16, 16, 3)");
   const auto unwritable = findings("predict run none.npy --logits /nonexist/o.npy", 2);

@@ -1,12 +1,17 @@
 // The first hour: a config is written for what lies in a folder, and every command prints the line that comes next.
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include <fmt/format.h>
+
 #include "cli/program.h"
+#include "data/files.h"
+#include "data/zip.h"
 
 namespace snug {
 namespace {
@@ -59,6 +64,61 @@ TEST_F(Init, EveryStepPrintsTheNextUpToAnExport) {
   }
   EXPECT_EQ(next_words(step), std::vector<std::string>());
   EXPECT_TRUE(std::filesystem::exists(folder_ / "shapes-1.onnx"));
+}
+
+/// `predict` reads pictures and .npy; after data of other kinds the step behind it is the next.
+TEST_F(Init, AfterDataThatPredictDoesNotReadComesTheExport) {
+  constexpr std::uint32_t kTrain = 60, kVal = 40, kBytes = 8 * 8;
+  const std::string pixels = counting((kTrain + kVal) * kBytes);
+  std::string labels, wide;
+  for (std::uint32_t i = 0; i < kTrain; ++i) {
+    labels += static_cast<char>(i % 10);
+    wide += stored(static_cast<std::int64_t>(i % 10));
+  }
+  const auto part = [&](bool val) { return val ? pixels.substr(kTrain * kBytes) : pixels.substr(0, kTrain * kBytes); };
+  for (const bool val : {false, true}) {
+    const std::uint32_t count = val ? kVal : kTrain;
+    const std::string name = val ? "val" : "train", shape = fmt::format("({}, 8, 8)", count);
+    folder_.file(name + "-x.idx", idx({count, 8, 8}, part(val)));
+    folder_.file(name + "-y.idx", idx({count}, labels.substr(0, count)));
+    folder_.file(name + ".npz", zip({{"x.npy", npy("|u1", shape, part(val))},
+                                     {"y.npy", npy("<i8", fmt::format("({},)", count), wide.substr(0, 8 * count))}}));
+  }
+  for (const std::string kind : {"idx", "npz"}) {
+    const auto source = [&](const std::string& split) {
+      return kind == "npz" ? fmt::format(R"(images = "{0}.npz:x", labels = "{0}.npz:y")", split)
+                           : fmt::format(R"(images = "{0}-x.idx", labels = "{0}-y.idx", format = "idx")", split);
+    };
+    folder_.file(kind + ".toml",
+                 fmt::format("name = \"{}\"\n[data]\ntrain = {{ {} }}\nval = {{ {} }}\n[model]\ninput = [8, 8, 1]\n"
+                             "layers = [{{ flatten = true }}, {{ dense = 10 }}]\n[train]\nepochs = 1\n",
+                             kind, source("train"), source("val")));
+    const ProgramResult trained = run("train " + kind + ".toml --quiet");
+    ASSERT_EQ(trained.code, 0) << trained.error;
+    const ProgramResult evaluated = run("eval runs/" + kind + "-1");
+    EXPECT_EQ(evaluated.code, 0) << evaluated.error;
+    EXPECT_EQ(next_words(evaluated), split_words(fmt::format("export runs/{0}-1 --to onnx --out {0}-1.onnx", kind)));
+  }
+}
+
+TEST_F(Init, TheDataKeepTheNamesThatWereTyped) {
+  ASSERT_EQ(run("data synth --out deep/shapes --count 100 --val-count 40 --size 16").code, 0);
+  std::filesystem::create_directory_symlink("deep/shapes", folder_ / "link");
+  std::filesystem::create_directories(folder_ / "far/below");
+  std::filesystem::create_directory_symlink("far/below", folder_ / "configs");
+  struct Case {
+    std::string folder, out, root;
+  };
+  const std::string whole = folder_ / "link";
+  for (const Case& c :
+       {Case{"link", "a.toml", "link"}, Case{"./link/", "b.toml", "link"}, Case{"link", "far/c.toml", "../link"},
+        Case{whole, "d.toml", "link"}, Case{whole, "far/e.toml", whole},
+        // From where this folder's ".." leads.
+        Case{"link", "configs/f.toml", "../../deep/shapes"}}) {
+    ASSERT_EQ(run("init " + c.folder + " --out " + c.out).code, 0) << c.out;
+    EXPECT_NE(text_of(c.out).find(fmt::format("root = \"{}\"", c.root)), std::string::npos) << text_of(c.out);
+    expect_clean(c.out);
+  }
 }
 
 TEST_F(Init, NoNextStepForProgramsOrInQuiet) {

@@ -10,13 +10,14 @@ import gzip
 import json
 import pathlib
 import shutil
-import subprocess
 import sys
 
 import numpy
 import safetensors.torch
 import torch
 import torchvision
+
+from steps import expect, runner
 
 TRAIN, VAL, CHANCE, ENOUGH = 1600, 400, 0.1, 0.5
 STOP = 70  # of 100 steps: in the second epoch
@@ -36,12 +37,6 @@ def save_arrays(mnist, folder):
         numpy.save(folder / f"{split}-labels.npy", idx(mnist / f"{file}-labels-idx1-ubyte.gz", 8)[:count])
 
 
-def expect(condition, what):
-    print(("ok   " if condition else "FAIL ") + what, flush=True)
-    if not condition:
-        sys.exit(1)
-
-
 def main():
     program, work, mnist = (pathlib.Path(word).resolve() for word in sys.argv[1:4])
     folder = work / "finetune"
@@ -52,10 +47,7 @@ def main():
     first = torchvision.models.resnet18().state_dict()
     safetensors.torch.save_file(first, folder / "resnet18.safetensors")
 
-    def run(*words):
-        done = subprocess.run([program, *words], cwd=folder, capture_output=True, text=True)
-        expect(done.returncode == 0, "snug " + " ".join(words) + done.stderr)
-        return done.stdout
+    run = runner(program, folder)
 
     # Digits are not the same seen in a mirror, and on features that nobody trained two epochs want a higher rate.
     run_of = ["train", "finetune.toml", "--data-root", "digits", "--set", "data.augment=[]", "--set",

@@ -181,7 +181,6 @@ class Net {
   void run(Pass pass) {
     for (const Parameter* parameter : parameters()) std::ranges::copy(initial(*parameter), values(*parameter).begin());
     if (pass != evaluate) runtime_->values<double>(exchange::kControl)[Control::learning_rate] = kRate;
-    if (pass != evaluate) runtime_->values<double>(exchange::kControl)[Control::loss_scale] = 1;
     runtime_->run(pass);
   }
 

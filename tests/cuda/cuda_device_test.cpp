@@ -109,6 +109,42 @@ TEST_F(CudaDevice, ARecordingThatFailsIsEnded) {
   EXPECT_THAT(fake_cuda().journal, testing::Contains("end"));
 }
 
+/// Whoever waits for the device waits for every queue that has work.
+TEST_F(CudaDevice, WaitsForWorkBesideTheMainQueueToo) {
+  const auto device = open_device(fake_api(), 0);
+  device->fork(2);
+  const std::size_t from = fake_cuda().journal.size();
+  device->wait();
+  EXPECT_THAT(asked(from), ElementsAre("record", "stream waits", "wait"));
+}
+
+TEST_F(CudaDevice, CopiesAheadBesideTheMainQueue) {
+  const auto device = open_device(fake_api(), 0);
+  std::vector<std::byte> host(64, std::byte{7}), ahead(64), place(64);
+  const std::size_t from = fake_cuda().journal.size();
+  device->copy_ahead(ahead.data(), host.data(), 64);
+  device->take_ahead();
+  device->copy_within(place.data(), ahead.data(), 64);
+  device->release_ahead();
+  EXPECT_THAT(asked(from), ElementsAre("copy in", "record", "stream waits", "copy within", "record", "stream waits"));
+  EXPECT_EQ(place, host);
+}
+
+TEST_F(CudaDevice, TellsTheTimeBetweenStamps) {
+  const auto device = open_device(fake_api(), 0);
+  device->stamp(0);
+  device->stamp(1);
+  EXPECT_DOUBLE_EQ(device->seconds_between(0, 1), 2e-3);
+}
+
+TEST_F(CudaDevice, WithoutKernelsForItIsToldSo) {
+  const auto device = open_device(fake_api(), 0);
+  fake_cuda().launch_error = kErrorNoKernelImage;
+  const auto failure = device->take_failure();
+  ASSERT_TRUE(failure);
+  EXPECT_THAT(failure->what(), HasSubstr("this build has no kernels for this GPU"));
+}
+
 TEST_F(CudaDevice, AFailureIsToldOnce) {
   const auto device = open_device(fake_api(), 0);
   EXPECT_FALSE(device->take_failure());

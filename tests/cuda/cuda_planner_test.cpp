@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 #include <string>
 #include <vector>
@@ -201,32 +202,76 @@ TEST_F(WithCudnn, DepthwiseEnginesAreListedWithoutADriver) {
   EXPECT_LT(engines.front().workspace_bytes, 10 << 20) << "generic ones take 0.9 GB";
 }
 
-struct Sample {
-  std::string profile, model;
-  DType dtype;
-};
+/// Every convolution has an engine, and one that fits in what is planned where cuDNN cannot be asked.
+void expect_engines(const std::string& profile, const Graph& graph, DType dtype) {
+  const auto source = source_for(profile, kFresh);
+  std::set<std::string> asked;
+  const Program program = lowered(graph, 64, dtype);
+  for (const Step& step : program.steps) {
+    if (!is_product(step.op)) continue;
+    const Convolution c = convolution_of(program, step, false);
+    if (!asked.insert(key_of(c)).second) continue;
+    const std::vector<Engine>& engines = source->engines(c);
+    ASSERT_FALSE(engines.empty()) << profile << ": " << key_of(c);
+    EXPECT_LE(engines.back().workspace_bytes, workspace_bound(source->sheet())) << profile << ": " << key_of(c);
+  }
+}
 
-/// One profile of each architecture: every convolution has an engine, and one that fits in what is planned where cuDNN
-/// cannot be asked.
-TEST_F(WithCudnn, EveryConvolutionHasAnEngineOnEveryArchitecture) {
-  const std::vector<Sample> samples{
-      {"t4", "mobilenet_v2", DType::f16},     {"t4", "resnet18", DType::f32},   {"a100-40gb", "resnet18", DType::bf16},
-      {"rtx3060-12gb", "vgg16", DType::bf16}, {"rtx4090", "lenet", DType::f32}, {"h200", "mobilenet_v2", DType::bf16},
-      {"h200", "resnet50", DType::f32},       {"b200", "resnet18", DType::f16}, {"rtx5090", "resnet50", DType::bf16}};
-  for (const Sample& sample : samples) {
-    const auto source = source_for(sample.profile, kFresh);
-    const Program program = lowered(model(sample.model), 64, sample.dtype);
-    std::set<std::string> asked;
-    for (const Step& step : program.steps) {
-      if (!is_product(step.op)) continue;
-      const Convolution c = convolution_of(program, step, false);
-      if (!asked.insert(key_of(c)).second) continue;
-      const std::vector<Engine>& engines = source->engines(c);
-      ASSERT_FALSE(engines.empty()) << sample.profile << ": " << key_of(c);
-      EXPECT_LE(engines.back().workspace_bytes, workspace_bound(source->sheet()))
-          << sample.profile << ": " << key_of(c);
+/// Every model and every profile at least once: three profiles a model, the next model goes on with those behind them.
+/// scripts/plan_all.sh plans each model on each.
+TEST_F(WithCudnn, EveryConvolutionOfEveryModelHasAnEngine) {
+  std::vector<std::filesystem::path> models;
+  for (const auto& entry : std::filesystem::directory_iterator("configs/models"))
+    if (entry.path().extension() == ".toml") models.push_back(entry.path());
+  std::ranges::sort(models);
+  const std::vector<DeviceProfile> profiles = installed_profiles();
+  constexpr std::size_t kProfilesOfAModel = 3;
+  ASSERT_GE(kProfilesOfAModel * models.size(), profiles.size());
+  std::size_t next = 0;
+  for (const std::filesystem::path& path : models) {
+    const Graph graph = model(path.stem().string());
+    for (std::size_t i = 0; i < kProfilesOfAModel; ++i, ++next) {
+      const DeviceProfile& profile = profiles[next % profiles.size()];
+      SCOPED_TRACE(path.stem().string());
+      expect_engines(profile.name, graph, profile.bf16 ? DType::bf16 : DType::f16);
+      if (i == 0) expect_engines(profile.name, graph, DType::f32);
     }
   }
+}
+
+/// The data gradient of a strided depthwise convolution takes no scratch and asks no library.
+TEST(CudaPlanner, StridedDepthwiseGradientsAreOfOurOwn) {
+  const auto planner = make_cuda_planner(source_for("h100-80gb", kBound), {});
+  const Program program = lowered(model("mobilenet_v2"), 8, DType::bf16);
+  int own = 0, others = 0;
+  for (const Step& step : program.steps) {
+    if (step.op != Op::conv_backward_data) continue;
+    const PreparedStep prepared = planner->prepare(program, step);
+    const auto& conv = std::get<ConvAttributes>(step.attributes);
+    const bool strided_depthwise = conv.groups > 1 && conv.window.stride[0] > 1;
+    EXPECT_EQ(prepared.algorithm == "own", strided_depthwise);
+    EXPECT_EQ(prepared.workspace_bytes == 0, strided_depthwise) << "a bound where there is no cuDNN";
+    (strided_depthwise ? own : others) += 1;
+  }
+  EXPECT_EQ(own, 4);
+  EXPECT_GT(others, 30);
+}
+
+/// What is fused is what kernels of ours can: 1×1 convolutions in bf16, of widths that are multiples of 8, from sm_80
+/// on.
+TEST(CudaPlanner, FusesWhatItsKernelsCan) {
+  const auto fused_on = [](const std::string& profile, DType dtype, const std::string& name) {
+    const auto planner = make_cuda_planner(source_for(profile, kBound), {});
+    const auto possible = [&](const Program& program, const Step& step) { return planner->fuses(program, step); };
+    const Program program = lower(model(name), {.batch = 8, .dtype = dtype, .products = {.possible = possible}});
+    return std::ranges::count_if(program.steps, [](const Step& step) { return is_fused_product(step.op); });
+  };
+  EXPECT_EQ(fused_on("t4", DType::f16, "resnet50"), 0);
+  EXPECT_EQ(fused_on("t4", DType::bf16, "resnet50"), 0);
+  EXPECT_EQ(fused_on("h100-80gb", DType::f16, "resnet50"), 0);
+  EXPECT_EQ(fused_on("h100-80gb", DType::f32, "resnet50"), 0);
+  EXPECT_GT(fused_on("h100-80gb", DType::bf16, "resnet50"), 60);
+  EXPECT_EQ(fused_on("h100-80gb", DType::bf16, "vgg16"), 0);
 }
 
 }  // namespace

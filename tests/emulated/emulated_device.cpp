@@ -62,7 +62,13 @@ void EmulatedDevice::release(std::byte* memory) noexcept {
   std::free(memory);
 }
 
-std::byte* EmulatedDevice::allocate_host(std::int64_t bytes) { return aligned_bytes(bytes); }
+/// As the system gives it: with whatever was there.
+std::byte* EmulatedDevice::allocate_host(std::int64_t bytes) {
+  if (const auto failure = std::exchange(host_failure, {})) throw *failure;
+  std::byte* const memory = aligned_bytes(bytes);
+  std::memset(memory, 0xA5, static_cast<std::size_t>(bytes));
+  return memory;
+}
 void EmulatedDevice::release_host(std::byte* memory) noexcept { std::free(memory); }
 
 DeviceMemoryState EmulatedDevice::memory() const {
@@ -86,6 +92,25 @@ void EmulatedDevice::copy_to_host(std::byte* to, const std::byte* from, std::int
   do_or_record([=] { std::memcpy(to, from, static_cast<std::size_t>(bytes)); });
 }
 
+void EmulatedDevice::copy_within(std::byte* to, const std::byte* from, std::int64_t bytes) {
+  require_memory(from, bytes);
+  copy_to_device(to, from, bytes);
+}
+
+void EmulatedDevice::copy_ahead(std::byte* to, const std::byte* from, std::int64_t bytes) {
+  require_memory(to, bytes);
+  bytes_copied_ahead_ += bytes;
+  ahead_.push_back({to, from, bytes});
+  if (!options_.late_copies) take_ahead();
+}
+
+void EmulatedDevice::take_ahead() {
+  for (const Copy& copy : std::exchange(ahead_, {}))
+    std::memcpy(copy.to, copy.from, static_cast<std::size_t>(copy.bytes));
+}
+
+void EmulatedDevice::release_ahead() { ensure(ahead_.empty(), "what is waited for has been asked for"); }
+
 void EmulatedDevice::fill(std::byte* to, std::uint8_t value, std::int64_t bytes) {
   require_memory(to, bytes);
   do_or_record([=] { std::memset(to, value, static_cast<std::size_t>(bytes)); });
@@ -93,6 +118,14 @@ void EmulatedDevice::fill(std::byte* to, std::uint8_t value, std::int64_t bytes)
 
 void EmulatedDevice::set_mark(int mark) { ensure(mark >= 0 && mark < kMarks, "a mark that there is"); }
 void EmulatedDevice::wait_for(int mark) { set_mark(mark); }
+
+void EmulatedDevice::stamp(std::size_t index) {
+  stamps_.resize(std::max(stamps_.size(), index + 1));
+  stamps_[index] = std::chrono::steady_clock::now();
+}
+double EmulatedDevice::seconds_between(std::size_t first, std::size_t later) {
+  return std::chrono::duration<double>(stamps_.at(later) - stamps_.at(first)).count();
+}
 
 void EmulatedDevice::wait() {
   ++waits_;

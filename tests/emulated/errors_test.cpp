@@ -2,9 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <span>
 
+#include "emulated/emulated_device.h"
 #include "emulated/runs.h"
+#include "runtime/arena_memory.h"
 #include "snug/diagnostic.h"
 
 namespace snug::test {
@@ -73,6 +77,24 @@ TEST(DeviceErrors, memory_taken_after_the_plan_is_told_before_it_is_asked_for) {
     expect_sound(finding, 4);
     EXPECT_THAT(finding.what, HasSubstr("free now"));
   }
+}
+
+/// Locked memory is the host's: it is told with the host's figures, and begins as zero where a program needs that.
+TEST(DeviceErrors, host_memory_that_is_refused_is_told_as_that) {
+  const Runs runs;
+  const auto device = std::make_shared<EmulatedDevice>();
+  device->host_failure = DeviceFailure("cudaMallocHost: out of memory", true);
+  const Diagnostic finding = finding_of(runs, device);
+  expect_sound(finding, 4);
+  EXPECT_EQ(finding.code, "M303");
+  EXPECT_THAT(finding.what, HasSubstr("of locked host memory, the system has"));
+  EXPECT_THAT(finding.fix, HasSubstr("ulimit -l"));
+}
+
+TEST(DeviceErrors, host_memory_begins_as_zero) {
+  const auto device = std::make_shared<EmulatedDevice>();
+  const ArenaMemory memory(1000, "test", device, ArenaMemory::Kind::host);
+  EXPECT_TRUE(std::all_of(memory.data(), memory.data() + 1000, [](std::byte value) { return value == std::byte{0}; }));
 }
 
 }  // namespace

@@ -89,6 +89,9 @@ class IsolatingBackend final : public Backend {
       : inner_(std::move(inner)), device_(std::move(device)) {}
 
   [[nodiscard]] std::string_view name() const override { return inner_->name(); }
+  [[nodiscard]] bool fuses(const Program& program, const Step& step) const override {
+    return inner_->fuses(program, step);
+  }
 
   [[nodiscard]] PreparedStep prepare(const Program& program, const Step& step) override {
     std::vector<Region> regions;

@@ -5,25 +5,13 @@
 
 #include <algorithm>
 
-#include "backend/cuda/steps/cuda_backend.h"
 #include "base/file.h"
-#include "emulated/isolation.h"
-#include "emulated/plain_products.h"
 
 namespace snug::test {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-/// One multiprocessor, so that the bound of a convolution's scratch stays small.
-const DeviceSheet kSheet{.name = "emulated GPU",
-                         .capability = 90,
-                         .multiprocessors = 1,
-                         .clock_khz = 1'000'000,
-                         .memory_clock_khz = 1'000'000,
-                         .l2_bytes = 1 << 20,
-                         .total_bytes = std::int64_t{1} << 30};
 
 constexpr std::string_view kConfig = R"(
 name = "{}"
@@ -55,6 +43,7 @@ class Recorder final : public Reporter {
   void on_event(const TrainEvent& event) override {
     if (const auto* step = std::get_if<StepEvent>(&event)) result_.losses.push_back(step->loss);
     if (const auto* epoch = std::get_if<EpochEvent>(&event)) result_.epochs.push_back(*epoch);
+    if (const auto* finding = std::get_if<FindingEvent>(&event)) result_.findings.push_back(finding->finding);
     if (const auto* plan = std::get_if<PlanEvent>(&event)) result_.plan = plan->plan;
   }
 
@@ -98,6 +87,22 @@ const std::vector<NetText>& nets() {
                     { global_avgpool = true }, { dense = 10 })",
        .train = R"(optimizer = { name = "adamw", lr = 2e-3, weight_decay = 0.01 }
                    accumulate = 2)"},
+      {.name = "bottleneck",
+       .input = "[16, 16, 3]",
+       .layers = R"({ conv = 16, kernel = 3, stride = 2, padding = 1, norm = "batch", activation = "relu" },
+                    { residual = [ { conv = 8, kernel = 1, norm = "batch", activation = "relu" },
+                                   { conv = 8, kernel = 3, padding = 1, norm = "batch", activation = "relu" },
+                                   { conv = 32, kernel = 1, norm = "batch" } ],
+                      shortcut = [ { conv = 32, kernel = 1, norm = "batch" } ], activation = "relu" },
+                    { residual = [ { conv = 8, kernel = 1, norm = "batch", activation = "relu" },
+                                   { conv = 8, kernel = 3, padding = 1, norm = "batch", activation = "relu" },
+                                   { conv = 32, kernel = 1, norm = "batch" } ], activation = "relu" },
+                    { batchnorm = true, activation = "relu6" },
+                    { branches = [ [], [ { conv = 16, kernel = 1, norm = "batch", activation = "relu" },
+                                         { conv = 8, kernel = 3, padding = 1, bias = false } ] ] },
+                    { batchnorm = true, activation = "relu" }, { conv = 16, kernel = 1, bias = false },
+                    { global_avgpool = true }, { dense = 10 })",
+       .train = R"(optimizer = { name = "sgd", lr = 0.03, momentum = 0.9, weight_decay = 5e-4 })"},
       {.name = "densenet",
        .input = "[16, 16, 1]",
        .layers = R"({ conv = 8, kernel = 3, padding = 1, bias = false },
@@ -112,27 +117,6 @@ const std::vector<NetText>& nets() {
                    class_weights = [1, 2, 0.5, 1, 1, 1, 1.5, 1, 1, 1])"},
   };
   return kNets;
-}
-
-Computer emulated_computer(const std::shared_ptr<EmulatedDevice>& device, bool isolate) {
-  const auto source = std::make_shared<EngineSource>(kSheet, EngineSourceOptions{.cache = {}, .use_cudnn = false});
-  const auto library = make_plain_products();
-  const auto planning = [=](const Config&) {
-    const DeviceMemoryState memory = device->memory();
-    return Planning{.memory = {.name = kSheet.name,
-                               .total_bytes = memory.total_bytes,
-                               .free_bytes = memory.free_bytes,
-                               .driver_bytes = 1 << 20},
-                    .make_backend = [=] { return make_cuda_planner(source, {}); }};
-  };
-  const auto make_backend = [=](const Config&) -> std::unique_ptr<Backend> {
-    auto backend = make_cuda_backend(source, library, {});
-    return isolate ? make_isolating_backend(std::move(backend), device) : std::move(backend);
-  };
-  return {.planning = planning,
-          .make_backend = make_backend,
-          .device = device,
-          .processor = {.gpu = Gpu{.name = kSheet.name, .capability = kSheet.capability}}};
 }
 
 Runs::Runs() : folder_(fs::temp_directory_path() / fmt::format("snug-emulated-{}", ::getpid())) {
@@ -160,6 +144,7 @@ RunResult Runs::run(const Config& config, const RunOptions& options, const std::
   RunSetup setup = make_setup(config, graph_of(config), open_data(config.data, config.model.input, config.train.seed),
                               computer ? computer->processor : this_processor());
   result.done = train(config, train_options, recorder, std::move(setup), computer);
+  result.folder = out;
   result.weights = read_text(out / "last.safetensors");
   result.state = read_text(out / "last.state");
   return result;
@@ -169,13 +154,8 @@ RunResult Runs::on_cpu(const NetText& net, const RunOptions& options) const {
   return run(config(net, options), options, {});
 }
 
-RunResult Runs::emulated(const NetText& net, const RunOptions& options) const {
-  const auto device = options.device != nullptr
-                          ? options.device
-                          : std::make_shared<EmulatedDevice>(EmulatedOptions{.records = !options.isolate});
-  return run(config(net, options), options, emulated_computer(device, options.isolate));
+RunResult Runs::with(const NetText& net, const Computer& computer, const RunOptions& options) const {
+  return run(config(net, options), options, computer);
 }
-
-RunResult Runs::with(const NetText& net, const Computer& computer) const { return run(config(net, {}), {}, computer); }
 
 }  // namespace snug::test

@@ -9,19 +9,21 @@
 #include <vector>
 
 #include "backend/cuda/cuda_planner.h"
-#include "emulated/emulated_device.h"
 #include "snug/config.h"
 #include "snug/trainer.h"
 #include "train/setup.h"
 
 namespace snug::test {
 
+class EmulatedDevice;
+
 /// One network of tests, as TOML: `layers` of [model], and what [train] says besides.
 struct NetText {
   std::string_view name, input, layers, train;
 };
 inline void PrintTo(const NetText& net, std::ostream* out) { *out << net.name; }  // NOLINT: GoogleTest's name
-/// Small kin of LeNet, ResNet, MobileNet with squeeze-excite, and DenseNet; between them every step of op_list.h that a
+/// Small kin of LeNet, ResNet (with plain blocks, and with bottlenecks), MobileNet with squeeze-excite, and DenseNet;
+/// between them every step of op_list.h that a
 /// training run has.
 [[nodiscard]] const std::vector<NetText>& nets();
 
@@ -30,7 +32,9 @@ struct RunResult {
   std::vector<EpochEvent> epochs;
   DoneEvent done;
   PlanReport plan;
-  std::string weights, state;  ///< the bytes of last.safetensors, and of last.state
+  std::vector<Diagnostic> findings;
+  std::filesystem::path folder;  ///< of the run; the next one takes its place
+  std::string weights, state;    ///< the bytes of last.safetensors, and of last.state
 };
 
 struct RunOptions {
@@ -51,7 +55,8 @@ class Runs {
 
   [[nodiscard]] RunResult on_cpu(const NetText& net, const RunOptions& options = {}) const;
   [[nodiscard]] RunResult emulated(const NetText& net, const RunOptions& options = {}) const;
-  [[nodiscard]] RunResult with(const NetText& net, const Computer& computer) const;
+  /// On whatever computes; `device` and `isolate` say nothing then.
+  [[nodiscard]] RunResult with(const NetText& net, const Computer& computer, const RunOptions& options = {}) const;
 
  private:
   [[nodiscard]] Config config(const NetText& net, const RunOptions& options) const;

@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "config/precision.h"
+#include "emulated/emulated_device.h"
 #include "emulated/runs.h"
 #include "snug/diagnostic.h"
 
@@ -74,11 +77,37 @@ TEST_P(Emulated, graphs_and_launches_and_runs_make_equal_bits) {
   EXPECT_TRUE(graphs.weights == launches.weights);
 }
 
+/// A batch is on its way to the device while the one before is computed, whenever its copy is really made.
+TEST_P(Emulated, batches_that_are_copied_ahead_make_equal_bits) {
+  const auto late = std::make_shared<EmulatedDevice>();
+  const auto early = std::make_shared<EmulatedDevice>(EmulatedOptions{.late_copies = false});
+  const RunResult one = runs_.emulated(GetParam(), {.device = late});
+  const RunResult other = runs_.emulated(GetParam(), {.device = early});
+  EXPECT_GT(late->bytes_copied_ahead(), 0);
+  EXPECT_EQ(one.losses, other.losses);
+  EXPECT_TRUE(one.weights == other.weights);
+}
+
 TEST_P(Emulated, resumes_exactly) {
   const RunResult whole = runs_.emulated(GetParam());
   (void)runs_.emulated(GetParam(), {.max_steps = 4});
   const RunResult rest = runs_.emulated(GetParam(), {.resume = true});
   EXPECT_TRUE(whole.weights == rest.weights);
+}
+
+/// In bf16, where the kernels can, norms go into 1×1 convolutions: what the runs above hold against the processor's.
+TEST(EmulatedSteps, are_fused_products_in_bf16) {
+  const auto bottleneck = std::ranges::find(nets(), "bottleneck", &NetText::name);
+  const auto steps_in = [&](const std::string& precision) {
+    std::set<std::string> steps;
+    const RunResult run = Runs().emulated(*bottleneck, {.precision = precision, .max_steps = 1});
+    for (const PlanLayer& layer : run.plan.layers)
+      for (const PlanEngine& engine : layer.engines) steps.insert(engine.step);
+    return steps;
+  };
+  const std::set<std::string> fused{"conv1x1_backward_data", "conv1x1_backward_weights", "conv1x1_forward"};
+  EXPECT_TRUE(std::ranges::includes(steps_in("bf16"), fused));
+  for (const std::string& step : steps_in("fp32")) EXPECT_FALSE(fused.contains(step)) << step;
 }
 
 TEST(EmulatedSteps, are_never_waited_for) {
@@ -89,6 +118,22 @@ TEST(EmulatedSteps, are_never_waited_for) {
     return device->waits();
   };
   EXPECT_EQ(waits_of(2), waits_of(5)) << "what is waited for is the start and the saved state";
+}
+
+/// Activations wait in host memory where the budget asks for it.
+TEST(EmulatedSteps, that_offload_change_no_bit) {
+  const Runs runs;
+  for (const std::size_t net : {1U, 3U}) {
+    const RunResult without = runs.emulated(nets()[net]);
+    const std::string budget = std::to_string(without.plan.total_bytes - 4096);
+    const RunResult with = runs.emulated(
+        nets()[net], {.set = {{"memory.strategy", R"(["inplace", "offload"])"}, {"memory.budget", budget}}});
+    EXPECT_THAT(with.plan.strategy, testing::Contains("offload"));
+    EXPECT_GT(with.plan.offload_bytes, 0);
+    EXPECT_LT(with.plan.total_bytes, without.plan.total_bytes);
+    EXPECT_EQ(without.losses, with.losses);
+    EXPECT_EQ(without.epochs.back().val_loss, with.epochs.back().val_loss);
+  }
 }
 
 /// The step is found though another was on its way, and the tensor in it by running its batch again.

@@ -41,7 +41,7 @@ CASES = [
     line("C613", "a split that the config lacks", "eval run --split test", by_hand="a split is chosen",
          near="eval run --split val", **TRAINED),
     line("C901", "an option mistyped", "check c.toml --epoch 3", where="--epoch"),
-    line("C902", "an option without its value", "train c.toml --epochs", where="--epochs", by_hand="how many"),
+    line("C902", "a flag with a value", "check c.toml --full=yes", where="--full", by_hand="the flag alone"),
     line("C903", "an option twice", "check c.toml --epochs 3 --epochs 4", where="--epochs",
          by_hand="which of them is meant"),
     line("C904", "a word for a number", "check c.toml --threads two", where="--threads"),

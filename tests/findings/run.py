@@ -39,6 +39,7 @@ ELSEWHERE = {
     "T207": "tests/check/measured_test.cpp", "T623": "tests/train/state_test.cpp", "T631": "tests/cli/bench_test.cpp",
     "A112": "the config's own ranges (A004) are narrower; a program that builds a Config by hand meets it",
     "A490": "the graph tells it first (A101); for programs that lower by hand",
+    "M617": "as M301, of eval and predict", "T632": "fp16 computes on GPUs alone: tests/emulated/scaled_loss_test.cpp",
     "D603": "metadata of another program: tests/train/checkpoint_test.cpp holds damaged ones",
     "D605": "a checkpoint of a newer version", "D902": "of bench and tune: as D901",
     "D132": "of plan --problem: tests/data/problem_csv_test.cpp",

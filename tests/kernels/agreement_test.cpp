@@ -36,10 +36,15 @@ TEST(KernelAgreement, fused_batchnorm) {
   expect_all(fused_batchnorm_cases());
   expect_all(fused_inference_cases());
 }
+TEST(KernelAgreement, halves_of_norms) {
+  for (const Shape& x : {Shape{1, 1, 1, 1}, Shape{2, 7, 5, 8}, Shape{3, 11, 13, 37}, Shape{1, 3, 2, 2'048}})
+    expect_all(half_norm_cases(x));
+}
 TEST(KernelAgreement, pool) { expect_all(pool_cases()); }
 TEST(KernelAgreement, softmax) { expect_all(softmax_cases()); }
 TEST(KernelAgreement, losses) { expect_all(loss_cases()); }
 TEST(KernelAgreement, updates) { expect_all(update_cases()); }
+TEST(KernelAgreement, scaled_losses) { expect_all(scaled_loss_cases()); }
 TEST(KernelAgreement, conv) { expect_all(conv_cases()); }
 TEST(KernelAgreement, fused_conv) { expect_all(fused_conv_cases()); }
 TEST(KernelAgreement, dense) { expect_all(dense_cases()); }

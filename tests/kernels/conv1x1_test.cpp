@@ -1,14 +1,10 @@
-// 1×1 convolutions on (emulated) tensor cores: at sizes around their tiles against the reference backend, and the
-// moments of their epilogue against sums in double.
-#include "kernels/conv1x1.cuh"
-
+// 1×1 convolutions on (emulated) tensor cores, plain and with norms around them: at sizes around their tiles against
+// the reference backend.
 #include <gtest/gtest.h>
 
-#include <cmath>
-
 #include "backend/cuda/steps/cuda_backend.h"
-#include "emulator/half.h"
 #include "ops/agreement.h"
+#include "ops/op_cases.h"
 
 namespace snug::kernels_test {
 namespace {
@@ -58,45 +54,71 @@ TEST(KernelConv1x1, agrees_with_the_reference) {
   }
 }
 
-std::vector<std::uint16_t> bf16_numbers(std::int64_t count, std::uint64_t seed, double shift) {
-  std::vector<std::uint16_t> result;
-  for (const double value : random_values(count, seed))
-    result.push_back(emulator::float_to_bf16(static_cast<float>(value + shift)));
-  return result;
+TEST(KernelConv1x1, agrees_with_norms_around_it) {
+  using enum ActivationFunction;
+  const auto kernels = make_kernel_backend();
+  const auto reference = make_reference_backend();
+  const FusedProduct table[] = {
+      {.rows = 1, .attributes = {.norm = true, .activation = relu}},
+      {.rows = 2, .channels = 16, .attributes = {.statistics = true}},
+      {.rows = 37, .channels = 32, .filters = 24, .attributes = {.norm = true, .addend = true, .accumulate = true}},
+      {.rows = 128, .channels = 64, .filters = 128, .attributes = {.norm = true, .activation = relu6}, .slice = true},
+      {.rows = 131,
+       .channels = 40,
+       .filters = 136,
+       .attributes = {.norm = true, .activation = leaky_relu, .statistics = true, .addend = true}},
+      {.rows = 257,
+       .channels = 136,
+       .filters = 40,
+       .attributes = {.norm = true, .activation = relu, .statistics = true, .addend = true, .residual = true}},
+      {.rows = 300, .channels = 24, .filters = 8, .attributes = {.activation = relu6, .residual = true}, .slice = true},
+      {.rows = 3, .channels = 2'048, .filters = 16, .attributes = {.norm = true, .activation = relu}},
+      {.rows = 5, .channels = 8, .filters = 2'048, .attributes = {.statistics = true}},
+  };
+  for (const FusedProduct& product : table) {
+    for (const StepCase& step : fused_product_cases(product)) expect_agreement(*kernels, *reference, step, DType::bf16);
+  }
 }
 
-double number(std::uint16_t bits) { return static_cast<double>(emulator::bf16_to_float(bits)); }
+/// Moments are merged about their means: a large mean does not swallow the deviation.
+TEST(KernelConv1x1, measures_beside_a_large_mean) {
+  const auto kernels = make_kernel_backend();
+  const auto reference = make_reference_backend();
+  StepCase step = fused_product_cases({.rows = 700, .channels = 24, .attributes = {.statistics = true}})[0];
+  for (double& value : step.args[0].values) value += 200;
+  step = rounded(step, DType::bf16);
+  const std::vector<Values> expected = run_step(*reference, DType::f64, step);
+  const std::vector<Values> actual = run_step(*kernels, DType::bf16, step);
+  for (const std::size_t operand : {2U, 3U, 5U, 6U})
+    expect_close(actual[operand], expected[operand], 1e-5, "operand " + std::to_string(operand));
+}
 
-TEST(KernelConv1x1, measures_its_output) {
-  const kernels::Conv1x1 conv{.rows = 333, .channels = 24, .filters = 136};
-  const auto filters = static_cast<std::size_t>(conv.filters);
-  const auto x = bf16_numbers(conv.rows * conv.channels, 1, 2),
-             w = bf16_numbers(std::int64_t{conv.filters} * conv.channels, 2, 0.1);
-  alignas(16) static std::uint16_t y[333 * 136];
-  std::vector<float> moments(static_cast<std::size_t>(kernels::conv1x1_moments_bytes(conv)) / sizeof(float), NAN);
-  std::vector<float> mean(filters, NAN), inverse_std(filters, NAN), running_mean(filters, 1), running_var(filters, 1);
-  kernels::conv1x1_forward(conv, x.data(), w.data(), nullptr, kernels::Activation::none, y, moments.data(), nullptr);
-  kernels::conv1x1_statistics(conv, moments.data(), {}, running_mean.data(), running_var.data(), mean.data(),
-                              inverse_std.data(), nullptr);
-  for (std::size_t o = 0; o < filters; ++o) {
-    std::vector<double> outputs;
-    for (std::int64_t row = 0; row < conv.rows; ++row) {
-      double sum = 0;
-      for (std::int64_t c = 0; c < conv.channels; ++c) {
-        sum += number(x[static_cast<std::size_t>(row * conv.channels + c)]) *
-               number(w[o * static_cast<std::size_t>(conv.channels) + static_cast<std::size_t>(c)]);
-      }
-      outputs.push_back(sum);
-      ASSERT_NEAR(number(y[static_cast<std::size_t>(row) * filters + o]), sum, std::abs(sum) * 0x1p-8 + 1e-4);
+/// 65 parts of sums are joined in 33 groups.
+TEST(KernelConv1x1, joins_many_parts) {
+  const auto kernels = make_kernel_backend();
+  const auto reference = make_reference_backend();
+  const std::vector<StepCase> steps = fused_product_cases({.rows = 8'209, .attributes = {.statistics = true}});
+  for (const StepCase& exact : {steps[0], steps[1]}) {
+    const StepCase step = rounded(exact, DType::bf16);
+    const std::vector<Values> expected = run_step(*reference, DType::f64, step);
+    const std::vector<Values> actual = run_step(*kernels, DType::bf16, step);
+    for (std::size_t i = 0; i < step.args.size(); ++i) {
+      if (step.args[i].access != Access::in)
+        expect_close(actual[i], expected[i], 0x1p-7, "operand " + std::to_string(i));
     }
-    double average = 0, squares = 0;
-    for (const double value : outputs) average += value / 333;
-    for (const double value : outputs) squares += (value - average) * (value - average);
-    ASSERT_NEAR(static_cast<double>(mean[o]), average, 1e-5 * (1 + std::abs(average)));
-    const double expected = 1 / std::sqrt(squares / 333 + 1e-5);
-    ASSERT_NEAR(static_cast<double>(inverse_std[o]) / expected, 1, 1e-5);
-    ASSERT_NEAR(static_cast<double>(running_mean[o]), 0.9 + 0.1 * average, 1e-5 * (1 + std::abs(average)));
-    ASSERT_NEAR(static_cast<double>(running_var[o]), 0.9 + 0.1 * squares / 332, 1e-5 * (1 + squares / 332));
+  }
+}
+
+TEST(KernelConv1x1, gives_the_same_bits_again) {
+  const auto kernels = make_kernel_backend();
+  const FusedProduct product{
+      .rows = 389,
+      .channels = 72,
+      .filters = 24,
+      .attributes = {.norm = true, .activation = ActivationFunction::relu, .statistics = true, .addend = true}};
+  for (const StepCase& step : fused_product_cases(product)) {
+    const StepCase narrow = rounded(step, DType::bf16);
+    EXPECT_EQ(run_step(*kernels, DType::bf16, narrow), run_step(*kernels, DType::bf16, narrow)) << step.name;
   }
 }
 

@@ -28,6 +28,14 @@ TEST(KernelRaces, fused_batchnorm) {
   steps.resize(std::min<std::size_t>(steps.size(), 6));
   expect_no_race(steps);
 }
+TEST(KernelRaces, products_with_norms) {
+  Conv1x1Attributes attributes{
+      .norm = true, .activation = ActivationFunction::relu, .statistics = true, .addend = true};
+  expect_no_race(fused_product_cases({.rows = 150, .channels = 40, .filters = 24, .attributes = attributes}));
+  attributes.residual = true;
+  expect_no_race(fused_product_cases({.rows = 150, .channels = 136, .filters = 8, .attributes = attributes}));
+  expect_no_race(half_norm_cases({1, 9, 4, 37}));
+}
 TEST(KernelRaces, losses) {
   std::vector<StepCase> steps = loss_cases();
   std::erase_if(steps, [](const StepCase& step) { return step.args[0].shape.elements() > 2'000; });

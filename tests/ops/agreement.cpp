@@ -25,12 +25,17 @@ double terms(const StepCase& step) {
   switch (step.op) {
     case Op::conv_forward:
     case Op::dense_forward: return per_first_axis(1);
+    case Op::conv1x1_forward: return per_first_axis(1);
     case Op::conv_backward_data:
+    case Op::conv1x1_backward_data:
     case Op::dense_backward_data: return per_last_axis(1);
+    case Op::conv1x1_backward_weights:
     case Op::conv_backward_weights:
     case Op::dense_backward_weights: return per_last_axis(1);
     case Op::batchnorm_forward:
     case Op::batchnorm_backward:
+    case Op::batchnorm_statistics:
+    case Op::batchnorm_backward_apply:
     case Op::batchnorm_inference_backward: return per_last_axis(0);
     case Op::adaptive_avgpool_forward:
     case Op::scale_channels_backward: return per_first_axis(0);
@@ -65,6 +70,11 @@ double tolerance(const StepCase& step) {
     case Op::batchnorm_apply:
     case Op::batchnorm_inference:
     case Op::batchnorm_backward:
+    case Op::batchnorm_statistics:
+    case Op::batchnorm_backward_apply:
+    case Op::conv1x1_forward:
+    case Op::conv1x1_backward_data:
+    case Op::conv1x1_backward_weights:
     case Op::batchnorm_inference_backward: return 1e-6 * std::max(root, 2.0);
     default: return 1e-6;
   }
@@ -81,6 +91,8 @@ bool may_transform(const StepCase& step) {
 /// is as exact as ever; a narrow one is rounded once more, by half of its last place: 2^-8 of a bf16's value, 2^-11 of
 /// an fp16's.
 double narrow_tolerance(const StepCase& step, std::size_t operand, double half_place) {
+  // What a fused product normalises, and what it adds up for the norm before it, is rounded on the way.
+  if (is_fused_product(step.op)) return tolerance(step) + 2 * half_place;
   const bool rounded_once = step.args[operand].kind == Kind::real && !stays_wide(step, operand) && tolerance(step) > 0;
   const auto* norm = std::get_if<BatchNormAttributes>(&step.attributes);
   // The gradient that a fused norm hands on is rounded before dx is made of it.

@@ -124,7 +124,7 @@ TEST(ReferenceForward, adaptive_pool_cells_overlap) {
 TEST(ReferenceForward, dropout_scales_what_it_keeps_and_repeats_its_mask) {
   const DropoutAttributes attributes{.rate = 0.25, .seed = 5, .layer = 3};
   const Shape x{8, 500}, part{3, 500};
-  const Arg control = in({Control::count}, {0, 7, 1}, Kind::wide);
+  const Arg control = in({Control::count}, {0, 7}, Kind::wide);
   const Values mask = run(Op::dropout_forward, attributes, {in(x, Values(4000, 3)), control, out(x)})[2];
   std::int64_t kept = 0;
   for (const double value : mask) {
@@ -138,7 +138,7 @@ TEST(ReferenceForward, dropout_scales_what_it_keeps_and_repeats_its_mask) {
   later.sample_offset = 5;
   const Values of_part = run(Op::dropout_forward, later, {in(part, Values(1500, 3)), control, out(part)})[2];
   EXPECT_EQ(of_part, Values(mask.begin() + 2500, mask.end()));
-  const Arg next = in({Control::count}, {0, 8, 1}, Kind::wide);
+  const Arg next = in({Control::count}, {0, 8}, Kind::wide);
   EXPECT_NE(run(Op::dropout_forward, attributes, {in(x, Values(4000, 3)), next, out(x)})[2], mask);
 }
 
@@ -212,7 +212,7 @@ TEST(ReferenceLoss, a_loss_that_is_not_finite_sets_the_flag) {
 
 // ---- updates --------------------------------------------------------------------------------------------------
 
-Arg control(double rate, double step = 0) { return in({Control::count}, {rate, step, 1}, Kind::wide); }
+Arg control(double rate, double step = 0) { return in({Control::count}, {rate, step}, Kind::wide); }
 Arg stats(double not_finite = 0) { return in({TrainStats::count}, {0, 0, 0, 0, 0, not_finite}, Kind::wide); }
 const Segments kOne{{0, 1}};
 

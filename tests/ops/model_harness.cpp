@@ -31,6 +31,7 @@ LoweringOptions lowering_options(const NetCase& net, const TrainingOptions& chos
   options.dtype = chosen.dtype;
   options.in_place = chosen.in_place;
   options.fuse = chosen.fuse;
+  if (chosen.fuse_products) options.products.possible = [](const Program&, const Step&) { return true; };
   options.join_in_place = chosen.join_in_place;
   options.eager_update = chosen.eager_update;
   options.eager_run_bytes = 1;

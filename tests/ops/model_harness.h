@@ -41,6 +41,7 @@ struct TrainingOptions {
   bool reuse_memory = true;
   bool in_place = true;
   bool fuse = true;
+  bool fuse_products = false;  ///< wherever that is possible
   bool join_in_place = true;
   bool eager_update = false;  ///< layer by layer
 };

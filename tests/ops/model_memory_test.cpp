@@ -32,6 +32,25 @@ TEST(ModelMemory, fusing_changes_no_value) {
   }
 }
 
+TEST(ModelMemory, fusing_products_changes_no_value) {
+  const auto reference = make_reference_backend();
+  std::map<Op, int> fused_steps;
+  for (const NetCase& net : all_nets()) {
+    SCOPED_TRACE(net.name);
+    Training fused(net, *reference, {.dtype = DType::f64, .fuse_products = true});
+    Training apart(net, *reference, {.dtype = DType::f64});
+    for (const Step& step : fused.plan().programs[0].program.steps) fused_steps[step.op] += 1;
+    run(fused, net.train.optimizer.lr);
+    run(apart, net.train.optimizer.lr);
+    const auto expected = apart.lasting_values();
+    for (const auto& [name, values] : fused.lasting_values()) expect_close(values, expected.at(name), 1e-10, name);
+  }
+  for (const Op op : {Op::conv1x1_forward, Op::conv1x1_backward_data, Op::conv1x1_backward_weights,
+                      Op::batchnorm_statistics, Op::batchnorm_backward_apply}) {
+    EXPECT_GT(fused_steps[op], 0) << to_string(op);
+  }
+}
+
 TEST(ModelMemory, joining_in_place_changes_no_value) {
   const auto reference = make_reference_backend();
   for (const NetCase& net : all_nets()) {

@@ -666,7 +666,7 @@ GradientCase add_case(const Shape& x) {
 }
 
 GradientCase dropout_case(const Shape& x, const DropoutAttributes& attributes, double step) {
-  const Arg control = in({Control::count}, {0.1, step, 1}, Kind::wide);
+  const Arg control = in({Control::count}, {0.1, step}, Kind::wide);
   const StepCase forward{.name = name_of("dropout", x),
                          .op = Op::dropout_forward,
                          .attributes = attributes,

@@ -21,6 +21,15 @@ namespace snug::ops_test {
 [[nodiscard]] std::vector<GradientCase> fused_batchnorm_cases();
 [[nodiscard]] std::vector<StepCase> fused_inference_cases();
 [[nodiscard]] std::vector<StepCase> fused_conv_cases();
+/// The halves of a norm's steps, and 1×1 convolutions with norms around them; all in bf16, the halves in f32 too.
+[[nodiscard]] std::vector<StepCase> half_norm_cases(const Shape& x);
+struct FusedProduct {
+  std::int64_t rows = 1, channels = 8, filters = 8;
+  Conv1x1Attributes attributes{};
+  bool slice = false;  ///< x lies in a wider tensor
+};
+/// Forward, data and weight gradient.
+[[nodiscard]] std::vector<StepCase> fused_product_cases(const FusedProduct& product);
 [[nodiscard]] std::vector<GradientCase> activation_cases();
 [[nodiscard]] std::vector<GradientCase> softmax_cases();
 [[nodiscard]] std::vector<GradientCase> pool_cases();
@@ -34,6 +43,8 @@ namespace snug::ops_test {
 [[nodiscard]] std::vector<StepCase> copy_cases();
 [[nodiscard]] std::vector<StepCase> loss_cases();
 [[nodiscard]] std::vector<StepCase> update_cases();
+/// fp16 alone has them: kernels against the reference.
+[[nodiscard]] std::vector<StepCase> scaled_loss_cases();
 
 /// The loss of a case's batch is stats[loss_sum] ÷ this.
 [[nodiscard]] double loss_divisor(const StepCase& step);

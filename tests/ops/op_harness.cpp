@@ -229,13 +229,20 @@ bool stays_wide(const StepCase& step, std::size_t operand) {
     case Op::batchnorm_apply:
     case Op::batchnorm_inference:
     case Op::batchnorm_backward:
-    case Op::batchnorm_inference_backward: return step.args[operand].shape.rank() == 1;
+    case Op::batchnorm_inference_backward:
+    case Op::batchnorm_statistics: return step.args[operand].shape.rank() == 1;
+    case Op::batchnorm_backward_apply:
+    case Op::conv1x1_forward:
+    case Op::conv1x1_backward_data: return step.args[operand].shape.rank() <= 2;  // vectors, and their sums
+    case Op::conv1x1_backward_weights: return step.args[operand].shape.rank() == 1 || operand == 6;
     case Op::weight_sum:
     case Op::softmax_crossentropy:
     case Op::softmax_crossentropy_rows:
     case Op::sigmoid_crossentropy:
     case Op::mean_squared_error:
     case Op::add_stats:
+    case Op::scale_gradient:
+    case Op::update_loss_scale:
     case Op::gradient_norm:
     case Op::sgd_update:
     case Op::adam_update:

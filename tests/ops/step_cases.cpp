@@ -216,8 +216,9 @@ StepCase update_case(const UpdateCase& c, const Segments& segments, std::int64_t
     step.args = {in(flat, values(21)), stats, inout(flat, values(22))};
     return step;
   }
-  step.args = {in(flat, values(21)), in({Control::count}, {c.rate, c.step, 1}, Kind::wide), stats};
+  step.args = {in(flat, values(21)), in({Control::count}, {c.rate, c.step}, Kind::wide), stats};
   if (attributes.clip_norm > 0) step.args.push_back(in({1}, {c.norm_squared}, Kind::wide));
+  if (attributes.scaled) step.args.push_back(in({LossScale::count}, {512, 3, 2}, Kind::wide));
   step.args.push_back(inout(flat, values(22)));
   if (c.op == Op::adam_update) {
     step.args.push_back(inout(flat, values(23, -0.1, 0.1)));
@@ -240,7 +241,47 @@ StepCase norm_case(const std::string& name, const Segments& segments, std::int64
           .poisoned = poison != 0};
 }
 
+StepCase scale_case(const std::string& name, double not_finite, const Values& scaling) {
+  return {.name = name,
+          .op = Op::update_loss_scale,
+          .attributes = LossScaleAttributes{.growth_steps = 4},
+          .args = {in({TrainStats::count}, {1, 1, 0, 0, 1, not_finite}, Kind::wide),
+                   inout({LossScale::count}, scaling, Kind::wide)}};
+}
+
 }  // namespace
+
+std::vector<StepCase> scaled_loss_cases() {
+  const std::vector<UpdateCase> table{
+      {.name = "scaled sgd", .attributes = {.weight_decay = 5e-4, .scaled = true, .momentum = 0.9}},
+      {.name = "scaled sgd, clipped",
+       .attributes = {.clip_norm = 1e-3, .scaled = true, .momentum = 0.9, .nesterov = true}},
+      {.name = "scaled sgd, skipped", .attributes = {.scaled = true}, .not_finite = 1},
+      {.name = "scaled adam", .op = Op::adam_update, .attributes = {.scaled = true}, .step = 7},
+      {.name = "scaled adamw, clipped",
+       .op = Op::adam_update,
+       .attributes = {.weight_decay = 0.1, .clip_norm = 1e-3, .scaled = true, .decoupled = true},
+       .step = 2},
+  };
+  const Segments gaps{{0, 5}, {16, 33}, {64, 1}, {80, 16}}, large{{0, 20000}, {20032, 20001}};
+  std::vector<StepCase> cases;
+  for (const UpdateCase& c : table) {
+    cases.push_back(update_case(c, gaps, 100));
+    cases.push_back(update_case(c, large, 40033));
+  }
+  for (const Shape& shape : {Shape{1, 1}, Shape{7, 10}, Shape{33, 1000}})
+    cases.push_back(
+        {.name = "scale gradient " + to_string(shape),
+         .op = Op::scale_gradient,
+         .attributes = NoAttributes{},
+         .args = {inout(shape, random_values(shape, 31)), in({LossScale::count}, {4096, 0, 0}, Kind::wide)}});
+  cases.push_back(scale_case("loss scale, a clean step", 0, {1024, 1, 0}));
+  cases.push_back(scale_case("loss scale, enough clean steps", 0, {1024, 3, 5}));
+  cases.push_back(scale_case("loss scale, at its most", 0, {LossScale::kMost, 3, 5}));
+  cases.push_back(scale_case("loss scale, overflow", 1, {1024, 3, 5}));
+  cases.push_back(scale_case("loss scale, at its least", 1, {1, 0, 30}));
+  return cases;
+}
 
 std::vector<StepCase> update_cases() {
   const std::vector<UpdateCase> table{

@@ -47,7 +47,10 @@ Plan plan_of(const Asked& asked) {
   return plan_training(test::small_net(true), request, device, backend);
 }
 
-std::int64_t arenas(const Plan& plan) { return plan.persistent_bytes + plan.transient_bytes + plan.input_bytes; }
+std::int64_t arenas(const Plan& plan) {
+  const PlanArenas& taken = plan.report.allocated;
+  return taken.persistent + taken.transient + taken.input;
+}
 
 TEST(OffloadPlan, IsTakenOnlyWhereNeeded) {
   const Plan free = plan_of({});

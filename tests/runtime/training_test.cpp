@@ -151,7 +151,6 @@ void fill(Runtime& runtime, const Plan& plan, const Case& test) {
   put(runtime, std::string(exchange::kInverseStd), one, 0);
   const std::span<double> control = runtime.values<double>(exchange::kControl);
   control[Control::learning_rate] = 0.05;
-  control[Control::loss_scale] = 1;
   if (!test.train.class_weights.empty()) put(runtime, std::string(exchange::kClassWeights), one, 0);
 }
 

@@ -18,7 +18,8 @@ class RunFolders : public testing::Test {
   static void finish(const fs::path& folder, bool finished) {
     const Graph graph = small_graph();
     FakeTensors tensors(graph, {});
-    write_state(folder / "last.state", graph, tensors, {.finished = finished});
+    write_state(folder / "last.state", graph, tensors,
+                {.steps_per_epoch = 1, .batch = 1, .samples = 1, .finished = finished});
   }
   TestFolder folder_;
   fs::path runs_ = folder_.path() / "runs";

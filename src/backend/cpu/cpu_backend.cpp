@@ -49,11 +49,18 @@ PreparedStep prepare_step(const CpuContext& context, const StepView& step) {
     case Op::sigmoid_crossentropy: return prepare_sigmoid_crossentropy(context, step);
     case Op::mean_squared_error: return prepare_mean_squared_error(context, step);
     case Op::add_stats: return prepare_add_stats(context, step);
+    case Op::scale_gradient:
+    case Op::update_loss_scale: return prepare_loss_scale(context, step);
     case Op::gradient_norm: return prepare_gradient_norm(context, step);
     case Op::sgd_update: return prepare_sgd_update(context, step);
     case Op::adam_update: return prepare_adam_update(context, step);
     case Op::ema_update: return prepare_ema_update(context, step);
     case Op::wait: return prepare_wait(context, step);
+    case Op::batchnorm_statistics:
+    case Op::batchnorm_backward_apply:
+    case Op::conv1x1_forward:
+    case Op::conv1x1_backward_data:
+    case Op::conv1x1_backward_weights: step.cannot_run("this backend fuses no products");  // see Backend::fuses
   }
   step.cannot_run("it is no step kind");
 }

@@ -41,6 +41,7 @@ PreparedStep prepare_softmax_crossentropy_rows(const CpuContext& context, const 
 PreparedStep prepare_sigmoid_crossentropy(const CpuContext& context, const StepView& step);
 PreparedStep prepare_mean_squared_error(const CpuContext& context, const StepView& step);
 PreparedStep prepare_add_stats(const CpuContext& context, const StepView& step);
+PreparedStep prepare_loss_scale(const CpuContext& context, const StepView& step);  ///< both: no CPU computes in fp16
 PreparedStep prepare_gradient_norm(const CpuContext& context, const StepView& step);
 PreparedStep prepare_sgd_update(const CpuContext& context, const StepView& step);
 PreparedStep prepare_adam_update(const CpuContext& context, const StepView& step);

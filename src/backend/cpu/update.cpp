@@ -49,6 +49,7 @@ UpdatePlan update_plan(const CpuContext& context, const StepView& step, std::siz
   p.chunks = shared_chunks_of(p.attributes.segments);
   p.attributes.segments.clear();
   p.threads = threads_for(context, *p.chunks);
+  if (p.attributes.scaled) step.cannot_run("losses are scaled for fp16, which is for GPUs");
   if (p.attributes.clip_norm > 0) {
     p.weights = 4;
     p.norm_type = step[3].dtype == kF32 ? kF32 : kF64;
@@ -62,6 +63,10 @@ UpdatePlan update_plan(const CpuContext& context, const StepView& step, std::siz
 }
 
 }  // namespace
+
+PreparedStep prepare_loss_scale(const CpuContext& /*context*/, const StepView& step) {
+  step.cannot_run("losses are scaled for fp16, which is for GPUs");
+}
 
 PreparedStep prepare_gradient_norm(const CpuContext& context, const StepView& step) {
   const auto& attributes = step.attributes<GradientNormAttributes>();

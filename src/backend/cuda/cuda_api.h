@@ -40,6 +40,7 @@ struct Api {
   int (*release_host)(void* memory);
   int (*copy_to_device)(void* to, const void* from, std::size_t bytes, void* stream);
   int (*copy_to_host)(void* to, const void* from, std::size_t bytes, void* stream);
+  int (*copy_within)(void* to, const void* from, std::size_t bytes, void* stream);
   int (*fill)(void* to, int value, std::size_t bytes, void* stream);
 
   int (*create_stream)(void** stream);
@@ -50,6 +51,8 @@ struct Api {
   int (*destroy_event)(void* event);
   int (*record_event)(void* event, void* stream);
   int (*wait_event)(void* event);
+  int (*create_stamp)(void** event);  ///< an event that keeps its time; destroyed as any
+  int (*elapsed)(float* milliseconds, void* first, void* later);
 
   int (*begin_capture)(void* stream);
   int (*end_capture)(void* stream, void** graph);

@@ -20,7 +20,9 @@ constexpr int kQueues = 4;  // of a program
 
 DeviceFailure failure_of(const Api& api, int status, std::string_view call) {
   const bool memory = status == kErrorMemoryAllocation;
-  return DeviceFailure(fmt::format("{}: {} ({})", call, api.error_text(status), api.error_name(status)), memory);
+  const std::string_view remark = status == kErrorNoKernelImage ? ": this build has no kernels for this GPU" : "";
+  return DeviceFailure(fmt::format("{}: {} ({}){}", call, api.error_text(status), api.error_name(status), remark),
+                       memory);
 }
 
 /// An event or a stream, owned.
@@ -64,7 +66,7 @@ class CudaDevice final : public Device {
  public:
   CudaDevice(const Api& api, std::string name, const CudaDeviceOptions& options)
       : api_(api), name_(std::move(name)), options_(options) {
-    for (int queue = 0; queue < kQueues; ++queue)
+    for (int queue = 0; queue < kQueues + 1; ++queue)  // the last is for copies ahead
       streams_.emplace_back(api.create_stream, api.destroy_stream, api, "cudaStreamCreate");
     for (int mark = 0; mark < kMarks + 1; ++mark)
       events_.emplace_back(api.create_event, api.destroy_event, api, "cudaEventCreate");
@@ -99,13 +101,34 @@ class CudaDevice final : public Device {
   void copy_to_host(std::byte* to, const std::byte* from, std::int64_t bytes) override {
     check(api_.copy_to_host(to, from, static_cast<std::size_t>(bytes), main()), "a copy from the device");
   }
+  void copy_within(std::byte* to, const std::byte* from, std::int64_t bytes) override {
+    check(api_.copy_within(to, from, static_cast<std::size_t>(bytes), main()), "a copy on the device");
+  }
+  void copy_ahead(std::byte* to, const std::byte* from, std::int64_t bytes) override {
+    check(api_.copy_to_device(to, from, static_cast<std::size_t>(bytes), ahead()), "a copy to the device");
+  }
+  void take_ahead() override { follow(main(), ahead()); }
+  void release_ahead() override { follow(ahead(), main()); }
   void fill(std::byte* to, std::uint8_t value, std::int64_t bytes) override {
     check(api_.fill(to, value, static_cast<std::size_t>(bytes), main()), "cudaMemset");
   }
 
   void set_mark(int mark) override { check(api_.record_event(event(mark), main()), "cudaEventRecord"); }
   void wait_for(int mark) override { check(api_.wait_event(event(mark)), "cudaEventSynchronize"); }
-  void wait() override { check(api_.wait_stream(main()), "cudaStreamSynchronize"); }
+  void stamp(std::size_t index) override {
+    while (stamps_.size() <= index)
+      stamps_.emplace_back(api_.create_stamp, api_.destroy_event, api_, "cudaEventCreate");
+    check(api_.record_event(stamps_[index].get(), main()), "cudaEventRecord");
+  }
+  [[nodiscard]] double seconds_between(std::size_t first, std::size_t later) override {
+    float milliseconds = 0;
+    check(api_.elapsed(&milliseconds, stamps_.at(first).get(), stamps_.at(later).get()), "cudaEventElapsedTime");
+    return 1e-3 * static_cast<double>(milliseconds);
+  }
+  void wait() override {
+    join();
+    check(api_.wait_stream(main()), "cudaStreamSynchronize");
+  }
 
   [[nodiscard]] void* stream(std::uint8_t queue) override {
     ensure(queue < kQueues, "a program has a few queues");
@@ -123,7 +146,10 @@ class CudaDevice final : public Device {
 
   [[nodiscard]] std::optional<DeviceFailure> take_failure() override {
     int status = api_.take_last_error();
-    if (status == kSuccess && options_.check_every_step) status = api_.wait_stream(main());
+    if (status == kSuccess && options_.check_every_step) {
+      join();
+      status = api_.wait_stream(main());
+    }
     if (status == kSuccess) return std::nullopt;
     return failure_of(api_, status, "the launch");
   }
@@ -150,6 +176,7 @@ class CudaDevice final : public Device {
 
  private:
   [[nodiscard]] void* main() const { return streams_[kMainQueue].get(); }
+  [[nodiscard]] void* ahead() const { return streams_[kQueues].get(); }
   [[nodiscard]] void* event(int mark) const { return events_.at(static_cast<std::size_t>(mark)).get(); }
   /// `later` goes on once `earlier` has done what it has by now.
   void follow(void* later, void* earlier) {
@@ -166,7 +193,7 @@ class CudaDevice final : public Device {
   const Api& api_;
   std::string name_;
   CudaDeviceOptions options_;
-  std::vector<Handle> streams_, events_;
+  std::vector<Handle> streams_, events_, stamps_;
   std::array<bool, kQueues> forked_{};
 };
 

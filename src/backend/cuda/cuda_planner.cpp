@@ -17,6 +17,10 @@ class CudaPlanner final : public Backend {
 
   [[nodiscard]] std::string_view name() const override { return source_->sheet().name; }
 
+  [[nodiscard]] bool fuses(const Program& program, const Step& step) const override {
+    return fuses_product(program, step, source_->sheet());
+  }
+
   [[nodiscard]] PreparedStep prepare(const Program& program, const Step& step) override {
     if (!is_product(step.op)) return {.algorithm = "own", .workspace_bytes = scratch_bytes(program, step), .run = {}};
     return planned(plan_product(program, step, *source_, options_));

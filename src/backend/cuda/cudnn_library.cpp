@@ -22,15 +22,29 @@ std::string environment(const char* name) {
   return value == nullptr ? std::string() : std::string(value);
 }
 
-/// `root`/lib/python3*/{site,dist}-packages/nvidia/cudnn/lib: where Python's package manager puts it.
+/// `root`/lib/python3*/{site,dist}-packages/{nvidia/cudnn,torch}/lib: where Python's package manager puts it.
 void add_python_folders(const fs::path& root, std::vector<fs::path>& folders) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(root / "lib", error)) {
     if (!entry.path().filename().string().starts_with("python3")) continue;
     for (const char* packages : {"site-packages", "dist-packages"}) {
       folders.push_back(entry.path() / packages / "nvidia" / "cudnn" / "lib");
+      folders.push_back(entry.path() / packages / "torch" / "lib");
     }
   }
+}
+
+/// The root of the Python that a shell would start: of an environment that nobody has activated.
+fs::path python_root() {
+  std::string path = environment("PATH");
+  while (!path.empty()) {
+    const std::size_t colon = std::min(path.find(':'), path.size());
+    const fs::path python = fs::path(path.substr(0, colon)) / "python3";
+    path.erase(0, colon + 1);
+    std::error_code error;
+    if (fs::exists(python, error)) return python.parent_path().parent_path();
+  }
+  return {};
 }
 
 /// A driver's library by name, else our own that says no to everything; cuDNN finds either by the name libcuda.so.1.
@@ -68,10 +82,15 @@ std::vector<fs::path> library_folders() {
     return {fs::path(given), fs::path(given) / "lib", fs::path(given) / "nvidia" / "cudnn" / "lib"};
   }
   folders.emplace_back(fs::path(SNUG_SOURCE_DEPS) / "cudnn" / "lib");
-  for (const std::string& root :
-       {environment("VIRTUAL_ENV"), std::string("/usr/local"), environment("HOME") + "/.local"}) {
+  const std::string conda = environment("CONDA_PREFIX");
+  for (const fs::path& root :
+       {fs::path(environment("VIRTUAL_ENV")), fs::path(conda), python_root(), fs::path("/usr"), fs::path("/usr/local"),
+        fs::path("/opt/conda"), fs::path(environment("HOME")) / ".local"}) {
     if (!root.empty()) add_python_folders(root, folders);
   }
+  if (!conda.empty()) folders.push_back(fs::path(conda) / "lib");
+  for (const char* folder : {"/usr/local/cuda/lib64", "/usr/local/cuda/lib", "/usr/lib/x86_64-linux-gnu"})
+    folders.emplace_back(folder);
   return folders;
 }
 

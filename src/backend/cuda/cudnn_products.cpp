@@ -48,6 +48,8 @@ class Session {
     if (std::exchange(stream_, stream) != stream) check(library_.set_stream(handle_, stream), "cudnnSetStream");
     check(library_.execute(handle_, plan.handle(), pack.handle()), "cudnnBackendExecute");
   }
+  /// Then every engine may say no, whatever was asked.
+  [[nodiscard]] bool short_of_memory() const { return memory_().free_bytes < kHardlyAny; }
   [[noreturn]] void fail(int status, std::string_view call) const {
     const bool memory = means_memory(status, memory_().free_bytes);
     throw DeviceFailure(fmt::format("{}{}: status {} {}", memory ? "out of memory, " : "", call, status,
@@ -137,8 +139,10 @@ class CudnnProducts final : public ProductLibrary {
         }
       }
     }
-    throw DeviceFailure(
-        fmt::format("no engine keeps to {} of scratch:{}", format_bytes(engine.workspace_bytes), refused));
+    const bool memory = session_->short_of_memory();
+    throw DeviceFailure(fmt::format("{}no engine keeps to {} of scratch:{}", memory ? "out of memory, " : "",
+                                    format_bytes(engine.workspace_bytes), refused),
+                        memory);
   }
   static constexpr std::size_t kMostText = 80;
 

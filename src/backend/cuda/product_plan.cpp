@@ -50,11 +50,31 @@ std::int64_t limit_of(const EngineSource& source, const CudaPlannerOptions& opti
                .fix = "another kernel size, stride or number of channels in this layer"});
 }
 
+bool is_strided_depthwise_gradient(const Convolution& c) {
+  constexpr std::int64_t kLargestWindow = 16;  // of kernels/depthwise.cuh
+  const Window& window = c.window;
+  return c.kind == ConvolutionKind::backward_data && c.w[3] == 1 && c.x[3] > 1 && c.w[0] == c.x[3] &&
+         std::max(window.stride[0], window.stride[1]) > 1 &&
+         std::max(window.kernel[0], window.kernel[1]) <= kLargestWindow;
+}
+
 }  // namespace
+
+bool fuses_product(const Program& program, const Step& step, const DeviceSheet& sheet) {
+  constexpr int kWithBf16 = 80;
+  if (!is_fused_product(step.op) || sheet.capability < kWithBf16) return false;
+  const Shape& w = program[step.operands[step.op == Op::conv1x1_backward_weights ? 6 : 1].tensor].shape;
+  return program[step.operands[0].tensor].dtype == DType::bf16 && w[0] % 8 == 0 && w.back() % 8 == 0;
+}
 
 ProductPlan plan_product(const Program& program, const Step& step, EngineSource& source,
                          const CudaPlannerOptions& options) {
   ProductPlan plan{.convolution = convolution_of(program, step, options.tf32), .engine = {}};
+  if (is_strided_depthwise_gradient(plan.convolution)) {
+    plan.own = true;
+    plan.engine.name = "own";
+    return plan;
+  }
   const std::vector<Engine>& engines = source.engines(plan.convolution);
   if (engines.empty()) throw_no_engine(program, step, source, plan.convolution);
   const Beside more = beside(program, step, plan.convolution);

@@ -4,6 +4,18 @@
 
 namespace snug {
 
+namespace {
+
+// Of a convolution's weights, the second operand.
+int filters_of(const Program& program, const Step& step) {
+  return static_cast<int>(program[step.operands[1].tensor].shape[0]);
+}
+int channels_of(const Program& program, const Step& step) {
+  return static_cast<int>(program[step.operands[1].tensor].shape.back());
+}
+
+}  // namespace
+
 std::int64_t scratch_bytes(const Program& program, const Step& step) {
   const Shape& first = program[step.operands.front().tensor].shape;
   const auto channels = static_cast<int>(first.back());
@@ -12,6 +24,17 @@ std::int64_t scratch_bytes(const Program& program, const Step& step) {
     case Op::batchnorm_backward:
     case Op::batchnorm_inference_backward:
       return kernels::batchnorm_workspace_bytes(first.elements() / channels, channels);
+    case Op::batchnorm_statistics: return kernels::batchnorm_workspace_bytes(first.elements() / channels, channels);
+    case Op::batchnorm_backward_apply: return kernels::batchnorm_apply_workspace_bytes(channels);
+    case Op::conv1x1_forward: {
+      if (!std::get<Conv1x1Attributes>(step.attributes).statistics) return 0;
+      return kernels::conv1x1_sums_workspace_bytes(first.elements() / channels, filters_of(program, step));
+    }
+    case Op::conv1x1_backward_data:  // whose first operand has the filters for channels
+      return kernels::conv1x1_sums_workspace_bytes(first.elements() / channels, channels_of(program, step));
+    case Op::conv1x1_backward_weights:
+      return kernels::conv1x1_backward_weights_workspace_bytes(
+          first.elements() / channels, channels, static_cast<int>(program[step.operands[1].tensor].shape.back()));
     case Op::gradient_norm: {
       std::int64_t bytes = 0;
       for (const Segment& segment : std::get<GradientNormAttributes>(step.attributes).segments)
@@ -51,6 +74,8 @@ std::int64_t scratch_bytes(const Program& program, const Step& step) {
     case Op::dropout_backward:
     case Op::fill:
     case Op::add_stats:
+    case Op::scale_gradient:
+    case Op::update_loss_scale:
     case Op::sgd_update:
     case Op::adam_update:
     case Op::ema_update:

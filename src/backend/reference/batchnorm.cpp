@@ -1,26 +1,18 @@
-#include <algorithm>
 #include <cmath>
 
 #include "backend/reference/call.h"
 #include "backend/reference/functions.h"
 #include "backend/reference/slopes.h"
+#include "backend/reference/statistics.h"
 
 namespace snug::reference {
 
 namespace {
 
-/// Calls visit(n, h, w) for every pixel.
-template <class Visit>
-void for_each_pixel(const Extents& extents, Visit visit) {
-  for_each({extents[0], extents[1], extents[2], 1}, [&](Index n, Index h, Index w, Index) { visit(n, h, w); });
-}
-
 /// y = activation(value [+ residual]).
 double finish(const BatchNormAttributes& attributes, double value) {
   return attributes.activation ? activation_value(*attributes.activation, value) : value;
 }
-
-double pixels(const Doubles& x) { return static_cast<double>(x.n() * x.h() * x.w()); }
 
 }  // namespace
 
@@ -30,23 +22,34 @@ void batchnorm_forward(const Call& call) {
   const int first_output = attributes.residual ? 6 : 5;
   const Doubles y = call[first_output], mean = call[first_output + 1], inverse_std = call[first_output + 2];
   const Doubles residual = call[5];  // y itself without one
-  const double count = pixels(x);
   for (Index c = 0; c < x.c(); ++c) {
-    double sum = 0;
-    for_each_pixel(x.extents, [&](Index n, Index h, Index w) { sum += x(n, h, w, c); });
-    const double average = sum / count;
-    double squares = 0;
-    for_each_pixel(x.extents, [&](Index n, Index h, Index w) { squares += std::pow(x(n, h, w, c) - average, 2); });
-    const double variance = squares / count;
-    const double unbiased = squares / std::max(count - 1, 1.0);
-    mean(c) = average;
-    inverse_std(c) = 1 / std::sqrt(variance + attributes.epsilon);
-    running_mean(c) = (1 - attributes.momentum) * running_mean(c) + attributes.momentum * average;
-    running_var(c) = (1 - attributes.momentum) * running_var(c) + attributes.momentum * unbiased;
+    measure(attributes, x, {running_mean, running_var, mean, inverse_std}, c);
     for_each_pixel(x.extents, [&](Index n, Index h, Index w) {
-      const double value = gamma(c) * (x(n, h, w, c) - average) * inverse_std(c) + beta(c);
+      const double value = gamma(c) * (x(n, h, w, c) - mean(c)) * inverse_std(c) + beta(c);
       y(n, h, w, c) = finish(attributes, value + (attributes.residual ? residual(n, h, w, c) : 0.0));
     });
+  }
+}
+
+void batchnorm_statistics(const Call& call) {
+  const Doubles x = call[0];
+  for (Index c = 0; c < x.c(); ++c)
+    measure(call.attributes<BatchNormAttributes>(), x, {call[1], call[2], call[3], call[4]}, c);
+}
+
+void batchnorm_backward_apply(const Call& call) {
+  const auto& attributes = call.attributes<BatchNormAttributes>();
+  const Doubles g = call[0], gamma = call[1], mean = call[2], inverse_std = call[3], sums = call[4], x = call[5];
+  const Doubles dx = call[6], dgamma = call[7], dbeta = call[8];
+  const double count = pixels(g);
+  for_each(g.extents, [&](Index n, Index h, Index w, Index c) {
+    const double shifted = (x(n, h, w, c) - mean(c)) * inverse_std(c) * inverse_std(c);
+    const double centered = g(n, h, w, c) - sums(0, c) / count - shifted * sums(1, c) / count;
+    dx(n, h, w, c) = gamma(c) * inverse_std(c) * centered + (attributes.accumulate_dx ? dx(n, h, w, c) : 0.0);
+  });
+  for (Index c = 0; c < g.c(); ++c) {
+    dgamma(c) = sums(1, c) * inverse_std(c) + (attributes.accumulate ? dgamma(c) : 0.0);
+    dbeta(c) = sums(0, c) + (attributes.accumulate ? dbeta(c) : 0.0);
   }
 }
 

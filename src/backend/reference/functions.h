@@ -21,6 +21,13 @@ void batchnorm_inference(const Call& call);
 void batchnorm_backward(const Call& call);
 void batchnorm_inference_backward(const Call& call);
 
+void batchnorm_statistics(const Call& call);
+void batchnorm_backward_apply(const Call& call);
+
+void conv1x1_forward(const Call& call);
+void conv1x1_backward_data(const Call& call);
+void conv1x1_backward_weights(const Call& call);
+
 void activation_forward(const Call& call);
 void activation_backward(const Call& call);
 
@@ -50,6 +57,8 @@ void sigmoid_crossentropy(const Call& call);
 void mean_squared_error(const Call& call);
 void add_stats(const Call& call);
 
+void scale_gradient(const Call& call);
+void update_loss_scale(const Call& call);
 void gradient_norm(const Call& call);
 void sgd_update(const Call& call);
 void adam_update(const Call& call);

@@ -27,6 +27,11 @@ Function function_of(Op op) {
     case Op::batchnorm_inference: return reference::batchnorm_inference;
     case Op::batchnorm_backward: return reference::batchnorm_backward;
     case Op::batchnorm_inference_backward: return reference::batchnorm_inference_backward;
+    case Op::batchnorm_statistics: return reference::batchnorm_statistics;
+    case Op::batchnorm_backward_apply: return reference::batchnorm_backward_apply;
+    case Op::conv1x1_forward: return reference::conv1x1_forward;
+    case Op::conv1x1_backward_data: return reference::conv1x1_backward_data;
+    case Op::conv1x1_backward_weights: return reference::conv1x1_backward_weights;
     case Op::activation_forward: return reference::activation_forward;
     case Op::activation_backward: return reference::activation_backward;
     case Op::softmax_forward: return reference::softmax_forward;
@@ -51,6 +56,8 @@ Function function_of(Op op) {
     case Op::sigmoid_crossentropy: return reference::sigmoid_crossentropy;
     case Op::mean_squared_error: return reference::mean_squared_error;
     case Op::add_stats: return reference::add_stats;
+    case Op::scale_gradient: return reference::scale_gradient;
+    case Op::update_loss_scale: return reference::update_loss_scale;
     case Op::gradient_norm: return reference::gradient_norm;
     case Op::sgd_update: return reference::sgd_update;
     case Op::adam_update: return reference::adam_update;
@@ -63,6 +70,8 @@ Function function_of(Op op) {
 class ReferenceBackend final : public Backend {
  public:
   [[nodiscard]] std::string_view name() const override { return "reference"; }
+
+  [[nodiscard]] bool fuses(const Program& /*program*/, const Step& /*step*/) const override { return true; }
 
   [[nodiscard]] PreparedStep prepare(const Program& program, const Step& step) override {
     const auto bound = std::make_shared<Bound>();

@@ -22,21 +22,53 @@ struct UpdateCall {
   Doubles g, control;
   bool skip = false;        ///< a value of this step was not finite
   double clip = 1;          ///< factor of the gradients
-  int weights_operand = 3;  ///< the operands behind depend on clipping
+  double skipped = 0;       ///< steps before this one that did not count
+  int weights_operand = 3;  ///< the operands behind depend on clipping and scaling
 };
 
 UpdateCall update_call(const Call& call) {
   UpdateCall update{call.attributes<UpdateAttributes>(), call[0], call[1]};
   update.skip = call[2](TrainStats::not_finite) != 0;
-  if (update.attributes.clip_norm > 0) {
-    const double norm = std::sqrt(call[3](0));
-    update.clip = std::min(1.0, update.attributes.clip_norm / (norm + 1e-6));
-    update.weights_operand = 4;
+  const bool clips = update.attributes.clip_norm > 0;
+  update.weights_operand += (clips ? 1 : 0) + (update.attributes.scaled ? 1 : 0);
+  double scale = 1;
+  if (update.attributes.scaled) {
+    const Doubles scaling = call[clips ? 4 : 3];
+    scale = scaling(LossScale::scale);
+    update.skipped = scaling(LossScale::skipped);
   }
+  if (clips) {
+    const double norm = std::sqrt(call[3](0)) / scale;
+    update.clip = std::min(1.0, update.attributes.clip_norm / (norm + 1e-6));
+  }
+  update.clip /= scale;
   return update;
 }
 
 }  // namespace
+
+void scale_gradient(const Call& call) {
+  const Doubles dlogits = call[0];
+  const double scale = call[1](LossScale::scale);
+  for (Index n = 0; n < dlogits.n(); ++n) {
+    for (Index c = 0; c < dlogits.c(); ++c) dlogits(n, c) *= scale;
+  }
+}
+
+void update_loss_scale(const Call& call) {
+  const Doubles stats = call[0];
+  const Doubles scaling = call[1];
+  double& scale = scaling(LossScale::scale);
+  double& clean_steps = scaling(LossScale::clean_steps);
+  if (stats(TrainStats::not_finite) != 0) {
+    scale = std::max(LossScale::kLeast, scale / 2);
+    clean_steps = 0;
+    scaling(LossScale::skipped) += 1;
+  } else if (++clean_steps >= call.attributes<LossScaleAttributes>().growth_steps) {
+    scale = std::min(LossScale::kMost, 2 * scale);
+    clean_steps = 0;
+  }
+}
 
 void gradient_norm(const Call& call) {
   const auto& attributes = call.attributes<GradientNormAttributes>();
@@ -71,7 +103,7 @@ void adam_update(const Call& call) {
   if (update.skip) return;
   const UpdateAttributes& attributes = update.attributes;
   const double rate = update.control(Control::learning_rate);
-  const double step = update.control(Control::step) + 1;  // this one counts
+  const double step = update.control(Control::step) - update.skipped + 1;  // this one counts
   const double first_correction = 1 - std::pow(attributes.beta1, step);
   const double second_correction = 1 - std::pow(attributes.beta2, step);
   const Doubles w = call[update.weights_operand];

@@ -25,6 +25,10 @@ int nvmlDeviceGetName(void*, char* name, unsigned int length) {
   std::snprintf(name, length, "NVIDIA Test");
   return 0;
 }
+int nvmlDeviceGetUUID(void*, char* uuid, unsigned int length) {
+  std::snprintf(uuid, length, "GPU-5eed0001");
+  return 0;
+}
 int nvmlDeviceGetMemoryInfo(void*, Memory* memory) {
   *memory = {.total = 85520809984ULL, .free = 1000, .used = 85520808984ULL};
   return 0;

@@ -72,6 +72,9 @@ const cuda::Api kApi{
     .copy_to_host = [](void* to, const void* from, std::size_t bytes, void* stream) -> int {
       return cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_of(stream));
     },
+    .copy_within = [](void* to, const void* from, std::size_t bytes, void* stream) -> int {
+      return cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_of(stream));
+    },
     .fill = [](void* to, int value, std::size_t bytes, void* stream) -> int {
       return cudaMemsetAsync(to, value, bytes, stream_of(stream));
     },
@@ -91,6 +94,10 @@ const cuda::Api kApi{
       return cudaEventRecord(event_of(event), stream_of(stream));
     },
     .wait_event = [](void* event) -> int { return cudaEventSynchronize(event_of(event)); },
+    .create_stamp = [](void** event) -> int { return cudaEventCreate(reinterpret_cast<cudaEvent_t*>(event)); },
+    .elapsed = [](float* milliseconds, void* first, void* later) -> int {
+      return cudaEventElapsedTime(milliseconds, event_of(first), event_of(later));
+    },
     .begin_capture = [](void* stream) -> int {
       return cudaStreamBeginCapture(stream_of(stream), cudaStreamCaptureModeThreadLocal);
     },

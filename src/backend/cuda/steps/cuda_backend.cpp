@@ -74,7 +74,12 @@ Launch launch_of(const Info& step) {
     case Op::dense_forward:
     case Op::dense_backward_data:
     case Op::dense_backward_weights: return product_launch(step);
+    case Op::conv1x1_forward:
+    case Op::conv1x1_backward_data:
+    case Op::conv1x1_backward_weights: return conv1x1_launch(step);
     case Op::batchnorm_forward:
+    case Op::batchnorm_statistics:
+    case Op::batchnorm_backward_apply:
     case Op::batchnorm_apply:
     case Op::batchnorm_inference:
     case Op::batchnorm_backward:
@@ -104,6 +109,8 @@ Launch launch_of(const Info& step) {
     case Op::sigmoid_crossentropy:
     case Op::mean_squared_error:
     case Op::add_stats: return loss_launch(step);
+    case Op::scale_gradient:
+    case Op::update_loss_scale:
     case Op::gradient_norm:
     case Op::sgd_update:
     case Op::adam_update:
@@ -142,9 +149,14 @@ class CudaBackend final : public Backend {
 
   [[nodiscard]] std::string_view name() const override { return source_->sheet().name; }
 
+  [[nodiscard]] bool fuses(const Program& program, const Step& step) const override {
+    return fuses_product(program, step, source_->sheet());
+  }
+
   [[nodiscard]] PreparedStep prepare(const Program& program, const Step& step) override {
     if (!is_product(step.op)) return prepared_own(program, step);
-    return prepare_product(program, step, plan_product(program, step, *source_, options_));
+    const ProductPlan plan = plan_product(program, step, *source_, options_);
+    return plan.own ? prepared_own(program, step) : prepare_product(program, step, plan);
   }
 
   [[nodiscard]] std::optional<PreparedStep> prepare_within(const Program& program, const Step& step,

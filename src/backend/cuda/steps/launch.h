@@ -71,6 +71,7 @@ struct Launch {
 // By family of ops; see op_list.h for the operands.
 [[nodiscard]] Launch elementwise_launch(const Info& step);
 [[nodiscard]] Launch norm_launch(const Info& step);
+[[nodiscard]] Launch conv1x1_launch(const Info& step);
 [[nodiscard]] Launch pool_launch(const Info& step);
 [[nodiscard]] Launch loss_launch(const Info& step);
 [[nodiscard]] Launch update_launch(const Info& step);

@@ -17,6 +17,7 @@ InputPlaces input_places(const StepInfo& s) {
   if (s.step().op == Op::batchnorm_backward)
     return residual ? InputPlaces{.x = 10, .dx = 6} : InputPlaces{.x = 8, .dx = 5};
   if (s.step().op == Op::batchnorm_inference_backward) return {.x = 7, .dx = 4};
+  if (s.step().op == Op::batchnorm_backward_apply) return {.x = 5, .dx = 6};
   return {};
 }
 
@@ -70,6 +71,23 @@ Launch norm_launch(const Info& s) {
         const std::size_t y = residual ? 6 : 5;
         kernels::batchnorm_forward(norm, tensors(a, residual), a.as(3), a.as(4), a.as(y + 1), a.as(y + 2),
                                    a.workspace(), a.stream());
+      }};
+    case Op::batchnorm_statistics:
+      return {.run = [=](const Addresses& a) {
+        kernels::batchnorm_statistics(norm, a[0], a.as(1), a.as(2), a.as(3), a.as(4), a.workspace(), a.stream());
+      }};
+    case Op::batchnorm_backward_apply:
+      return {.run = [=](const Addresses& a) {
+        kernels::batchnorm_backward_apply(norm,
+                                          {.dy = a[0],
+                                           .gamma = a.as(1),
+                                           .mean = a.as(2),
+                                           .inverse_std = a.as(3),
+                                           .saved = a[5],
+                                           .dx = a[6],
+                                           .dgamma = a.as(7),
+                                           .dbeta = a.as(8)},
+                                          a.as(4), a.workspace(), a.stream());
       }};
     case Op::batchnorm_apply:
       return {.run = [=](const Addresses& a) {

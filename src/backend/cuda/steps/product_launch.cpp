@@ -46,28 +46,26 @@ kernels::Depthwise depthwise_of(const Product& p) {
 }
 
 /// The convolution as a product of rows, if it is one in bf16 whose operands tensor cores can take.
-std::optional<kernels::Conv1x1> conv1x1_of(const Product& p, const void* a = nullptr, const void* b = nullptr,
-                                           const void* c = nullptr) {
+std::optional<kernels::Conv1x1> conv1x1_of(const Product& p) {
   const kernels::SlidingWindow& w = p.conv.window;
   const kernels::Images& x = p.conv.x;
   const bool plain = w.kernel[0] * w.kernel[1] == 1 && w.stride[0] * w.stride[1] == 1 && w.pad[0] == 0 &&
                      w.pad[1] == 0 && x.h == p.conv.y_h && x.w == p.conv.y_w && p.conv.groups == 1;
   const kernels::Conv1x1 conv{.rows = x.n * x.h * x.w, .channels = x.c, .filters = p.conv.filters};
-  const bool possible = p.conv.data == kernels::Data::bf16 && kernels::conv1x1_possible(conv, a, b, c);
+  const bool possible = p.conv.data == kernels::Data::bf16 && kernels::conv1x1_possible(conv.channels, conv.filters);
   return plain && possible ? std::optional(conv) : std::nullopt;
 }
 
 std::int64_t weights_workspace_bytes(const Product& p) {
   const auto one = conv1x1_of(p);
-  const std::int64_t tensor_cores = one ? kernels::conv1x1_backward_weights_workspace_bytes(*one) : 0;
-  if (tensor_cores > 0) return std::max(tensor_cores, kernels::conv_backward_weights_workspace_bytes(p.conv));
+  if (one) return kernels::conv1x1_backward_weights_workspace_bytes(one->rows, one->channels, one->filters);
   return is_depthwise(p) ? kernels::depthwise_backward_weights_workspace_bytes(depthwise_of(p))
                          : kernels::conv_backward_weights_workspace_bytes(p.conv);
 }
 
 void run_weights(const Product& p, const Addresses& a) {
-  if (const auto one = conv1x1_of(p, a[0], a[1], a.workspace()))
-    return kernels::conv1x1_backward_weights(*one, a[0], a[1], a.as(2), p.accumulate, a.workspace(), a.stream());
+  if (const auto one = conv1x1_of(p))
+    return kernels::conv1x1_backward_weights(*one, a[0], {}, a[1], a.as(2), p.accumulate, a.workspace(), a.stream());
   if (is_depthwise(p))
     return kernels::depthwise_backward_weights(depthwise_of(p), a[0], a[1], a.as(2), p.accumulate, a.workspace(),
                                                a.stream());
@@ -75,16 +73,16 @@ void run_weights(const Product& p, const Addresses& a) {
 }
 
 void run_data(const Product& p, const Addresses& a) {
-  if (const auto one = conv1x1_of(p, a[0], a[1], a[2]))
-    return kernels::conv1x1_backward_data(*one, a[0], a[1], a[2], a.stream());
+  if (const auto one = conv1x1_of(p)) return kernels::conv1x1_backward_data(*one, a[0], a[1], a[2], a.stream());
   if (is_depthwise(p)) return kernels::depthwise_backward_data(depthwise_of(p), a[0], a[1], a[2], a.stream());
   kernels::conv_backward_data(p.conv, a[0], a[1], a[2], a.stream());
 }
 
 void run_forward(const Product& p, const Addresses& a, std::size_t y) {
   const float* bias = p.bias ? a.as(2) : nullptr;
-  if (const auto one = conv1x1_of(p, a[0], a[1], a[y]))
-    return kernels::conv1x1_forward(*one, a[0], a[1], bias, p.activation, a[y], nullptr, a.stream());
+  if (const auto one = conv1x1_of(p))
+    return kernels::conv1x1_forward(*one, {.x = a[0], .w = a[1], .bias = bias, .activation = p.activation, .y = a[y]},
+                                    nullptr, a.stream());
   if (is_depthwise(p))
     return kernels::depthwise_forward(depthwise_of(p), a[0], a[1], bias, p.activation, a[y], a.stream());
   kernels::conv_forward(p.conv, a[0], a[1], bias, p.activation, a[y], a.stream());
