@@ -17,7 +17,7 @@ snug_cudnn_version=9.19.1.2
 
 packages_build=(g++ cmake ninja-build libfmt-dev libtomlplusplus-dev libcxxopts-dev nlohmann-json3-dev zlib1g-dev
                 libjpeg-dev libpng-dev libarchive-dev libonnx-dev libprotobuf-dev protobuf-compiler)
-packages_test=(libgtest-dev libgmock-dev libbenchmark-dev libboost-context-dev)
+packages_test=(libgtest-dev libgmock-dev libbenchmark-dev libboost-context-dev python3-numpy)
 packages_checks=(git ca-certificates clang-16 clang-format-16 clang-tidy-16 libclang-rt-16-dev libomp-16-dev ccache)
 
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then

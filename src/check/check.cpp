@@ -4,6 +4,8 @@
 #include <string_view>
 #include <tuple>
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 #include "check/families.h"
 #include "check/place.h"
@@ -24,6 +26,17 @@ Place place_of(std::string_view where) {
   const auto first = parse_integer(where.substr(line + 1, column - line - 1));
   const auto second = parse_integer(where.substr(column + 1));
   return first && second ? Place{where.substr(0, line), *first, *second} : Place{where};
+}
+
+void name_classes(std::vector<Diagnostic>& findings, const Dataset& train) {
+  constexpr std::string_view kProposed = "{ dense = 10 }";
+  const DatasetInfo& info = train.info();
+  const std::int64_t classes = info.labels == LabelKind::rows ? info.label_width : std::ssize(info.classes);
+  if (classes < 2) return;
+  for (Diagnostic& finding : findings) {
+    const std::size_t at = finding.fix.find(kProposed);
+    if (at != std::string::npos) finding.fix.replace(at, kProposed.size(), fmt::format("{{ dense = {} }}", classes));
+  }
 }
 
 void order_by_place(std::vector<Diagnostic>& findings) {

@@ -27,6 +27,9 @@ struct CheckEffort {
 [[nodiscard]] std::vector<Diagnostic> check_data(const Config& config, const Splits& splits, const Graph& graph,
                                                  const CheckEffort& effort = {});
 
+/// Class layers that findings propose get as many outputs as the data have classes, which were not known then.
+void name_classes(std::vector<Diagnostic>& findings, const Dataset& train);
+
 /// Sorts by file, then line and column, or the record's number; equal places keep their order.
 void order_by_place(std::vector<Diagnostic>& findings);
 

@@ -121,11 +121,15 @@ void check_missing(const Spread& train, std::int64_t classes, Findings& findings
   const bool gap = !missing.empty() && missing.front() < train.counts.rbegin()->first && train.counts.contains(0);
   if (!gap || train.counts.size() < 2) return;
   if (train.samples() < 2 * kFewPerClass * classes) return;  // chance leaves some out
-  findings.push_back(finding_at("L210", train.data->label_where(0),
-                                fmt::format("{} of {} classes have no sample in data.train, first {}", missing.size(),
-                                            classes, class_name(train, missing.front())),
-                                "np.save(\"y.npy\", np.unique(y, return_inverse=True)[1])   # or add its samples",
-                                Severity::warning));
+  if (train.data->has_pictures() && !train.data->picture_file(0).empty() &&
+      train.data->label_where(0) == train.data->picture_file(0))
+    return;  // a class folder without pictures was told when it was opened
+  findings.push_back(
+      finding_at("L210", train.data->label_where(0),
+                 fmt::format("{} of {} classes have no sample in data.train, first {}", missing.size(), classes,
+                             class_name(train, missing.front())),
+                 "np.save(\"y.npy\", np.unique(y, return_inverse=True)[1])   # in every split; or add its samples",
+                 Severity::warning));
 }
 
 void check_other(const Spread& train, const Spread& other, std::int64_t classes, Findings& findings) {
@@ -143,7 +147,7 @@ void check_other(const Spread& train, const Spread& other, std::int64_t classes,
         "L211", other.data->label_where(first),
         fmt::format("{} of data.{} has {} samples there and none in data.train", class_name(train, unknown.front()),
                     other.name, format_count(other.counts.at(unknown.front()))),
-        "val_split = 0.1   # in [data]: both splits then hold every class", Severity::warning));
+        "val_split = 0.1   # in [data], instead of val: both splits then hold every class", Severity::warning));
     return;
   }
   if (other.counts.size() == 1 && other.samples() >= kFewPerClass) {
@@ -152,7 +156,7 @@ void check_other(const Spread& train, const Spread& other, std::int64_t classes,
                    fmt::format("all {} samples of data.{} are {}, data.train has {} classes: its accuracy says nothing",
                                format_count(other.samples()), other.name,
                                class_name(train, other.counts.begin()->first), train.counts.size()),
-                   "val_split = 0.1   # in [data]: every class in its share", Severity::warning));
+                   "val_split = 0.1   # in [data], instead of val: every class in its share", Severity::warning));
     return;
   }
   if (lost.empty() || other.samples() < 2 * kFewPerClass * std::ssize(train.counts)) return;
@@ -160,7 +164,7 @@ void check_other(const Spread& train, const Spread& other, std::int64_t classes,
       finding_at("L211", other.data->label_where(0),
                  fmt::format("{} of {} classes of data.train have no sample in data.{}, first {}", lost.size(),
                              train.counts.size(), other.name, class_name(train, lost.front())),
-                 "val_split = 0.1   # in [data]: every class in its share", Severity::warning));
+                 "val_split = 0.1   # in [data], instead of val: every class in its share", Severity::warning));
 }
 
 }  // namespace

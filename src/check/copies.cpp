@@ -47,6 +47,21 @@ std::string class_name(const Dataset& data, std::int64_t label) {
                                                             : std::to_string(label);
 }
 
+/// Of an archive: written anew without them. A pack is made anew of what it was made from.
+std::string without_members(const Dataset& data, std::span<const Copy> copies, const std::string& rest) {
+  const std::string archive = shell_word(split_archive_name(data.where(copies.front().sample)).first);
+  std::string members;
+  for (const Copy& copy : copies) {
+    const std::string member = split_archive_name(data.where(copy.sample)).second;
+    if (member.empty())
+      return "snug check CONFIG && snug data pack CONFIG --out NEW   # of what the pack was made from";
+    members += " " + shell_word(member);
+  }
+  if (archive.find(".zip") != std::string::npos) return fmt::format("zip -d {}{}{}", archive, members, rest);
+  return fmt::format("d=$(mktemp -d) && tar -xf {0} -C $d && (cd $d && rm{1}) && tar -caf {0} -C $d . && rm -r $d{2}",
+                     archive, members, rest);
+}
+
 /// A line that takes the samples out of the data: of pictures in files the files, of a list its rows, else
 /// `of_arrays`. It names the first few, so that a person can read it.
 std::string without(const Dataset& data, const std::vector<Copy>& copies, std::string of_arrays) {
@@ -57,9 +72,7 @@ std::string without(const Dataset& data, const std::vector<Copy>& copies, std::s
       copies.size() > named.size() ? fmt::format("   # {} of {}; check names the next", kNamed, copies.size()) : "";
   const std::int64_t first = named.front().sample;
   const std::string file = data.picture_file(first), place = data.label_where(first);
-  if (file.empty())
-    return fmt::format("# leave {} out where the archive or pack is made   # one of {}", data.where(first),
-                       copies.size());
+  if (file.empty()) return without_members(data, named, rest);
   std::string line;
   if (place == file) {
     line = "rm";

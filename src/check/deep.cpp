@@ -219,10 +219,11 @@ void check_types(const Config& config, DType type, const Program& program, Findi
   if (type != DType::f32) return;
   for (const Step& step : program.steps) {
     if (step.op != Op::cast) continue;
-    findings.push_back(
-        finding("T207", config.where("train.precision"),
-                fmt::format("layer '{}' casts in a run of fp32", elide(program.layer_name(step.layer), 60)),
-                "this is a fault of snug: please report it with the config"));
+    const std::string name = program.layer_name(step.layer);
+    findings.push_back(finding("T207", config.where("train.precision"),
+                               name.empty() ? "weights are cast in a run of fp32"
+                                            : fmt::format("layer '{}' casts in a run of fp32", elide(name, 60)),
+                               "this is a fault of snug: please report it with the config"));
     return;
   }
 }

@@ -106,7 +106,7 @@ bool check_numbers_against_loss(const Config& config, const Ending& ending, cons
       if (ending.outputs == 2) {
         findings.push_back(finding("F107", ending.where,
                                    "binary_crossentropy with class numbers has 1 output, the network 2",
-                                   sparse + "   # or { dense = 1, activation = \"sigmoid\" }"));
+                                   sparse + "   # in [train], or { dense = 1, activation = \"sigmoid\" }"));
       } else if (ending.outputs > 2) {
         findings.push_back(
             finding("L201", loss,
@@ -167,6 +167,12 @@ void check_numbers(const Config& config, const std::vector<const Dataset*>& spli
   if (!ending || ending->outputs == 0 || labels.classes.empty()) return;
   if (!check_numbers_against_loss(config, *ending, labels, findings)) return;
   if (ending->outputs == 1) return check_single_output(config, *ending, labels, findings);
+  const bool folders = config.data.train && config.data.train->format == DataFormat::folder;
+  if (folders && is_crossentropy(config.train.loss)) {  // numbers of names: no folder is counted from 1
+    if (auto found = outputs_finding(config, *ending, std::ssize(splits.front()->info().classes)))
+      findings.push_back(*std::move(found));
+    return;
+  }
   const bool told = known_classes(config.data.train) && is_crossentropy(config.train.loss);
   if (!told || labels.least() < 0) check_range(config, *ending, labels, findings);
 }
@@ -190,11 +196,12 @@ void check_row_values(const Config& config, const Dataset& data, Findings& findi
     }
     if (loss != Loss::categorical_crossentropy || std::abs(sum - 1) <= kSlack) continue;
     const bool several = sum > 1 + kSlack && std::ranges::all_of(row, [](float v) { return v == 0 || v == 1; });
-    findings.push_back(finding_at(
-        "L205", data.label_where(sample),
-        fmt::format("label row {} sums to {:.6g}; categorical_crossentropy needs rows that sum to 1",
-                    format_count(sample), sum),
-        several ? "loss = \"binary_crossentropy\"" : "np.save(\"y.npy\", y / y.sum(axis=1, keepdims=True))"));
+    findings.push_back(
+        finding_at("L205", data.label_where(sample),
+                   fmt::format("label row {} sums to {:.6g}; categorical_crossentropy needs rows that sum to 1",
+                               format_count(sample), sum),
+                   several ? "loss = \"binary_crossentropy\"   # in [train]"
+                           : "np.save(\"y.npy\", y / y.sum(axis=1, keepdims=True))"));
     return;
   }
 }

@@ -39,6 +39,17 @@ bool is_function(const Node& node, ActivationFunction function) {
   return activation != nullptr && activation->function == function;
 }
 
+bool has_parameters(const Graph& graph) {
+  return std::ranges::any_of(graph.nodes, [](const Node& node) { return !node.parameters.empty(); });
+}
+
+/// Of a layer's own key, or of a layer that is nothing else.
+std::string leave_out_activation(const Layer& layer, std::string_view name = {}) {
+  if (layer.type == "activation") return "leave out this layer";
+  return name.empty() ? "leave out the activation of this layer"
+                      : fmt::format("leave out activation = \"{}\" of this layer", name);
+}
+
 /// The softmax or sigmoid that the values at `id` have been through since the last weights; not valid if none.
 NodeId squashed_by(const Graph& graph, NodeId id) {
   while (passes_on(graph[id].op)) {
@@ -69,7 +80,7 @@ void check_squashed(const Config& config, const Graph& graph, const Ending& endi
                 layer_text(layer.path, fmt::format("{} is applied twice before {}: values from 0 to 1 go "
                                                    "into another {}",
                                                    name, to_string(config.train.loss), name)),
-                fmt::format("leave out one activation = \"{}\": the loss applies it too", name)));
+                leave_out_activation(layer, name)));
     return;
   }
   findings.push_back(finding(
@@ -87,7 +98,7 @@ void check_last_activation(const Config& config, const Graph& graph, Findings& f
                              layer_text(layer.path, fmt::format("the network ends in an activation that limits what {} "
                                                                 "can be given",
                                                                 to_string(config.train.loss))),
-                             "leave out the last layer's activation", Severity::warning));
+                             leave_out_activation(layer), Severity::warning));
 }
 
 /// Values of a rectifier that are pooled into logits: published networks do it (SqueezeNet), and it costs the negative
@@ -126,7 +137,8 @@ void check_last_dropout(const Graph& graph, Findings& findings) {
 }  // namespace
 
 std::optional<Ending> ending_of(const Graph& graph, Loss loss) {
-  if (!graph.complete || graph.layers.empty() || !graph[graph.output].layer.valid()) return {};
+  if (!graph.complete || graph.layers.empty() || !graph[graph.output].layer.valid() || !has_parameters(graph))
+    return {};
   Ending ending{.logits = final_layer(graph, loss).logits};
   ending.output = graph[ending.logits].output;
   if (ending.output.rank() == 1) ending.outputs = ending.output.back();
@@ -171,11 +183,11 @@ std::optional<Diagnostic> outputs_finding(const Config& config, const Ending& en
 
 void check_loss(const Config& config, const Graph& graph, Findings& findings) {
   const Loss loss = config.train.loss;
-  if (graph.complete && std::ranges::all_of(graph.nodes, [](const Node& node) { return node.parameters.empty(); })) {
+  if (graph.complete && !has_parameters(graph)) {
     findings.push_back(
         finding("A202", graph.layers.back().where,
                 fmt::format("none of the {} layers has parameters: there is nothing to train", graph.layers.size()),
-                "{ dense = 10 }   # as the last layer"));
+                "{ dense = 10 }   # behind the last layer"));
     return;
   }
   const auto ending = ending_of(graph, loss);
@@ -192,7 +204,7 @@ void check_loss(const Config& config, const Graph& graph, Findings& findings) {
   if (is_crossentropy(loss) && ending->outputs == 1) {
     findings.push_back(finding("F105", ending->where,
                                fmt::format("{} compares classes, and the network has 1 output", to_string(loss)),
-                               "loss = \"binary_crossentropy\"   # or an output for each class"));
+                               "loss = \"binary_crossentropy\"   # in [train], or an output for each class"));
     return;
   }
   check_squashed(config, graph, *ending, findings);

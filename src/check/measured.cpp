@@ -158,6 +158,10 @@ class Judge {
     const auto layer = std::ranges::find(graph_.layers, path, &Layer::path);
     return layer == graph_.layers.end() ? to_string(config_.where("model")) : to_string(layer->where);
   }
+  [[nodiscard]] bool is_gate(const std::string& path) const {
+    const auto layer = std::ranges::find(graph_.layers, path, &Layer::path);
+    return layer != graph_.layers.end() && layer->type == "squeeze_excite";
+  }
   [[nodiscard]] bool odd_initializer() const {
     const InitializerKind kind = config_.train.initializer.kind;
     return kind == InitializerKind::normal;
@@ -167,7 +171,7 @@ class Judge {
     for (const Node& node : graph_.nodes) {
       const auto* activation = std::get_if<ActivationAttributes>(&node.attributes);
       const bool last = &node == &graph_.nodes.back();
-      if (activation == nullptr || last) continue;
+      if (activation == nullptr || last || is_gate(graph_.layers[node.layer.index()].path)) continue;
       if (activation->function == ActivationFunction::sigmoid || activation->function == ActivationFunction::tanh) {
         return fmt::format("activation = \"relu\"   # instead of {}, or norm = \"batch\"",
                            activation->function == ActivationFunction::tanh ? "tanh" : "sigmoid");
@@ -205,7 +209,9 @@ class Judge {
   }
   [[nodiscard]] std::optional<Diagnostic> vanished() const {
     constexpr double kVanished = 1e-7;
-    const auto& list = seen_.gradients;
+    // A gate whose few rectifiers are dead stays as it is, and hands everything on.
+    std::vector<WeightGradient> list = seen_.gradients;
+    std::erase_if(list, [&](const WeightGradient& found) { return is_gate(found.layer); });
     if (list.size() < 2) return {};
     const auto least = std::ranges::min_element(list, {}, &WeightGradient::share);
     const auto most = std::ranges::max_element(list, {}, &WeightGradient::share);

@@ -57,7 +57,7 @@ void check_values(const Look& look, Findings& findings) {
         finding_at("D204", look.data->where(look.not_finite),
                    fmt::format("image {} of data.{} has NaN or Inf among its {} values", format_count(look.not_finite),
                                look.name, format_count(info.image.elements())),
-                   "np.save(\"x.npy\", np.nan_to_num(x))"));
+                   "keep = np.isfinite(x.reshape(len(x), -1)).all(1)   # then x[keep], y[keep]"));
   } else if (look.constant()) {
     findings.push_back(finding_at("D205", look.data->where(0),
                                   fmt::format("every pixel of {} images of data.{} is {}: there is nothing to learn",
@@ -79,8 +79,9 @@ void tell_sampling(const Look& look, Findings& findings) {
   if (look.all()) return;
   findings.push_back(
       finding_at("D206", look.data->where(0),
-                 fmt::format("looked at the values of {} of {} images of data.{}", format_count(look.looked),
-                             format_count(look.data->info().samples), look.name),
+                 fmt::format("looked at the values of {} of {} images of data.{}{}", format_count(look.looked),
+                             format_count(look.data->info().samples), look.name,
+                             look.data->info().headers_only ? ", and at the headers and ends of all files" : ""),
                  "snug check CONFIG --full   # looks at every image", Severity::note));
 }
 
@@ -178,14 +179,15 @@ void check_integer_scale(const Config& config, const Look& look, Findings& findi
   }
   if (info.integer_max <= 1 || largest / divisor >= 0.075) return;
   const bool wide = info.source_dtype != "uint8";
-  findings.push_back(finding_at(
-      "D216", look.data->where(0),
-      fmt::format("{} images hold {:.4g} to {:.4g} and are divided by {:.4g}: inputs of at most {:.2g}",
-                  info.source_dtype, look.min, look.max, divisor, largest / divisor),
-      wide && look.min >= 0 && look.max <= 255 && look.max >= 20 ? "np.save(\"x.npy\", x.astype(np.uint8))"
-                                                                 : "normalize = \"per-channel\"   # measured",
-      // Divided by 2^31 nothing is left to learn from.
-      largest / divisor < 1e-4 ? Severity::error : Severity::warning));
+  findings.push_back(
+      finding_at("D216", look.data->where(0),
+                 fmt::format("{} images hold {:.4g} to {:.4g} and are divided by {:.4g}: inputs of at most {:.2g}",
+                             info.source_dtype, look.min, look.max, divisor, largest / divisor),
+                 wide && look.min >= 0 && look.max <= 255 && look.max >= 20
+                     ? "np.save(\"x.npy\", x.astype(np.uint8))   # in every split"
+                     : "normalize = \"per-channel\"   # measured",
+                 // Divided by 2^31 nothing is left to learn from.
+                 largest / divisor < 1e-4 ? Severity::error : Severity::warning));
 }
 
 /// Floats: 0 to 255 that nobody divides, 0 to 1 that are divided once more.

@@ -197,7 +197,7 @@ void check_batch_norm(const Config& config, const Graph& graph, Findings& findin
       layer_text(layer.path, fmt::format("BatchNorm on {} with 1 sample at a time has one value per channel, and "
                                          "no variance",
                                          to_string(norm->output))),
-      fmt::format("batch = {}", std::max<std::int64_t>(2 * train.accumulate, 16))));
+      fmt::format("batch = {}   # in [train]", std::max<std::int64_t>(2 * train.accumulate, 16))));
 }
 
 }  // namespace

@@ -26,7 +26,11 @@ CheckedRun check_run(const Config& config, const Arguments& arguments, const Pro
   run.findings = config.warnings;
   run.graph = build_graph(config.model, run.findings);
   append(run.findings, check_config(config, run.graph, processor));
-  collect(run.findings, [&] { run.splits = open_data(config.data, config.model.input, config.train.seed); });
+  collect(run.findings, [&] {
+    run.splits =
+        open_data(config.data, config.model.input, config.train.seed, effort.full ? Decoding::all : Decoding::some);
+  });
+  if (run.splits && run.splits->train) name_classes(run.findings, *run.splits->train);
   if (run.splits) append(run.findings, check_data(config, *run.splits, run.graph, effort));
   order_by_place(run.findings);
   apply_strict(arguments, run.findings);

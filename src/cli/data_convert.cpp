@@ -46,7 +46,7 @@ DatasetPointer open_input(const std::string& in, const std::array<std::int64_t, 
   } else if (has_picture_name(in)) {
     Findings findings;
     config.gray_to_rgb = true;
-    auto data = make_picture_source(list_files({in}), config, {0, 0, 0}, findings);
+    auto data = make_picture_source(list_files({in}), config, {0, 0, 0}, Decoding::all, findings);
     if (!findings.empty()) throw Error(std::move(findings));
     return data;
   } else if (in.ends_with(".csv")) {

@@ -66,7 +66,9 @@ void settle_format(const TableReader& reader, std::string_view key, DataSource& 
       reader.findings().error(
           "C009", reader.find("labels")->where,
           fmt::format("images {} and labels {} are of different formats", in_quotes(out.images), in_quotes(out.labels)),
-          "labels = \"labels.npy\"  # beside images = \"images.npy\"");
+          is_numpy(out.images) ? "labels = \"y.npy\"   # a NumPy array, as the images"
+                               : fmt::format("images = \"x.npy\"   # or, of class folders, folder = {} without labels",
+                                             string_text(out.images)));
     }
   } else if (key == "files") {
     reader.require("format");

@@ -1,6 +1,7 @@
 #include "config/table_reader.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -50,7 +51,55 @@ class Checker {
 
  private:
   [[nodiscard]] bool takes(unsigned forms) const { return (key_.forms & forms) != 0; }
-  [[nodiscard]] std::string fix(const Value& value) const { return line_for(value.where, path_, key_.example); }
+  [[nodiscard]] std::string fix(const Value& value) const {
+    const auto meant = meant_by(value);
+    return line_for(value.where, path_, meant ? to_text(*meant) : std::string(key_.example));
+  }
+
+  /// What was written in another form: a number in quotes, 1 for true, 5.0 for 5, a size with the count before it.
+  [[nodiscard]] std::optional<Value> meant_by(const Value& value) const {
+    std::vector<Value> candidates;
+    const auto add = [&](Value::Kind kind, const auto& set) {
+      Value candidate{.kind = kind, .where = value.where};
+      set(candidate);
+      candidates.push_back(std::move(candidate));
+    };
+    using Kind = Value::Kind;
+    if (value.kind == Kind::text) {
+      if (const auto whole = parse_integer(value.text)) add(Kind::integer, [&](Value& v) { v.integer = *whole; });
+      if (const auto real = parse_number(value.text)) add(Kind::number, [&](Value& v) { v.number = *real; });
+      if (value.text == "true" || value.text == "false")
+        add(Kind::boolean, [&](Value& v) { v.boolean = value.text == "true"; });
+    }
+    if (value.kind == Kind::integer && (value.integer == 0 || value.integer == 1))
+      add(Kind::boolean, [&](Value& v) { v.boolean = value.integer == 1; });
+    if (const auto whole = rounded(value)) candidates.push_back(*whole);
+    if (value.kind == Kind::list && value.items.size() == key_.items.most + 1) {
+      add(Kind::list, [&](Value& v) { v.items.assign(value.items.begin() + 1, value.items.end()); });
+    }
+    for (const Value& candidate : candidates) {
+      Findings ignored;
+      if (Checker(key_, path_, ignored).check(candidate)) return candidate;
+    }
+    return std::nullopt;
+  }
+
+  /// 5.0 as 5, also in lists.
+  [[nodiscard]] static std::optional<Value> rounded(const Value& value) {
+    constexpr double kMost = 1e15;
+    if (value.kind == Value::Kind::number && std::abs(value.number) < kMost && value.number == std::floor(value.number))
+      return Value{.kind = Value::Kind::integer, .where = value.where, .integer = std::llround(value.number)};
+    if (value.kind != Value::Kind::list) return std::nullopt;
+    Value list = value;
+    bool changed = false;
+    for (Value& item : list.items) {
+      if (auto whole = rounded(item)) {
+        item = *std::move(whole);
+        changed = true;
+      }
+    }
+    return changed ? std::optional(std::move(list)) : std::nullopt;
+  }
 
   bool wrong_form(const Value& value) {
     findings_.error("C003", value.where,
@@ -133,7 +182,11 @@ class Checker {
     }
     if (list.items.size() < key_.items.least || list.items.size() > key_.items.most) return wrong_count(list);
     bool sound = true;
-    for (std::size_t i = 0; i < list.items.size(); ++i) sound = check_item(list.items[i], i) && sound;
+    for (std::size_t i = 0; i < list.items.size(); ++i) {
+      if (const auto whole = rounded(list); takes(kIntegers) && whole && list.items[i].kind == Value::Kind::number)
+        return wrong_item(list.items[i], fmt::format("{}.{}", path_, i), *whole);
+      sound = check_item(list.items[i], i) && sound;
+    }
     return sound;
   }
 
@@ -171,7 +224,9 @@ class Checker {
     return sound;
   }
 
-  bool wrong_item(const Value& item, const std::string& path) {
+  bool wrong_item(const Value& item, const std::string& path) { return wrong_item(item, path, item); }
+  /// `meant`: what the whole value may mean.
+  bool wrong_item(const Value& item, const std::string& path, const Value& meant) {
     const std::string_view expected = takes(kIntegers)     ? "an integer"
                                       : takes(kNumbers)    ? "a number"
                                       : takes(kTables)     ? "a table"
@@ -180,7 +235,7 @@ class Checker {
                                       : takes(kTexts)      ? "a string that is not empty"
                                                            : "a string";
     findings_.error("C003", item.where,
-                    fmt::format("{} expects {}, got {}", short_path(path), expected, describe(item)), fix(item));
+                    fmt::format("{} expects {}, got {}", short_path(path), expected, describe(item)), fix(meant));
     return false;
   }
 
@@ -189,8 +244,41 @@ class Checker {
   Findings& findings_;
 };
 
+/// Words of other programs, and ours for the same.
+struct Translation {
+  std::string_view theirs, ours;
+};
+constexpr auto kTranslations = std::to_array<Translation>({
+    {"linear", "dense"},
+    {"fc", "dense"},
+    {"bn", "batchnorm"},
+    {"gap", "global_avgpool"},
+    {"swish", "silu"},
+    {"bce", "binary_crossentropy"},
+    {"bcewithlogitsloss", "binary_crossentropy"},
+    {"nll", "sparse_categorical_crossentropy"},
+    {"cross_entropy", "sparse_categorical_crossentropy"},
+    {"crossentropyloss", "sparse_categorical_crossentropy"},
+    {"half", "fp16"},
+    {"float16", "fp16"},
+    {"float32", "fp32"},
+    {"bfloat16", "bf16"},
+    {"xavier", "glorot_uniform"},
+    {"kaiming", "he_normal"},
+    {"learning_rate", "lr"},
+    {"validation_split", "val_split"},
+    {"validation", "val"},
+    {"channels_first", "nchw"},
+    {"channels_last", "nhwc"},
+});
+std::string_view translated(std::string_view word) {
+  const auto found = std::ranges::find(kTranslations, word, &Translation::theirs);
+  return found == kTranslations.end() ? word : found->ours;
+}
+
 /// Where in the config a key of this name is at home, if it is so in one place outside the layers.
-const Key* find_elsewhere(std::string_view name) {
+const Key* find_elsewhere(std::string_view word) {
+  const std::string_view name = translated(word);
   for (const std::span<const Key> part : {data_keys(), train_keys()}) {
     for (const Key& key : part) {
       if (key.name == name && key.scopes != "top" && name != "name") return &key;
@@ -204,6 +292,7 @@ const Key* find_elsewhere(std::string_view name) {
 std::optional<std::string> nearest_word(std::string_view word, std::span<const std::string> candidates) {
   std::string lower(word);
   std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
+  if (const auto own = std::ranges::find(candidates, translated(lower)); own != candidates.end()) return *own;
   if (auto near = nearest(lower, candidates)) return near;
   // "training" for "train", "crossentropy" for the first that ends so: what a word of some length begins or ends with.
   constexpr std::size_t kTelling = 4;
@@ -269,8 +358,11 @@ void TableReader::report_unknown(const Member& member) const {
   } else if (const Key* key = find_elsewhere(member.key)) {
     const std::string_view title = config::scope(key->scopes).title;
     what += fmt::format("; it belongs in {}", title);
-    fix = member.where.line == 0 ? fmt::format("--set {}.{}={}", title, key->name, key->example)
-                                 : fmt::format("{} = {}  # in {}", key->name, key->example, title);
+    Findings ignored;
+    const bool sound = check_value(*key, member.value, std::string(key->name), ignored);
+    const std::string value = sound ? to_text(member.value) : std::string(key->example);
+    fix = member.where.line == 0 ? fmt::format("--set {}.{}={}", title, key->name, value)
+                                 : fmt::format("{} = {}   # in [{}]", key->name, value, title);
   } else {
     fix = fmt::format("leave it out; known here: {}", fmt::join(names, ", "));
   }

@@ -22,16 +22,6 @@ constexpr std::array<std::string_view, 8> kEndings{".tar",     ".tar.gz", ".tgz"
 constexpr std::int64_t kMostFileBytes = std::int64_t{1} << 28;  // a picture's
 constexpr std::int64_t kMostBytes = std::int64_t{1} << 37;
 
-/// "a.tar.xz:train" → the file and the folder in it.
-std::pair<std::string, std::string> split_name(const std::string& name) {
-  for (const std::string_view ending : kEndings) {
-    const std::size_t place = name.rfind(std::string(ending) + ":");
-    if (place != std::string::npos)
-      return {name.substr(0, place + ending.size()), name.substr(place + ending.size() + 1)};
-  }
-  return {name, ""};
-}
-
 struct Member {
   std::string name;
   std::size_t offset = 0, size = 0;
@@ -146,14 +136,23 @@ bool walk(const std::string& path, Findings& findings, const Take& take) {
 
 }  // namespace
 
+std::pair<std::string, std::string> split_archive_name(const std::string& name) {
+  for (const std::string_view ending : kEndings) {
+    const std::size_t place = name.rfind(std::string(ending) + ":");
+    if (place != std::string::npos)
+      return {name.substr(0, place + ending.size()), name.substr(place + ending.size() + 1)};
+  }
+  return {name, ""};
+}
+
 bool is_archive(const std::string& name) {
-  const std::string file = split_name(name).first;
+  const std::string file = split_archive_name(name).first;
   return std::ranges::any_of(kEndings, [&](std::string_view ending) { return file.ends_with(ending); });
 }
 
 std::optional<LabelledPictures> list_archive(const std::string& name, const std::vector<std::string>& classes,
                                              Findings& findings) {
-  const auto parts = split_name(name);
+  const auto parts = split_archive_name(name);
   const std::string& path = parts.first;
   std::string prefix = parts.second;
   while (prefix.ends_with('/')) prefix.pop_back();

@@ -201,6 +201,13 @@ bool swapped(const Array& images, const Array& labels) {
 bool check_labels(const Array& labels, const Array& images, Findings& findings) {
   const auto& extents = labels.extents;
   const std::string name = brief_name(labels.file.path);
+  if (labels.file.path == images.file.path && extents.size() > 2) {
+    findings.push_back(
+        data_finding(FileUse::labels, DataFault::axes, labels.file.path,
+                     fmt::format("images and labels are one file, {}, of {}", name, format_extents(extents)),
+                     "labels = \"FILE\"   # the labels that belong to these images, in their order"));
+    return false;
+  }
   if (extents.size() != 1 && extents.size() != 2) {
     findings.push_back(data_finding(FileUse::labels, DataFault::axes, labels.file.path,
                                     fmt::format("{} has {} axes ({}); labels have 1 (count) or 2 (count, classes)",

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/dtype.h"
@@ -30,6 +31,7 @@ struct DatasetInfo {
   std::int64_t resident_bytes = 0;   ///< host memory that the open data set holds
   std::int64_t mapped_bytes = 0;     ///< of mapped files: resident once read, but the system may take the pages back
   std::int64_t reader_bytes = 0;     ///< what each thread that reads needs besides: decoders' buffers
+  bool headers_only = false;         ///< of most pictures the header and the last bytes were read, and no pixels
   std::vector<Diagnostic> notes;     ///< what is worth knowing about the files, and no fault
 };
 
@@ -72,24 +74,32 @@ struct Splits {
   std::shared_ptr<const Dataset> train, val, test;  ///< null where the config names none
 };
 
+/// Pictures in files are decoded when they are opened, to find damage: all of them, or, of more than takes a second,
+/// headers and last bytes of all and the pixels of a part.
+enum class Decoding { all, some };
+
 /// Opens what the config names. `val_split` divides train, stratified and seeded. Every problem of the files is in the
 /// one Error that it throws. `input` is model.input: the size of synthetic images, and what every image must have after
 /// `layout`; all zero: any.
-[[nodiscard]] Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& input, std::uint64_t seed);
-/// One source whole (no val_split), with label_offset and ignore_label done. NumPy and IDX images without `labels` open
-/// too: class 0, no class names. `source` is usually a member of `config`: val and test have synthetic pictures of
-/// their own; any other source shows those of data.train. `classes`: the class names that numbers stand for, when they
-/// are known (from data.train, or a checkpoint).
+[[nodiscard]] Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& input, std::uint64_t seed,
+                               Decoding decoding = Decoding::some);
+/// One source whole (no val_split; every picture decoded), with label_offset and ignore_label done. NumPy and IDX
+/// images without `labels` open too: class 0, no class names. `source` is usually a member of `config`: val and test
+/// have synthetic pictures of their own; any other source shows those of data.train. `classes`: the class names that
+/// numbers stand for, when they are known (from data.train, or a checkpoint).
 [[nodiscard]] std::shared_ptr<const Dataset> open_source(const DataSource& source, const DataConfig& config,
                                                          const std::array<std::int64_t, 3>& input, std::uint64_t seed,
                                                          const std::vector<std::string>& classes = {});
+/// Of a picture in an archive, "photos.tar.gz:cats/1.jpg", the two names; the second is empty for what is in none.
+[[nodiscard]] std::pair<std::string, std::string> split_archive_name(const std::string& name);
 /// Notes of all splits, each once.
 [[nodiscard]] std::vector<Diagnostic> notes_of(const Splits& splits);
 
 /// The class of every sample: its number, or of rows the largest column.
 [[nodiscard]] std::vector<std::int64_t> class_numbers(const Dataset& data);
 
-/// Mean and standard deviation per channel of the raw values, minimum and maximum, in one streaming pass.
+/// Mean and standard deviation per channel of the raw values, minimum and maximum, in one streaming pass; `limit`: of
+/// so many samples at most, spread evenly.
 struct PixelStatistics {
   std::vector<double> mean, std;
   double min = 0, max = 0;

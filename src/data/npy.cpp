@@ -195,17 +195,23 @@ std::string save_again(const FileBytes& file, std::string_view expression) {
 }
 
 Diagnostic wrong_type(const FileBytes& file, FileUse use, const Header& header) {
-  const std::string_view kind = header.structured                                       ? "a record array"
-                                : header.descr.find('O') != std::string::npos           ? "an array of Python objects"
-                                : header.descr.find_first_of("US") != std::string::npos ? "an array of strings"
+  const bool objects = header.descr.find('O') != std::string::npos;
+  const bool strings = header.descr.find_first_of("US") != std::string::npos;
+  const std::string_view kind = header.structured ? "a record array"
+                                : objects         ? "an array of Python objects"
+                                : strings         ? "an array of strings"
                                 : header.descr.find_first_of("cGFD") != std::string::npos
                                     ? "an array of complex numbers"
                                     : "of a type that is not read";
-  return data_finding(
-      use, DataFault::element_type, file.path,
-      fmt::format("{} is {} ('{}'); f2, f4, f8, i1–i8, u1–u8 and b1 are read", brief_name(file.path), kind,
-                  shorten(header.descr, 20)),
-      save_again(file, use == FileUse::labels ? "y.astype(np.int64)" : "np.stack(x).astype(np.float32)"));
+  const bool labels = use == FileUse::labels;
+  const std::string_view numbers = labels && strings ? "np.unique(y, return_inverse=True)[1]"
+                                   : objects         ? labels ? "np.array(y.tolist())" : "np.array(x.tolist())"
+                                   : labels          ? "y.astype(np.int64)"
+                                                     : "x.astype(np.float32)";
+  return data_finding(use, DataFault::element_type, file.path,
+                      fmt::format("{} is {} ('{}'); f2, f4, f8, i1–i8, u1–u8 and b1 are read", brief_name(file.path),
+                                  kind, shorten(header.descr, 20)),
+                      save_again(file, numbers));
 }
 
 /// The header's text, and what follows it.

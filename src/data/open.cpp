@@ -43,7 +43,7 @@ SourcePointer open_arrays(const DataSource& source, const DataConfig& config, co
 
 /// Pictures by class folder, archive or list.
 SourcePointer open_pictures(const DataSource& source, const DataConfig& config, const InputSize& input,
-                            const std::vector<std::string>& classes, Findings& findings) {
+                            const std::vector<std::string>& classes, Decoding decoding, Findings& findings) {
   std::optional<LabelledPictures> pictures;
   if (source.format == DataFormat::csv) {
     auto file = open_file(source.path, FileUse::images, findings);
@@ -53,7 +53,7 @@ SourcePointer open_pictures(const DataSource& source, const DataConfig& config, 
                                        : list_folder(source.path, classes, findings);
   }
   if (!pictures) return nullptr;
-  return make_picture_source(std::move(*pictures), config, input, findings);
+  return make_picture_source(std::move(*pictures), config, input, decoding, findings);
 }
 
 /// Decoded images of this size are kept unasked: reading them again costs more than the memory.
@@ -122,25 +122,41 @@ SourcePointer open_shapes(const DataSource& source, const InputSize& input, std:
   return make_shapes_source(source.count, input, split == 0 ? seed : random_key(seed, RandomStream::synthetic, ~split));
 }
 
+/// What a source is opened as.
+struct Opening {
+  std::uint64_t split = 0;  ///< 0: data.train
+  bool train_fits = false;  ///< data.train is open, and is what model.input says
+  Decoding decoding = Decoding::all;
+};
+
+/// The line by which images become what the model reads.
+std::string fitting_line(const Shape& image, const InputSize& input, const Opening& opening) {
+  if (image[2] == 1 && input[2] == 3 && image[0] == input[0] && image[1] == input[1])
+    return "gray_to_rgb = true   # in [data]";
+  if (!opening.train_fits) return fmt::format("input = [{}, {}, {}]   # in [model]", image[0], image[1], image[2]);
+  if (image[2] > input[2])
+    return fmt::format("np.save(\"x.npy\", x[..., :{}])   # the channels of data.train", input[2]);
+  return fmt::format("resize = [{}, {}]   # in [data]: every split is then of this size", input[0], input[1]);
+}
+
 /// Whether the images are what the model reads.
-bool check_size(const Dataset& data, const DataSource& source, const InputSize& input, Findings& findings) {
+bool check_size(const Dataset& data, const DataSource& source, const InputSize& input, const Opening& opening,
+                Findings& findings) {
   const Shape& image = data.info().image;
   if (any_size(input) || (image[0] == input[0] && image[1] == input[1] && image[2] == input[2])) return true;
-  const bool gray = image[2] == 1 && input[2] == 3;
+  const bool gray = image[2] == 1 && input[2] == 3 && source.format != DataFormat::idx;
   const bool counted = input[0] == data.info().samples && input[1] == image[0] && input[2] == image[1];
   findings.push_back(
       data_finding(FileUse::images, DataFault::image_size, data.where(0),
-                   fmt::format("images are {}{}, model.input is {}{}", to_string(image),
-                               source.format == DataFormat::idx || image[2] != 1 || !gray ? "" : " (gray)",
-                               format_extents(input), counted ? ": the number of images is no part of it" : ""),
-                   gray && image[0] == input[0] && image[1] == input[1]
-                       ? "gray_to_rgb = true   # in [data]"
-                       : fmt::format("input = [{}, {}, {}]", image[0], image[1], image[2])));
+                   fmt::format("images are {}{}, model.input{} {}{}", to_string(image), gray ? " (gray)" : "",
+                               opening.train_fits ? " and data.train are" : " is", format_extents(input),
+                               counted ? ": the number of images is no part of it" : ""),
+                   fitting_line(image, input, opening)));
   return false;
 }
 
 SourcePointer open_one(const DataSource& source, const DataConfig& config, const InputSize& input, std::uint64_t seed,
-                       std::uint64_t split, const std::vector<std::string>& classes, Findings& findings) {
+                       const Opening& opening, const std::vector<std::string>& classes, Findings& findings) {
   SourcePointer data;
   bool labelled = true;
   switch (source.format) {
@@ -151,9 +167,9 @@ SourcePointer open_one(const DataSource& source, const DataConfig& config, const
       break;
     case DataFormat::cifar10:
     case DataFormat::cifar100: data = open_cifar(source, findings); break;
-    case DataFormat::synthetic: data = open_shapes(source, input, seed, split, findings); break;
+    case DataFormat::synthetic: data = open_shapes(source, input, seed, opening.split, findings); break;
     case DataFormat::folder:
-    case DataFormat::csv: data = open_pictures(source, config, input, classes, findings); break;
+    case DataFormat::csv: data = open_pictures(source, config, input, classes, opening.decoding, findings); break;
     case DataFormat::pack:
       data = open_pack(source.path, config, input, findings);
       labelled = false;  // its labels are final
@@ -166,10 +182,10 @@ SourcePointer open_one(const DataSource& source, const DataConfig& config, const
   if (!data->has_pictures() && source.format != DataFormat::synthetic && !packed) {
     data = make_converted(std::move(data), config, input);
   }
-  const bool fits = check_size(*data, source, input, findings);
+  const bool fits = check_size(*data, source, input, opening, findings);
   if (labelled) data = finish_labels(std::move(data), config, findings);
   if (!fits || !data) return nullptr;
-  return keep(std::move(data), config, split == 0 && crops_pictures(config.augment));
+  return keep(std::move(data), config, opening.split == 0 && crops_pictures(config.augment));
 }
 
 /// All splits go through one program: the same type of pixels, the same kind of labels.
@@ -196,7 +212,10 @@ void check_agree(const Dataset& train, const Dataset& other, std::string_view na
     findings.push_back(
         data_finding(FileUse::labels, DataFault::splits_differ, other.label_where(0),
                      fmt::format("labels of data.{} are {}, of data.train {}", name, name_of(b), name_of(a)),
-                     "np.save(\"y.npy\", y.astype(np.int64))   # class numbers, or rows, in every split"));
+                     a.labels == LabelKind::rows && b.labels == LabelKind::rows
+                         ? fmt::format("np.save(\"y.npy\", y[:, :{}])   # as many columns as data.train", a.label_width)
+                     : a.labels == LabelKind::rows ? fmt::format("np.save(\"y.npy\", np.eye({})[y])", a.label_width)
+                                                   : "np.save(\"y.npy\", y.argmax(1))"));
   }
 }
 
@@ -216,14 +235,14 @@ void split_train(Splits& splits, const DataConfig& config, std::uint64_t seed, F
   splits.val = make_view(whole, std::move(indices.val), 0, whole->info().classes, false);
 }
 
-/// One fault is one finding: what is wrong with every split in the same words (of extents: with the same numbers), and
-/// mended by the same line, is told once.
+/// One fault is one finding: what is wrong with every split in the same words (of extents, and of labels below 0: with
+/// any numbers), and mended by the same line, is told once.
 void drop_repeated(Findings& findings) {
   Findings kept;
   for (Diagnostic& finding : findings) {
     const bool told = std::ranges::any_of(kept, [&](const Diagnostic& other) {
-      const bool extents = finding.code == "D110" || finding.code == "D111";
-      return other.code == finding.code && (extents || other.what == finding.what) && other.fix == finding.fix;
+      const bool counted = finding.code == "D110" || finding.code == "D111" || finding.code == "L121";
+      return other.code == finding.code && (counted || other.what == finding.what) && other.fix == finding.fix;
     });
     if (!told) kept.push_back(std::move(finding));
   }
@@ -270,7 +289,7 @@ std::shared_ptr<const Dataset> open_source(const DataSource& source, const DataC
                                            const std::array<std::int64_t, 3>& input, std::uint64_t seed,
                                            const std::vector<std::string>& classes) {
   Findings findings;
-  auto data = open_one(source, config, input, seed, split_of(source, config), classes, findings);
+  auto data = open_one(source, config, input, seed, {.split = split_of(source, config)}, classes, findings);
   drop_repeated(findings);
   join_missing(findings);
   if (!findings.empty()) throw Error(std::move(findings));
@@ -287,7 +306,8 @@ std::vector<Diagnostic> notes_of(const Splits& splits) {
   return notes;
 }
 
-Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& input, std::uint64_t seed) {
+Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& input, std::uint64_t seed,
+                 Decoding decoding) {
   Findings findings;
   Splits splits;
   std::vector<std::string> classes;  // of data.train: the other splits' names stand for the same numbers
@@ -295,7 +315,8 @@ Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& in
     SourcePointer data;
     if (!source) return data;
     check_labelled(*source, name, findings);
-    return open_one(*source, config, input, seed, split_of(*source, config), classes, findings);
+    const Opening opening{split_of(*source, config), splits.train != nullptr, decoding};
+    return open_one(*source, config, input, seed, opening, classes, findings);
   };
   splits.train = open(config.train, "train");
   const bool named =

@@ -188,7 +188,7 @@ SourcePointer open_pack(const std::string& folder, const DataConfig& config, con
   LabelledPictures pictures{.classes = index->info.classes};
   for (std::int64_t sample = 0; sample < index->info.samples; ++sample) pictures.labels.push_back(files->label(sample));
   pictures.store = std::make_shared<FilePack>(std::move(files));
-  return make_picture_source(std::move(pictures), config, input, findings);
+  return make_picture_source(std::move(pictures), config, input, Decoding::all, findings);
 }
 
 }  // namespace snug

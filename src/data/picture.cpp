@@ -82,6 +82,16 @@ bool read_facts(std::span<const std::byte> file, PictureFacts& facts, std::strin
   return read_any(file, false, 0, 0, none, facts, problem);
 }
 
+bool ends_as_picture(std::span<const std::byte> end) {
+  constexpr std::array kJpeg{std::byte{0xFF}, std::byte{0xD9}};
+  constexpr std::array kPng{std::byte{'I'},  std::byte{'E'},  std::byte{'N'},  std::byte{'D'},
+                            std::byte{0xAE}, std::byte{0x42}, std::byte{0x60}, std::byte{0x82}};
+  const auto last = [&](std::span<const std::byte> mark) {
+    return end.size() >= mark.size() && std::ranges::equal(end.last(mark.size()), mark);
+  };
+  return last(kJpeg) || last(kPng);
+}
+
 bool decode_picture(std::span<const std::byte> file, std::int64_t least_height, std::int64_t least_width, Picture& out,
                     PictureFacts& facts, std::string& problem) {
   return read_any(file, true, least_height, least_width, out, facts, problem);

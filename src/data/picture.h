@@ -35,6 +35,9 @@ struct Picture {
 /// pixels than are read.
 [[nodiscard]] bool read_facts(std::span<const std::byte> file, PictureFacts& facts, std::string& problem);
 
+/// Whether the last bytes of a file are those that end a JPEG or PNG: hardly any file that was cut short ends so.
+[[nodiscard]] bool ends_as_picture(std::span<const std::byte> end);
+
 /// Decodes the pixels as they lie in the file (the orientation is not applied). A JPEG is made smaller by 2, 4 or 8 on
 /// the way as long as both sides stay at least `least_height` and `least_width` (as they lie in the file; 0: whole).
 /// A stream that is cut or damaged is refused; nothing is made up.

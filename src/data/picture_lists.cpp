@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/shell.h"
 #include "base/text.h"
 #include "data/picture_source.h"
 
@@ -32,21 +33,23 @@ class DiskStore final : public PictureStore {
   [[nodiscard]] std::int64_t count() const override { return std::ssize(paths_); }
   [[nodiscard]] std::span<const std::byte> read(std::int64_t index, std::vector<std::byte>& buffer) const override {
     const std::string& path = paths_[static_cast<std::size_t>(index)];
-    const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    struct stat status {};
-    if (file.get() < 0 || ::fstat(file.get(), &status) != 0) refuse(path, std::generic_category().message(errno));
-    if (!S_ISREG(status.st_mode)) refuse(path, "it is no regular file");
-    if (status.st_size > kMostFileBytes) refuse(path, fmt::format("{} is no picture", format_bytes(status.st_size)));
-    buffer.resize(static_cast<std::size_t>(status.st_size));
-    std::size_t done = 0;
-    while (done < buffer.size()) {
-      const ssize_t got = ::read(file.get(), buffer.data() + done, buffer.size() - done);
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) refuse(path, std::generic_category().message(errno));
-      if (got == 0) break;  // it became shorter; the decoder says so
-      done += static_cast<std::size_t>(got);
+    const auto [file, bytes] = open(path);
+    buffer.resize(static_cast<std::size_t>(bytes));
+    return read_at(file, 0, buffer, path);
+  }
+  [[nodiscard]] Ends ends(std::int64_t index, std::int64_t most_bytes, std::vector<std::byte>& buffer) const override {
+    constexpr std::int64_t kEnd = 16;
+    const std::string& path = paths_[static_cast<std::size_t>(index)];
+    const auto [file, bytes] = open(path);
+    const bool whole = bytes <= most_bytes + kEnd;
+    buffer.resize(static_cast<std::size_t>(whole ? bytes : most_bytes + kEnd));
+    if (whole) {
+      const std::span<const std::byte> all = read_at(file, 0, buffer, path);
+      return {all, all, bytes};
     }
-    return std::span(buffer).first(done);
+    const auto [begin, end] = std::pair(std::span(buffer).first(static_cast<std::size_t>(most_bytes)),
+                                        std::span(buffer).last(static_cast<std::size_t>(kEnd)));
+    return {read_at(file, 0, begin, path), read_at(file, bytes - kEnd, end, path), bytes};
   }
   [[nodiscard]] std::string where(std::int64_t index) const override { return paths_[static_cast<std::size_t>(index)]; }
   [[nodiscard]] std::string label_where(std::int64_t index) const override {
@@ -64,6 +67,28 @@ class DiskStore final : public PictureStore {
  private:
   static constexpr std::int64_t kMostFileBytes = std::int64_t{1} << 30;
 
+  static std::pair<File, std::int64_t> open(const std::string& path) {
+    File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat status {};
+    if (file.get() < 0 || ::fstat(file.get(), &status) != 0) refuse(path, std::generic_category().message(errno));
+    if (!S_ISREG(status.st_mode)) refuse(path, "it is no regular file");
+    if (status.st_size > kMostFileBytes) refuse(path, fmt::format("{} is no picture", format_bytes(status.st_size)));
+    return {std::move(file), status.st_size};
+  }
+  /// As much of `into` as the file has from `offset` on.
+  static std::span<const std::byte> read_at(const File& file, std::int64_t offset, std::span<std::byte> into,
+                                            const std::string& path) {
+    std::size_t done = 0;
+    while (done < into.size()) {
+      const ssize_t got =
+          ::pread(file.get(), into.data() + done, into.size() - done, offset + static_cast<std::int64_t>(done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) refuse(path, std::generic_category().message(errno));
+      if (got == 0) break;  // it became shorter; the decoder says so
+      done += static_cast<std::size_t>(got);
+    }
+    return into.first(done);
+  }
   [[noreturn]] static void refuse(const std::string& path, std::string_view why) {
     throw Error(data_finding(FileUse::images, DataFault::unreadable, path, why, fmt::format("ls -l {}", path)));
   }
@@ -159,6 +184,29 @@ std::shared_ptr<const PictureStore> make_disk_store(std::vector<std::string> pat
   return std::make_shared<DiskStore>(std::move(paths), std::move(label_places));
 }
 
+namespace {
+
+/// What helps against a class that data.train lacks: the nearest name, or the split without it.
+std::string strange_class_line(const std::string& where, const std::string& name,
+                               const std::optional<std::string>& near) {
+  std::error_code error;
+  const bool folder = fs::is_directory(where, error);
+  const auto below = [&](const std::string& entry) { return shell_word((fs::path(where) / entry).string()); };
+  if (folder && near) return fmt::format("mv {} {}   # or rename the class in data.train", below(name), below(*near));
+  if (folder) return fmt::format("rm -r {}   # or pictures of it in data.train", below(name));
+  if (where.ends_with(".csv")) {
+    return near ? fmt::format("sed -i 's/,{0}\\r*$/,{1}/' {2}   # or the name in data.train", name, *near,
+                              shell_word(where))
+                : fmt::format("sed -i '/,{}\\r*$/d' {}   # or pictures of it in data.train", name, shell_word(where));
+  }
+  return near
+             ? fmt::format("mv {} {}   # in what {} is made of", shell_word(name), shell_word(*near), brief_name(where))
+             : fmt::format("rm -r {}   # in what {} is made of, or pictures of it in data.train", shell_word(name),
+                           brief_name(where));
+}
+
+}  // namespace
+
 std::vector<std::int64_t> number_classes(std::span<const std::string> names, std::vector<std::string>& classes,
                                          const std::string& where, Findings& findings) {
   const bool known = !classes.empty();
@@ -181,8 +229,7 @@ std::vector<std::int64_t> number_classes(std::span<const std::string> names, std
         data_finding(FileUse::labels, DataFault::classes, where,
                      fmt::format("class \"{}\" is not one of the {} of data.train{}", shorten(name, 40), classes.size(),
                                  near ? fmt::format("; did you mean \"{}\"?", shorten(*near, 40)) : ""),
-                     near ? fmt::format("mv {} {}   # or rename the class there", shorten(name, 60), *near)
-                          : fmt::format("give data.train a class {}, or leave it out here", shorten(name, 60))));
+                     strange_class_line(where, name, near)));
   }
   return result;
 }
@@ -203,7 +250,8 @@ std::optional<LabelledPictures> list_folder(const std::string& folder, const std
     if (scan.pictures.empty() && classes.empty()) {
       result.notes.push_back(data_note(DataFault::classes, folders[i].string(),
                                        fmt::format("the class folder {} has 0 pictures", brief_name(folders[i])),
-                                       fmt::format("rmdir {}   # if it is no class", folders[i].string())));
+                                       fmt::format("rmdir {}   # if it is no class", shell_word(folders[i].string()))));
+      result.notes.back().severity = Severity::warning;  // an output that nothing is learned for
     }
     result.labels.insert(result.labels.end(), scan.pictures.size(), numbers[i]);
     std::ranges::move(scan.pictures, std::back_inserter(paths));
@@ -322,7 +370,9 @@ std::optional<std::pair<std::size_t, std::size_t>> csv_columns(const std::vector
                    kind.empty() ? fmt::format("{} begins with {}; its header must name the columns path and label once",
                                               brief_name(file.path), shorten(found, 50))
                                 : fmt::format("{} is {}, no CSV file", brief_name(file.path), kind),
-                   "path,label"));
+                   fmt::format("sed -i '1s/.*/path,label/{}' {}   # its columns, by these names",
+                               header.size() == 1 && found.find(';') != std::string::npos ? "; s/;/,/g" : "",
+                               shell_word(file.path))));
   return std::nullopt;
 }
 
@@ -350,7 +400,9 @@ std::optional<LabelledPictures> list_csv(FileBytes file, const std::vector<std::
           reader.open_quote()      ? fmt::format("line {} has a quote that is not closed", line)
           : fields.size() != width ? fmt::format("line {} has {} fields, the header {}", line, fields.size(), width)
                                    : fmt::format("line {} has an empty path or label", line),
-          "PATH,LABEL   # names with commas in double quotes"));
+          // A row that says too much, or nothing: what it would be, to be looked at.
+          fmt::format("sed -i '{}d' {}   # or write {}; names with commas in double quotes", line,
+                      shell_word(file.path), width == 2 ? "PATH,LABEL" : "it as the header says")));
       continue;
     }
     paths.push_back((folder / fields[path_column]).string());

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <functional>
+#include <numeric>
 #include <thread>
 #include <utility>
 
@@ -169,32 +171,80 @@ class PictureSource final : public Dataset {
 struct Scan {
   std::vector<PictureFacts> facts;
   std::vector<std::string> problems;  ///< empty where the picture is good
+  bool headers_only = false;          ///< of most
 };
 
-Scan scan(const PictureStore& store) {
-  const auto count = static_cast<std::size_t>(store.count());
-  Scan result{std::vector<PictureFacts>(count), std::vector<std::string>(count)};
+constexpr std::int64_t kDecodedBytes = std::int64_t{64} << 20;  // of files: less than a second of one core
+constexpr std::int64_t kDecodedPictures = 1'000;                // of more than that
+
+/// Calls `look(i)` for each, on all cores. What it throws is that picture's problem.
+void for_each(std::span<const std::size_t> pictures, Scan& result, const std::function<void(std::size_t)>& look) {
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
-    Buffers& own = own_buffers();
-    for (std::size_t i = next++; i < count; i = next++) {
+    for (std::size_t k = next++; k < pictures.size(); k = next++) {
       try {
-        const auto file = store.read(static_cast<std::int64_t>(i), own.file);
-        // The smallest scale still reads the whole stream, which is where damage shows.
-        if (store.verified()) {
-          (void)read_facts(file, result.facts[i], result.problems[i]);
-        } else {
-          (void)decode_picture(file, 1, 1, own.decoded, result.facts[i], result.problems[i]);
-        }
+        look(pictures[k]);
       } catch (const Error& error) {
-        result.problems[i] = error.findings().front().what;
+        result.problems[pictures[k]] = error.findings().front().what;
       }
     }
   };
-  const std::size_t threads = std::min<std::size_t>(std::max(1U, std::thread::hardware_concurrency()), count / 16 + 1);
+  const std::size_t threads =
+      std::min<std::size_t>(std::max(1U, std::thread::hardware_concurrency()), pictures.size() / 16 + 1);
   std::vector<std::jthread> others;
   for (std::size_t i = 1; i < threads; ++i) others.emplace_back(work);
   work();
+}
+
+/// A picture's facts from its beginning. True for a file that looks whole.
+bool read_header(const PictureStore& store, std::int64_t index, PictureFacts& facts, std::string& problem,
+                 std::int64_t& bytes) {
+  std::vector<std::byte>& buffer = own_buffers().file;
+  // What cameras write in front of a picture (EXIF, a small copy of it) is 64 KiB at most as a rule.
+  for (const std::int64_t most : {std::int64_t{4} << 10, std::int64_t{128} << 10}) {
+    const PictureStore::Ends ends = store.ends(index, most, buffer);
+    bytes = ends.bytes;
+    if (read_facts(ends.begin, facts, problem)) return ends_as_picture(ends.end);
+    if (std::ssize(ends.begin) == bytes) return false;
+    problem.clear();
+  }
+  return false;
+}
+
+/// The pictures whose pixels are decoded: those that do not look whole, and all or, of many, some of the others.
+std::vector<std::size_t> choose_decoded(std::span<const std::uint8_t> whole, std::int64_t bytes, bool all) {
+  const std::size_t count = whole.size();
+  std::vector<bool> chosen(count, all || bytes <= kDecodedBytes);
+  const auto some = std::min(count, static_cast<std::size_t>(kDecodedPictures));
+  for (std::size_t k = 0; k < some; ++k) chosen[k * count / some] = true;
+  std::vector<std::size_t> list;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (chosen[i] || whole[i] == 0) list.push_back(i);
+  }
+  return list;
+}
+
+Scan scan(const PictureStore& store, bool decode_all) {
+  const auto count = static_cast<std::size_t>(store.count());
+  Scan result{std::vector<PictureFacts>(count), std::vector<std::string>(count)};
+  std::vector<std::size_t> every(count);
+  std::iota(every.begin(), every.end(), std::size_t{0});
+  std::vector<std::uint8_t> whole(count);
+  std::vector<std::int64_t> bytes(count);
+  for_each(every, result, [&](std::size_t i) {
+    const auto index = static_cast<std::int64_t>(i);
+    whole[i] = read_header(store, index, result.facts[i], result.problems[i], bytes[i]) ? 1 : 0;
+  });
+  if (store.verified()) return result;
+  const std::vector<std::size_t> decoded =
+      choose_decoded(whole, std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0}), decode_all);
+  result.headers_only = 2 * decoded.size() < count;
+  for_each(decoded, result, [&](std::size_t i) {
+    Buffers& own = own_buffers();
+    const auto file = store.read(static_cast<std::int64_t>(i), own.file);
+    // The smallest scale still reads the whole stream, which is where damage shows.
+    (void)decode_picture(file, 1, 1, own.decoded, result.facts[i], result.problems[i]);
+  });
   return result;
 }
 
@@ -298,9 +348,9 @@ std::int64_t reader_bytes(const std::vector<Entry>& entries, const PictureStore&
 }  // namespace
 
 SourcePointer make_picture_source(LabelledPictures pictures, const DataConfig& config, const InputSize& input,
-                                  Findings& findings) {
+                                  Decoding decoding, Findings& findings) {
   const PictureStore& store = *pictures.store;
-  const Scan found = scan(store);
+  const Scan found = scan(store, decoding == Decoding::all || config.skip_bad);
   const std::size_t before = findings.size();
   report_bad(store, found, config.skip_bad, findings, pictures.notes);
   std::vector<Entry> entries;
@@ -332,6 +382,7 @@ SourcePointer make_picture_source(LabelledPictures pictures, const DataConfig& c
   info.resident_bytes = store.resident_bytes() + std::ssize(entries) * static_cast<std::int64_t>(sizeof(Entry));
   info.mapped_bytes = store.mapped_bytes();
   info.reader_bytes = reader_bytes(entries, store, info.image);
+  info.headers_only = found.headers_only;
   info.notes = std::move(pictures.notes);
   return std::make_shared<PictureSource>(
       std::move(pictures.store), std::move(entries), std::move(info),

@@ -18,6 +18,16 @@ class PictureStore {
   [[nodiscard]] virtual std::int64_t count() const = 0;
   /// One file's bytes, in `buffer` or somewhere that stays. Throws Error when it cannot be read.
   [[nodiscard]] virtual std::span<const std::byte> read(std::int64_t index, std::vector<std::byte>& buffer) const = 0;
+  /// What shows whether a file is one, and whole, without reading it: its beginning (of `most_bytes` at least, where it
+  /// has so many), its last bytes, its size. Throws as `read` does.
+  struct Ends {
+    std::span<const std::byte> begin, end;
+    std::int64_t bytes = 0;
+  };
+  [[nodiscard]] virtual Ends ends(std::int64_t index, std::int64_t, std::vector<std::byte>& buffer) const {
+    const std::span<const std::byte> whole = read(index, buffer);
+    return {whole, whole, std::ssize(whole)};
+  }
   [[nodiscard]] virtual std::string where(std::int64_t index) const = 0;
   [[nodiscard]] virtual std::string label_where(std::int64_t index) const { return where(index); }
   /// The path of the file that holds this picture alone; empty where many share one.
@@ -36,9 +46,10 @@ struct LabelledPictures {
   std::vector<Diagnostic> notes;
 };
 
-/// Decodes every file once (all cores) to find sizes and damage, which on_bad then names or leaves out.
+/// Looks at every file once (all cores) to find sizes and damage, which on_bad then names or leaves out: what is left
+/// out must be known, so that on_bad = "skip" decodes all.
 [[nodiscard]] SourcePointer make_picture_source(LabelledPictures pictures, const DataConfig& config,
-                                                const InputSize& input, Findings& findings);
+                                                const InputSize& input, Decoding decoding, Findings& findings);
 
 /// The three ways to name pictures. `classes`: names whose order is fixed already; none else.
 [[nodiscard]] std::optional<LabelledPictures> list_folder(const std::string& folder,

@@ -70,12 +70,17 @@ PixelStatistics to_statistics(const Measure& measure) {
 
 using Histograms = std::vector<std::array<std::int64_t, 256>>;
 
-/// Every `step`-th sample from `first` on.
+/// Of `count` samples that are spread evenly, number k.
+std::int64_t spread_sample(const Dataset& data, std::int64_t k, std::int64_t count) {
+  return k * data.info().samples / count;
+}
+
+/// Every `step`-th of them from `first` on.
 void count_bytes(const Dataset& data, std::int64_t first, std::int64_t step, std::int64_t samples, Histograms& counts) {
   const std::size_t channels = counts.size();
   std::vector<std::byte> pixels(static_cast<std::size_t>(data.info().image.elements()));
-  for (std::int64_t sample = first; sample < samples; sample += step) {
-    data.read_image(sample, pixels.data());
+  for (std::int64_t k = first; k < samples; k += step) {
+    data.read_image(spread_sample(data, k, samples), pixels.data());
     for (std::size_t i = 0; i < pixels.size(); i += channels) {
       for (std::size_t c = 0; c < channels; ++c) ++counts[c][std::to_integer<std::size_t>(pixels[i + c])];
     }
@@ -138,7 +143,8 @@ Measure measure_floats(const Dataset& data, std::int64_t samples) {
   std::vector<double> sums(channels);
   std::vector<double> squares(channels);
   const auto count = static_cast<double>(data.info().image[0] * data.info().image[1]);
-  for (std::int64_t sample = 0; sample < samples; ++sample) {
+  for (std::int64_t k = 0; k < samples; ++k) {
+    const std::int64_t sample = spread_sample(data, k, samples);
     data.read_image(sample, reinterpret_cast<std::byte*>(pixels.data()));
     if (!std::ranges::all_of(pixels, [](float value) { return std::isfinite(value); })) {
       if (measure.not_finite_sample < 0) measure.not_finite_sample = sample;
@@ -190,12 +196,18 @@ InputScaling given_scaling(const Normalize& normalize, const Dataset& train, dou
   return scaling;
 }
 
+/// All images; of pictures that cost decoding so many that more would move mean and deviation by less than a hundredth.
+std::int64_t images_to_measure(const DatasetInfo& info) {
+  constexpr std::int64_t kBytes = std::int64_t{256} << 20, kPictures = 4'000;
+  return info.reader_bytes == 0 ? info.samples : std::max(kPictures, kBytes / info.image.elements());
+}
+
 InputScaling measured_scaling(const Dataset& train, double divisor) {
-  const PixelStatistics pixels = measure_pixels(train);
+  const PixelStatistics pixels = measure_pixels(train, images_to_measure(train.info()));
   if (pixels.not_finite_sample >= 0) {
     throw Error(data_finding(FileUse::images, DataFault::not_finite, train.where(pixels.not_finite_sample),
                              "the image has NaN or Inf among its pixels; normalize = \"per-channel\" needs finite ones",
-                             "np.save(\"x.npy\", np.nan_to_num(x))"));
+                             "keep = np.isfinite(x.reshape(len(x), -1)).all(1)   # then x[keep], y[keep]"));
   }
   InputScaling scaling{.divisor = divisor};
   for (std::size_t channel = 0; channel < pixels.mean.size(); ++channel) {

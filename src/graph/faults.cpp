@@ -209,7 +209,7 @@ struct ValueCheck {
     return first_out_of_range(layer, {{"squeeze_excite", squeeze.reduced, 1, kMaxCount}});
   }
   Found operator()(const ResidualLayer& residual) const {
-    if (residual.body.empty()) return empty("residual", "residual = [ { conv = 32, kernel = 3, padding = \"same\" } ]");
+    if (residual.body.empty()) return empty("residual", "residual = [ { depthwise = 3, padding = \"same\" } ]");
     return {};
   }
   Found operator()(const BranchesLayer& branches) const {

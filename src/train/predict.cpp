@@ -59,12 +59,12 @@ SourcePointer open_pictures(const std::vector<std::string>& paths, const Config&
   data.skip_bad = true;
   data.gray_to_rgb = config.model.input[2] == 3;
   std::vector<Diagnostic> found;
-  SourcePointer images = make_picture_source(list_files(paths), data, config.model.input, found);
+  SourcePointer images = make_picture_source(list_files(paths), data, config.model.input, Decoding::all, found);
   // Of one picture alone the only fault is told by the finding above.
   if (images == nullptr && paths.size() == 1) {
     data.skip_bad = false;
     found.clear();
-    images = make_picture_source(list_files(paths), data, config.model.input, found);
+    images = make_picture_source(list_files(paths), data, config.model.input, Decoding::all, found);
   }
   findings.insert(findings.end(), found.begin(), found.end());
   if (images == nullptr) return nullptr;

@@ -77,7 +77,8 @@ ChannelWatch::ChannelWatch(const Graph& graph, const std::vector<bool>& frozen, 
     Weight weight{.name = parameter.name, .path = layer.path, .where = layer.where, .before = {}};
     weight.channels = parameter.shape[0];
     weight.row = parameter.shape.elements() / weight.channels;
-    if (tensors_.elements(weight.name) != parameter.shape.elements()) continue;
+    // Of one weight a channel a step cannot be told from decay.
+    if (weight.row < 2 || tensors_.elements(weight.name) != parameter.shape.elements()) continue;
     const std::span<const float> values = tensors_.read(weight.name);
     weight.size = size_of(values);
     take(weight, values, weight.before);
@@ -133,8 +134,16 @@ TrainingWatch::TrainingWatch(const Run& run)
       pass_(run.samples),
       channels_(run.graph, run.frozen, run.tensors) {}
 
+bool TrainingWatch::told(std::string_view code) const { return std::ranges::find(told_, code) != told_.end(); }
+
 bool TrainingWatch::once(std::string_view code) {
-  if (std::ranges::find(told_, code) != told_.end()) return false;
+  // Weights that were thrown far away explode, grow and die: whichever is seen first explains the others, and that the
+  // splits drift apart.
+  constexpr std::array<std::string_view, 4> kThrown{"T302", "T303", "T304", "T306"};
+  const bool thrown = std::ranges::any_of(kThrown, [&](std::string_view one) { return told(one); });
+  const bool drift = code == "T305";
+  const bool follows = drift || code == "T301" || std::ranges::find(kThrown, code) != kThrown.end();
+  if (told(code) || (follows && thrown) || (drift && told("T307"))) return false;
   told_.emplace_back(code);
   return true;
 }
@@ -213,6 +222,7 @@ std::vector<Diagnostic> TrainingWatch::end_epoch(const EpochEvent& epoch, std::i
 TrainingWatch::Found TrainingWatch::still_loss(const EpochEvent& epoch, std::int64_t step) {
   constexpr double kStill = 0.005;
   constexpr std::int64_t kFewSteps = 40;
+  last_losses_[static_cast<std::size_t>(epochs_ - 1) % last_losses_.size()] = epoch.train_loss;
   double before = 0, now = epoch.train_loss;
   if (first_epoch_loss_) {
     before = *first_epoch_loss_;
@@ -228,7 +238,13 @@ TrainingWatch::Found TrainingWatch::still_loss(const EpochEvent& epoch, std::int
   const bool warming = static_cast<double>(epochs_) <= config_.train.schedule.warmup_epochs + 1 &&
                        config_.train.schedule.warmup_epochs > 0;
   const bool tiny = config_.train.loss != Loss::mse && before < 0.1;
-  if (steps_ < kFewSteps || warming || learned || tiny || std::abs(now - before) > kStill * before) return {};
+  // It fell a little while everything died, and then stood still at what guessing gives.
+  const auto [least, most] = std::ranges::minmax(last_losses_);
+  const bool stuck = epochs_ > std::ssize(last_losses_) && most - least <= kStill * most && chance > 0 &&
+                     epoch.train_accuracy < 1.3 * chance;
+  if (stuck) before = last_losses_[static_cast<std::size_t>(epochs_) % last_losses_.size()];
+  if (steps_ < kFewSteps || warming || learned || tiny || !(std::abs(now - before) <= kStill * before || stuck))
+    return {};
   if (!once("T301")) return {};
   const bool plain = config_.train.optimizer.kind == OptimizerKind::sgd;
   const double rate = config_.train.optimizer.lr;
@@ -254,7 +270,8 @@ TrainingWatch::Found TrainingWatch::drift(const EpochEvent& epoch, std::int64_t 
       fmt::format("step {}: training and validation drift apart: loss {:.4g} and {:.4g}, which was {:.4g} {} "
                   "epochs ago",
                   step, epoch.train_loss, *epoch.val_loss, *best_val_loss_, since_best_loss_),
-      "augment = [ { hflip = 0.5 } ]   # in [data]; or dropout, or early_stopping", Severity::note);
+      "early_stopping = { monitor = \"val_loss\", patience = 2 }   # in [train]; or augment, or dropout",
+      Severity::note);
 }
 
 /// What is learned and yet worth nothing on the other split: the two are not made alike.
@@ -290,7 +307,7 @@ std::vector<Diagnostic> TrainingWatch::channels(std::int64_t step) {
                   layer_text(layer.path, fmt::format("step {}: no gradient reached any of its {} channels "
                                                      "in {} steps",
                                                      step, layer.channels, steps)),
-                  "norm = \"batch\"   # in the layers behind it, or a lower lr", Severity::warning));
+                  "norm = \"batch\"   # in this layer and the one before it, or a lower lr", Severity::warning));
     } else if (share >= kDeadShare && layer.still >= 2 && layer.moved > kAlive * rounding(steps)) {
       if (!once("T304")) continue;
       findings.push_back(finding("T304", layer.where,

@@ -89,7 +89,8 @@ class TrainingWatch {
   [[nodiscard]] Found drift(const EpochEvent& epoch, std::int64_t step);
   [[nodiscard]] Found val_at_chance(const EpochEvent& epoch, std::int64_t step);
   [[nodiscard]] std::vector<Diagnostic> channels(std::int64_t step);
-  [[nodiscard]] bool once(std::string_view code);
+  [[nodiscard]] bool told(std::string_view code) const;
+  [[nodiscard]] bool once(std::string_view code);  ///< whether to tell it: not again, and not what follows from another
   [[nodiscard]] std::string rate_line(double factor) const;
 
   const Config& config_;
@@ -108,6 +109,7 @@ class TrainingWatch {
   std::array<double, 4> quarters_{};  ///< of the first epoch: sums
   std::array<std::int64_t, 4> quarter_steps_{};
   std::optional<double> first_epoch_loss_;
+  std::array<double, 4> last_losses_{};  ///< of the last epochs, in turn
   std::int64_t epochs_ = 0, epoch_began_ = 0;
   std::optional<double> best_val_loss_;
   double best_val_accuracy_ = 0;

@@ -88,7 +88,7 @@ INSTANTIATE_TEST_SUITE_P(
             .code = "F103",
             .from_last = 1,
             .what = "softmax is applied twice",
-            .fix = "leave out one activation = \"softmax\"",
+            .fix = "leave out activation = \"softmax\" of this layer",
             .near_miss = ending("{ dense = 9, activation = \"softmax\" }, { dense = 10, activation = \"softmax\" }",
                                 kRows)},
         ConfigCase{

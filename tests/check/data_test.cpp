@@ -139,7 +139,7 @@ INSTANTIATE_TEST_SUITE_P(
                  .code = "D204",
                  .where = "x.npy[17]",
                  .what = "image 17 of data.train has NaN or Inf",
-                 .fix = "nan_to_num",
+                 .fix = "np.isfinite",
                  .near_miss = {.samples = floats([](std::int64_t sample, std::int64_t element) {
                                  return 0.01 * static_cast<double>(element + sample);
                                })}},

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include "check/catalogue.h"
+#include "check/deep.h"
 #include "check/whole.h"
+#include "lowering/lowering.h"
 
 namespace snug::test {
 namespace {
@@ -159,6 +161,27 @@ INSTANTIATE_TEST_SUITE_P(
                                  .fault = shuffle_labels,
                                  .mend = [](const DataFolder& folder, Config4&) { write_split(folder, "train", 900); },
                                  .deep = true}));
+
+TEST(CastsOfAStep, AreNoneInARunOfFp32) {
+  const Config config = parse_config(
+      "[data]\ntrain = { synthetic = \"shapes\" }\n[model]\ninput = [16, 16, 3]\nlayers = [\n"
+      "{ conv = 8, kernel = 3, activation = \"relu\" }, { global_avgpool = true }, { dense = 10 } ]\n"
+      "[train]\nprecision = \"fp32\"\n",
+      "run.toml");
+  std::vector<Diagnostic> ignored;
+  const Graph graph = build_graph(config.model, ignored);
+  const auto program = [&](DType type) { return lower(graph, {.batch = 2, .dtype = type, .train = config.train}); };
+  Findings findings;
+  check_types(config, DType::f32, program(DType::f32), findings);
+  check_types(config, DType::bf16, program(DType::bf16), findings);
+  EXPECT_TRUE(findings.empty()) << to_string(findings.at(0));
+  check_types(config, DType::f32, program(DType::bf16), findings);
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(findings[0].code, "T207");
+  EXPECT_EQ(findings[0].where, "run.toml:8:13");
+  EXPECT_THAT(findings[0].what, HasSubstr("weights are cast in a run of fp32"));
+  EXPECT_THAT(findings[0].fix, HasSubstr("please report it"));
+}
 
 TEST(MeasureApart, SaysTheSameFromAProcessOfItsOwn) {
   const DataFolder folder;

@@ -72,6 +72,7 @@ Outcome check_file(const std::string& path, const CheckDepth& depth) {
     } catch (const Error& error) {
       append(error.findings());
     }
+    if (splits && splits->train) name_classes(findings, *splits->train);
     if (splits) append(check_data(config, *splits, graph, {.full = depth.full}));
     if (splits && depth.measured && !has_errors(findings)) {
       append(measure(config, make_setup(config, graph, *splits), {.deep = depth.deep, .threads = 1}));

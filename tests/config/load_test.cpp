@@ -191,7 +191,7 @@ TEST(Config, UnknownKeysNameTheNearest) {
   for (const Case& c : std::vector<Case>{
            {"[train]\nepoch = 5\n", "did you mean \"epochs\"", "epochs = 5"},
            {"[trian]\nepochs = 5\n", "did you mean \"train\"", "train"},
-           {"[train]\nlr = 0.3\n", "belongs in train.optimizer", "lr = 0.05"},
+           {"[train]\nlr = 0.3\n", "belongs in train.optimizer", "lr = 0.3"},
            {"[train]\nbogus_thing = 1\n", "\"bogus_thing\" in train", "known here: loss"},
            {"[train]\nEpochs = 3\n", "did you mean \"epochs\"", "epochs = 3"},
            {"[memory]\nbuget = \"50%\"\n", "did you mean \"budget\"", "budget = \"50%\""},

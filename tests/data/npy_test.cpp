@@ -144,7 +144,7 @@ TEST(Npy, NamesWhatIsWrongWithAFile) {
       {npy_raw("{}", "", 9), {"D103", "x.npy", {"version 9"}, "np.save"}},
       {good.substr(0, good.size() - 1), {"D104", "x.npy", {"need 81 bytes", "has 80"}, ""}},
       {good + "ab", {"D104", "x.npy", {"need 81 bytes", "has 83"}, ""}},
-      {npy("|O", "(2,2,2)", counting(8)), {"D107", "x.npy", {"Python objects", "|O"}, "np.stack"}},
+      {npy("|O", "(2,2,2)", counting(8)), {"D107", "x.npy", {"Python objects", "|O"}, "np.array(x.tolist())"}},
       {npy("<c8", "(2,2,2)", counting(64)), {"D107", "x.npy", {"complex"}, "np.save"}},
       {npy("<U5", "(2,2,2)", counting(160)), {"D107", "x.npy", {"strings"}, "np.save"}},
       {npy("<f3", "(2,2,2)", counting(24)), {"D107", "x.npy", {"<f3"}, "np.save"}},
@@ -238,7 +238,7 @@ TEST(Npy, NamesWhatIsWrongWithLabels) {
        {"L115", "y.npy[1]", {"nan"}, "np.isfinite"}},
       {npy("<f4", "(2,2)", stored_all<float>({0, 1, std::numeric_limits<float>::infinity(), 0})),
        {"L115", "y.npy[1]", {"column 0", "inf"}, "np.isfinite"}},
-      {npy("|O", "(2,)", counting(16)), {"L107", "y.npy", {"Python objects"}, "np.int64"}},
+      {npy("|O", "(2,)", counting(16)), {"L107", "y.npy", {"Python objects"}, "np.array(y.tolist())"}},
       {npy("<i4", "(3,)", counting(12)), {"L120", "y.npy", {"3 labels", "2 images"}, "labels"}},
   };
   for (const Case& c : cases) {
