@@ -504,9 +504,9 @@ TEST_F(Commands, DevicesListsWhatTheDriverTells) {
 /// What programs cannot see is listed, and is no cuda:N.
 TEST_F(Commands, DevicesFollowWhatTheEnvironmentShows) {
   const auto id = [](const std::string& visible) {
-    const ProgramResult result = run_program({"devices", "--json"}, "export LD_LIBRARY_PATH=" +
-                                                                        std::string(SNUG_FAKE_NVML) +
-                                                                        " CUDA_VISIBLE_DEVICES=" + visible);
+    const ProgramResult result =
+        run_program({"devices", "--json"},
+                    "export LD_LIBRARY_PATH=" + std::string(SNUG_FAKE_NVML) + " CUDA_VISIBLE_DEVICES=" + visible);
     return Json::parse(result.out)["devices"][1]["id"].get<std::string>();
   };
   EXPECT_EQ(id("0"), "cuda:0");
