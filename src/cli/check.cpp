@@ -64,18 +64,18 @@ void check_memory(const Config& config, CheckedRun& checked, const Target& targe
     const int threads = thread_count(arguments);
     if (!target.profile) ensure_cpu_rates(threads);
     const Planning planning = planning_for(target, config, threads);
-    const auto plan = [&](const Config& run) {
+    const auto plan = [&](const Config& run, const RunSetup& with) {
       const Plan made =
-          plan_run(run, setup, planning.memory, *planning.make_backend(), plan_options(target, planning, threads));
+          plan_run(run, with, planning.memory, *planning.make_backend(), plan_options(target, planning, threads));
       if (!made.report.fits) findings.push_back(does_not_fit(run, made.report));
     };
     const std::size_t before = findings.size();
-    collect(findings, [&] { plan(config); });
+    collect(findings, [&] { plan(config, setup); });
     // Images that memory does not hold do not hide what the network needs beside them.
     if (findings.size() == before || findings.back().code != "M614") return;
     Config streamed = config;
     streamed.data.cache = CacheMode::stream;
-    plan(streamed);
+    plan(streamed, make_setup(streamed));  // opened anew: data that are kept in memory count as such
   });
   // What the set-up says of faulty data or settings has been said.
   if (faulty) std::erase_if(findings, [](const Diagnostic& finding) { return !finding.code.starts_with('M'); });

@@ -187,7 +187,7 @@ void Training::fill_labels(std::uint64_t seed) {
 }
 
 void Training::step(double rate, std::int64_t step) {
-  set(std::string(exchange::kControl), {rate, static_cast<double>(step), 1});
+  set(std::string(exchange::kControl), {rate, static_cast<double>(step)});
   runtime_->run(kTrain);
 }
 
