@@ -4,10 +4,10 @@ readonly light_packages=(tensorboard==2.21.0 safetensors==0.8.0 numpy==2.4.6 onn
 
 # make_venv FOLDER PACKAGE…: has exactly these packages, else fails.
 make_venv() {
-  local venv=$1
+  local folder=$1
   shift
-  if [[ $(cat "$venv/ready" 2>/dev/null) == "$*" ]]; then return; fi
-  echo "Making the virtual environment $venv …"
-  rm -rf "$venv"
-  python3 -m venv "$venv" && "$venv/bin/pip" install --quiet "$@" && echo "$*" >"$venv/ready"
+  if [[ $(cat "$folder/ready" 2>/dev/null) == "$*" ]]; then return; fi
+  echo "Making the virtual environment $folder …"
+  rm -rf "$folder"
+  python3 -m venv "$folder" && "$folder/bin/pip" install --quiet "$@" && echo "$*" >"$folder/ready"
 }
