@@ -155,9 +155,9 @@ install_cudnn() {
 
 mention_cuda() {
   if command -v nvcc >/dev/null || [[ -x /usr/local/cuda/bin/nvcc ]]; then
-    say "CUDA: a toolkit is here, but this version computes on the CPU only."
+    say "CUDA: a toolkit is here; -DSNUG_CUDA=ON builds its part in (README, \"On a GPU\"). This build computes on the CPU."
   else
-    say "CUDA: no toolkit here; this version computes on the CPU anyway."
+    say "CUDA: no toolkit here: the program computes on the CPU, and plans for any GPU."
   fi
 }
 
