@@ -23,8 +23,7 @@ struct NetText {
 };
 inline void PrintTo(const NetText& net, std::ostream* out) { *out << net.name; }  // NOLINT: GoogleTest's name
 /// Small kin of LeNet, ResNet (with plain blocks, and with bottlenecks), MobileNet with squeeze-excite, and DenseNet;
-/// between them every step of op_list.h that a
-/// training run has.
+/// between them every step of op_list.h that a training run has.
 [[nodiscard]] const std::vector<NetText>& nets();
 
 struct RunResult {

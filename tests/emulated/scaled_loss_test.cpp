@@ -11,9 +11,6 @@
 namespace snug::test {
 namespace {
 
-using testing::Contains;
-using testing::Field;
-
 /// So large that the first gradients of these networks are infinite in fp16.
 RunOptions overflowing() { return {.precision = "fp16", .set = {{"train.loss_scale", "1048576"}}}; }
 
@@ -26,9 +23,10 @@ TEST_P(ScaledLoss, learns_as_the_processor_does_in_fp32) {
   const RunResult cpu = runs_.on_cpu(GetParam());
   const RunResult device = runs_.emulated(GetParam(), {.precision = "fp16", .isolate = true});
   ASSERT_EQ(cpu.losses.size(), device.losses.size());
-  // As bf16's: roundings that flip a relu grow over the steps of the deeper networks.
+  // Bottlenecks are the deepest: roundings that flip a relu grow over their steps, as far as bf16's.
+  const double share = GetParam().name == "bottleneck" ? 2e-2 : 1e-2;
   for (std::size_t i = 0; i < cpu.losses.size(); ++i)
-    EXPECT_NEAR(cpu.losses[i], device.losses[i], 2e-2 * cpu.losses.front()) << "step " << i;
+    EXPECT_NEAR(cpu.losses[i], device.losses[i], share * cpu.losses.front()) << "step " << i;
   EXPECT_EQ(device.epochs.front().loss_scale, 65536);
 }
 

@@ -5,12 +5,14 @@
 
 #include <gtest/gtest.h>
 
+#include "lowering/nets.h"
 #include "ops/op.h"
 
 namespace snug {
 namespace {
 
-LayerConfig layer(auto what) { return {.where = {}, .keys = {}, .names = {}, .what = std::move(what)}; }
+using test::layer;
+using test::net_of;
 
 ConvLayer conv(std::int64_t filters, bool norm = true) {
   ConvLayer conv{.filters = filters, .kernel = {3, 3}};
@@ -18,16 +20,6 @@ ConvLayer conv(std::int64_t filters, bool norm = true) {
   conv.norm = norm;
   conv.activation = Activation::relu;
   return conv;
-}
-
-/// The layers on images of 8×8×3, with a mean over pixels and five outputs behind them.
-Graph net_of(LayerList layers) {
-  layers.push_back(layer(GlobalAveragePoolLayer{}));
-  layers.push_back(layer(DenseLayer{.units = 5}));
-  std::vector<Diagnostic> findings;
-  Graph graph = build_graph({.input = {8, 8, 3}, .layers = std::move(layers)}, findings);
-  EXPECT_TRUE(findings.empty());
-  return graph;
 }
 
 Graph residual_net() {
