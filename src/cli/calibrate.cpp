@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -85,6 +87,24 @@ Program one_step(const Operation& operation) {
   return program;
 }
 
+/// The step once more, on tensors of the program: all of them persistent, because nothing says which come first.
+void add_step(Program& program, const Operation& operation, std::vector<TensorId>& tensors) {
+  ProgramBuilder builder(program);
+  Step step{.op = operation.op, .phase = Phase::eval, .attributes = operation.attributes};
+  for (std::size_t i = 0; i < operation.operands.size(); ++i) {
+    const Given& given = operation.operands[i];
+    if (i == tensors.size()) tensors.emplace_back();
+    if (!tensors[i].valid())
+      tensors[i] = builder.add_tensor({.name = "x" + std::to_string(program.tensors.size()),
+                                       .shape = given.shape,
+                                       .dtype = given.dtype,
+                                       .role = Role::weight,
+                                       .arena = Arena::persistent});
+    step.operands.push_back({tensors[i], given.access});
+  }
+  builder.add_step(std::move(step));
+}
+
 /// What is measured with: a backend, and the device where it runs (null: here).
 struct Bench {
   Backend& backend;
@@ -119,6 +139,18 @@ struct Bench {
     return sum / taken;
   }
 };
+
+/// Of each step the least time of some runs, after one that loads what libraries need.
+std::vector<double> least_of_steps(Backend& backend, const Program& program) {
+  const Plan plan = plan_programs({program}, backend);
+  Runtime runtime(plan, {});
+  std::vector<double> least = runtime.run_timed(0);
+  for (int i = 0; i < kRepeats; ++i) {
+    const std::vector<double> seconds = runtime.run_timed(0);
+    for (std::size_t step = 0; step < least.size(); ++step) least[step] = std::min(least[step], seconds[step]);
+  }
+  return least;
+}
 
 Operation copy_of(std::int64_t elements) {
   const Shape flat{1, 1, elements / 64, 64};
@@ -184,13 +216,70 @@ std::int64_t cache_bytes() {
   return file >> kib >> unit && unit == 'K' && kib > 0 ? kib << 10 : kUsual;
 }
 
-/// Measures and keeps; the exit code of the process that does it.
-int measure_and_save(const std::filesystem::path& file, int threads) {
+/// The rate at which an output is spared that a norm makes again just before a weight gradient reads it, see
+/// DeviceRates::again_bytes_per_second: both run with everything in the caches, and with nothing.
+double measure_again(Backend& backend, DType dtype) {
+  // As where networks make norms again: before 1×1 and 3×3 convolutions.
+  constexpr std::array kCases{ConvCase{.batch = 8, .side = 28, .in = 384, .out = 128, .kernel = 1},
+                              ConvCase{.batch = 8, .side = 56, .in = 128, .out = 128, .kernel = 1},
+                              ConvCase{.batch = 8, .side = 28, .in = 128, .out = 32, .kernel = 3}};
+  constexpr std::size_t kColdNorm = 1, kColdGradient = 3, kHotNorm = 6, kHotGradient = 7;
+  double bytes = 0, seconds = 0;
+  for (const ConvCase& c : kCases) {
+    const Operation gradient = conv(c, Op::conv_backward_weights, dtype);
+    const Shape& map = gradient.operands[0].shape;
+    const Shape row{c.in};
+    const Operation again{.op = Op::batchnorm_apply,
+                          .attributes = BatchNormAttributes{},
+                          .operands = {{map, dtype}, {row}, {row}, {row}, {row}, {map, dtype, Access::out}}};
+    const Operation other = copy_of(kCopyElements);  // what else a step does meanwhile
+    Program program;
+    std::vector<TensorId> of_other, of_norm, of_gradient;
+    add_step(program, other, of_other);
+    add_step(program, again, of_norm);
+    of_gradient.push_back(of_norm.back());
+    for (const bool cold : {true, false}) {
+      if (cold) add_step(program, other, of_other);
+      add_step(program, gradient, of_gradient);
+      add_step(program, again, of_norm);
+    }
+    add_step(program, gradient, of_gradient);
+    const std::vector<double> least = least_of_steps(backend, program);
+    const auto colder = [&](std::size_t cold, std::size_t hot) { return std::max(0.0, least[cold] - least[hot]); };
+    const auto bytes_of = [&](std::size_t i) {
+      return static_cast<double>(gradient.operands[i].shape.elements() * size_bytes(dtype));
+    };
+    // Of the gradient's operands the other one was made just before it in any case.
+    const double share = bytes_of(0) / (bytes_of(0) + bytes_of(1));
+    bytes += bytes_of(0);
+    seconds += colder(kColdNorm, kHotNorm) + share * colder(kColdGradient, kHotGradient);
+  }
+  return seconds > 0 ? bytes / seconds : 0;
+}
+
+/// Of the time in which this process's threads wanted to compute the share in which they had to wait for a core; 0
+/// where the system does not tell.
+double waited_share() {
+  double ran = 0, waited = 0;
+  std::error_code error;
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task", error)) {
+    std::ifstream file(thread.path() / "schedstat");  // nanoseconds on a core, nanoseconds waiting, turns
+    double of_one = 0, for_one = 0;
+    if (!(file >> of_one >> for_one)) continue;
+    ran += of_one;
+    waited += for_one;
+  }
+  return ran > 0 ? waited / (ran + waited) : 0;
+}
+
+/// Measures and keeps, what was measured before included; the exit code of the process that does it.
+int measure_and_save(const std::filesystem::path& file, int threads, const std::optional<CpuRates>& before) {
   try {
     const std::unique_ptr<Backend> backend = make_cpu_backend({.threads = threads});
     CpuRates rates{.fp32 = measure_rates(*backend, DType::f32), .bf16 = {}};
     if (!cannot_compute(Precision::bf16, this_processor())) rates.bf16 = measure_rates(*backend, DType::bf16);
-    return save_cpu_rates(file, rates) ? 0 : 1;
+    rates.waited_share = waited_share();
+    return save_cpu_rates(file, before ? best_of(rates, *before) : rates) ? 0 : 1;
   } catch (const std::exception&) {
     return 1;
   }
@@ -201,6 +290,14 @@ bool can_write(const std::filesystem::path& file) {
   std::error_code error;
   std::filesystem::create_directories(file.parent_path(), error);
   return !error && ::access(file.parent_path().c_str(), W_OK) == 0;
+}
+
+/// Whether it was written so lately that the machine is as it was.
+bool is_young(const std::filesystem::path& file) {
+  constexpr std::chrono::minutes kYoung{5};
+  std::error_code error;
+  const auto written = std::filesystem::last_write_time(file, error);
+  return !error && std::filesystem::file_time_type::clock::now() - written < kYoung;
 }
 
 }  // namespace
@@ -281,15 +378,20 @@ DeviceRates measure_rates(Backend& backend, DType dtype) {
   const auto flops = static_cast<double>(step_cost(program, program.steps.front()).flops);
   const double more = 1 / with.best_rate(small, &Cost::flops) - 1 / rates.flops_per_second;
   rates.product_seconds = std::max(0.0, more * flops);
+  rates.again_bytes_per_second = measure_again(backend, dtype);
+  rates.cache_bytes = static_cast<double>(cache_bytes());
   return rates;
 }
 
 void ensure_cpu_rates(int threads) {
   const std::filesystem::path file = cpu_rates_file(threads);
-  if (file.empty() || load_cpu_rates(file) || !can_write(file)) return;
-  if (is_terminal(Stream::error)) write(Stream::error, "measuring this processor, once …\n");
+  if (file.empty()) return;
+  const std::optional<CpuRates> before = load_cpu_rates(file);
+  if (before && (!is_disturbed(*before) || is_young(file))) return;
+  if (!can_write(file)) return;
+  if (!before && is_terminal(Stream::error)) write(Stream::error, "measuring this processor, once …\n");
   const pid_t child = ::fork();  // nothing has computed here yet: there is one thread
-  if (child == 0) ::_exit(measure_and_save(file, threads));
+  if (child == 0) ::_exit(measure_and_save(file, threads, before));
   if (child > 0) ::waitpid(child, nullptr, 0);
 }
 

@@ -23,6 +23,16 @@ double flops_per_second(const Program& program, const Step& step, const DeviceRa
 
 double seconds_of(std::int64_t amount, double rate) { return rate > 0 ? static_cast<double>(amount) / rate : 0; }
 
+/// What the step takes less than its bytes say, being made again.
+double spared_seconds(const Program& program, const Step& step, const DeviceRates& rates) {
+  if (step.op != Op::batchnorm_apply || step.phase != Phase::backward) return 0;
+  const bool residual = std::get<BatchNormAttributes>(step.attributes).residual;
+  const TensorInfo& output = program[step.operands[residual ? 6 : 5].tensor];
+  const std::int64_t bytes = output.shape.elements() * size_bytes(output.dtype);
+  const bool stays = 2 * static_cast<double>(bytes) <= rates.cache_bytes;  // beside what it is made of
+  return stays ? seconds_of(bytes, rates.again_bytes_per_second) : 0;
+}
+
 /// Whether the step runs beside the others: a copy between device and host where there is a way for it.
 bool is_transfer(const Step& step, const DeviceRates& rates) {
   return step.queue != kMainQueue && rates.host_bytes_per_second > 0;
@@ -36,9 +46,9 @@ double step_seconds(const Program& program, const Step& step, const DeviceRates&
   if (is_transfer(step, rates)) return rates.least_seconds + seconds_of(cost.bytes / 2, rates.host_bytes_per_second);
   const bool norm = rates.norm_bytes_per_second > 0 && is_norm(step.op);
   const double beside = is_product(step.op) ? rates.product_seconds : 0;
+  const double swept = seconds_of(cost.bytes, norm ? rates.norm_bytes_per_second : rates.bytes_per_second);
   return beside + std::max({seconds_of(cost.flops, flops_per_second(program, step, rates)),
-                            seconds_of(cost.bytes, norm ? rates.norm_bytes_per_second : rates.bytes_per_second),
-                            rates.least_seconds});
+                            swept - spared_seconds(program, step, rates), rates.least_seconds});
 }
 
 std::vector<double> step_times(const Program& program, const DeviceRates& rates) {

@@ -10,7 +10,8 @@
 namespace snug {
 
 /// max(FLOP ÷ rate, bytes ÷ bandwidth, the least of any step), by the step's kind, and what a product takes beside
-/// that; of a copy between device and host the bytes at their rate. 0 where the rates are not known.
+/// that; of a copy between device and host the bytes at their rate. A norm that is made again costs less than its
+/// bytes, by what it spares those that read it. 0 where the rates are not known.
 [[nodiscard]] double step_seconds(const Program& program, const Step& step, const DeviceRates& rates);
 
 /// Of every step. Copies between device and host run beside the other steps, one after another; a wait takes what is

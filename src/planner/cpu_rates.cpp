@@ -24,18 +24,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kHeader = "snug rates 1";  // counted up when what a line means changes
+constexpr std::string_view kHeader = "snug rates 2";  // counted up when what a line means changes
 
 struct Field {
   std::string_view name;
   double DeviceRates::*member;
 };
-constexpr std::array<Field, 6> kFields{{{"flops", &DeviceRates::flops_per_second},
+constexpr std::array<Field, 8> kFields{{{"flops", &DeviceRates::flops_per_second},
                                         {"bytes", &DeviceRates::bytes_per_second},
                                         {"least", &DeviceRates::least_seconds},
                                         {"depthwise", &DeviceRates::depthwise_flops_per_second},
                                         {"norm", &DeviceRates::norm_bytes_per_second},
-                                        {"product", &DeviceRates::product_seconds}}};
+                                        {"product", &DeviceRates::product_seconds},
+                                        {"again", &DeviceRates::again_bytes_per_second},
+                                        {"cache", &DeviceRates::cache_bytes}}};
+/// Those of which less is better.
+constexpr std::array kSeconds{&DeviceRates::least_seconds, &DeviceRates::product_seconds};
 
 std::string file_name(const std::string& text) {
   std::string name;
@@ -62,7 +66,29 @@ std::optional<DeviceRates> rates_from(const std::map<std::string, double>& value
   return rates;
 }
 
+DeviceRates best_of(const DeviceRates& one, const DeviceRates& other) {
+  DeviceRates best;
+  for (const Field& field : kFields) {
+    const double a = one.*field.member, b = other.*field.member;
+    best.*field.member = std::ranges::find(kSeconds, field.member) == kSeconds.end() ? std::max(a, b) : std::min(a, b);
+  }
+  return best;
+}
+
 }  // namespace
+
+CpuRates best_of(const CpuRates& one, const CpuRates& other) {
+  return {.fp32 = best_of(one.fp32, other.fp32),
+          .bf16 = best_of(one.bf16, other.bf16),
+          .waited_share = std::min(one.waited_share, other.waited_share),
+          .times = one.times + other.times};
+}
+
+bool is_disturbed(const CpuRates& rates) {
+  constexpr double kMuch = 0.05;
+  constexpr int kMostTimes = 8;  // a machine that is always busy is as fast as it is
+  return rates.waited_share > kMuch && rates.times < kMostTimes;
+}
 
 std::string processor_fact(std::string_view key) {
   std::ifstream file("/proc/cpuinfo");
@@ -107,14 +133,18 @@ std::optional<CpuRates> load_cpu_rates(const fs::path& file) {
   const auto fp32 = rates_from(values, "fp32");
   const auto bf16 = rates_from(values, "bf16");
   if (!fp32 || !bf16 || fp32->flops_per_second <= 0 || fp32->bytes_per_second <= 0) return std::nullopt;
-  return CpuRates{*fp32, *bf16};
+  CpuRates rates{.fp32 = *fp32, .bf16 = *bf16};
+  if (const auto waited = values.find("waited"); waited != values.end()) rates.waited_share = waited->second;
+  if (const auto times = values.find("times"); times != values.end()) rates.times = static_cast<int>(times->second);
+  return rates;
 }
 
 bool save_cpu_rates(const fs::path& file, const CpuRates& rates) {
   std::error_code error;
   fs::create_directories(file.parent_path(), error);
   try {
-    write_text(file, fmt::format("{}\n{}{}", kHeader, lines_of("fp32", rates.fp32), lines_of("bf16", rates.bf16)));
+    write_text(file, fmt::format("{}\n{}{}waited {:.3f}\ntimes {}\n", kHeader, lines_of("fp32", rates.fp32),
+                                 lines_of("bf16", rates.bf16), rates.waited_share, rates.times));
     return true;
   } catch (const std::exception&) {
     return false;

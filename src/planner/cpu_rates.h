@@ -11,8 +11,15 @@
 namespace snug {
 
 struct CpuRates {
-  DeviceRates fp32, bf16;  ///< bf16: zero where it cannot be computed
+  DeviceRates fp32, bf16;   ///< bf16: zero where it cannot be computed
+  double waited_share = 0;  ///< of the time of measuring, in which other processes had the cores
+  int times = 1;            ///< that it was measured
+  friend bool operator==(const CpuRates&, const CpuRates&) = default;
 };
+/// Of each rate the best of the two: what others do on a machine makes everything slower and nothing faster.
+[[nodiscard]] CpuRates best_of(const CpuRates& one, const CpuRates& other);
+/// Whether other processes disturbed so much that it is worth measuring again, and that was not tried often.
+[[nodiscard]] bool is_disturbed(const CpuRates& rates);
 
 /// "AMD EPYC 9454" with family, model and stepping, so that processors that call themselves alike differ.
 [[nodiscard]] std::string processor_name();

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "lowering/recompute.h"
 #include "planner/cost_model.h"
 #include "planner/nets.h"
 
@@ -32,7 +33,9 @@ const DeviceRates kRates{.flops_per_second = 2.22e11,
                          .least_seconds = 3e-6,
                          .depthwise_flops_per_second = 4.2e10,
                          .norm_bytes_per_second = 2.8e10,
-                         .product_seconds = 1e-4};
+                         .product_seconds = 1e-4,
+                         .again_bytes_per_second = 2e10,
+                         .cache_bytes = 3.2e7};
 
 TEST_F(CpuRatesFile, WhatIsSavedIsLoaded) {
   const fs::path file = folder_ / "deeper" / "rates.txt";
@@ -58,6 +61,29 @@ TEST_F(CpuRatesFile, WhatIsNotWholeIsNotTaken) {
     EXPECT_FALSE(load_cpu_rates(file)) << wrong;
   }
   EXPECT_FALSE(save_cpu_rates("/proc/nowhere/rates.txt", {}));
+}
+
+TEST_F(CpuRatesFile, SaysHowMuchOthersDisturbed) {
+  const fs::path file = folder_ / "rates.txt";
+  ASSERT_TRUE(save_cpu_rates(file, {.fp32 = kRates, .bf16 = kRates, .waited_share = 0.25, .times = 3}));
+  const CpuRates loaded = load_cpu_rates(file).value_or(CpuRates{});
+  EXPECT_DOUBLE_EQ(loaded.waited_share, 0.25);
+  EXPECT_EQ(loaded.times, 3);
+}
+
+TEST(CpuRatesMeasuredAgain, AreTheBestOfEach) {
+  DeviceRates slow = kRates, other = kRates;
+  slow.flops_per_second /= 4;
+  slow.least_seconds *= 100;
+  other.norm_bytes_per_second /= 2;
+  other.product_seconds *= 3;
+  const CpuRates disturbed{.fp32 = slow, .bf16 = slow, .waited_share = 0.6};
+  const CpuRates quiet{.fp32 = other, .bf16 = other, .waited_share = 0.01};
+  EXPECT_TRUE(is_disturbed(disturbed));
+  const CpuRates best = best_of(disturbed, quiet);
+  EXPECT_EQ(best, (CpuRates{.fp32 = kRates, .bf16 = kRates, .waited_share = 0.01, .times = 2}));
+  EXPECT_FALSE(is_disturbed(best));
+  EXPECT_FALSE(is_disturbed({.fp32 = slow, .bf16 = slow, .waited_share = 0.6, .times = 8})) << "it is always busy";
 }
 
 TEST(CpuRatesName, IsOfProcessorAndThreads) {
@@ -89,6 +115,33 @@ TEST(CostModel, KindsOfStepsHaveRatesOfTheirOwn) {
   }
   EXPECT_GT(norms, 0);
   EXPECT_GT(products, 0);
+}
+
+TEST(CostModel, ANormThatIsMadeAgainSparesWhatStaysInTheCaches) {
+  const Program program = lower(test::small_net(true), {.batch = 8});
+  DeviceRates plain = kRates, small = kRates;
+  plain.again_bytes_per_second = 0;
+  for (DeviceRates* rates : {&plain, &small}) rates->least_seconds = 0;
+  int norms = 0;
+  for (const Step& step : program.steps) {
+    if (step.op != Op::batchnorm_forward) continue;
+    ++norms;
+    const Step again = step_again(step);
+    const TensorInfo& output = program[again.operands.back().tensor];
+    const auto bytes = static_cast<double>(output.shape.elements() * size_bytes(output.dtype));
+    small.again_bytes_per_second = 4 * kRates.norm_bytes_per_second;
+    small.cache_bytes = 2 * bytes;
+    EXPECT_DOUBLE_EQ(step_seconds(program, again, small),
+                     step_seconds(program, again, plain) - bytes / small.again_bytes_per_second);
+    EXPECT_DOUBLE_EQ(step_seconds(program, step, small), step_seconds(program, step, plain)) << "the first time";
+    small.cache_bytes = 2 * bytes - 1;
+    EXPECT_DOUBLE_EQ(step_seconds(program, again, small), step_seconds(program, again, plain)) << "does not stay";
+    small.cache_bytes = 2 * bytes;
+    small.again_bytes_per_second = kRates.norm_bytes_per_second / 100;
+    const auto flops = static_cast<double>(step_cost(program, again).flops);
+    EXPECT_DOUBLE_EQ(step_seconds(program, again, small), flops / small.flops_per_second) << "never less than that";
+  }
+  EXPECT_GT(norms, 0);
 }
 
 TEST(CostModel, DepthwiseConvolutionsHaveTheirRate) {
