@@ -39,6 +39,8 @@ std::vector<PlanStep> plan_steps(const PlannedProgram& planned, const DeviceRate
   const Program& program = planned.program;
   std::vector<PlanStep> rows(program.steps.size());
   const std::vector<double> seconds = step_times(program, rates);
+  const bool in_turn =
+      rates.bytes_per_second > 0 && rates.host_bytes_per_second <= 0;  // copies have no way of their own
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const Step& step = program.steps[i];
     const Cost cost = step_cost(program, step);
@@ -47,7 +49,7 @@ std::vector<PlanStep> plan_steps(const PlannedProgram& planned, const DeviceRate
                .phase = std::string(to_string(step.phase)),
                .layer = program.layer_name(step.layer),
                .algorithm = planned.steps[i].algorithm,
-               .queue = step.queue,
+               .queue = in_turn ? kMainQueue : step.queue,
                .flops = cost.flops,
                .bytes = cost.bytes,
                .seconds = seconds[i],

@@ -116,6 +116,18 @@ TEST(OffloadPlan, StepsAddUp) {
   EXPECT_NEAR(tight.report.estimated_images_per_second, 64 / main, 1e-6 * 64 / main);
 }
 
+/// Where copies have no way of their own they are steps as others, and add up with them.
+TEST(OffloadPlan, StepsAddUpWhereCopiesTakeTheirTurn) {
+  const Plan tight = plan_of({.arena_bytes = arenas(plan_of({})) * 8 / 10, .host_rate = 0});
+  ASSERT_GT(tight.report.offload_bytes, 0);
+  double main = 0;
+  for (const PlanStep& step : tight.report.steps) {
+    EXPECT_EQ(step.queue, 0);
+    main += step.seconds;
+  }
+  EXPECT_NEAR(tight.report.estimated_images_per_second, 64 / main, 1e-6 * 64 / main);
+}
+
 /// 1 s of work beside a copy of 3 s, then a wait: 2 s are left of it. A second copy waits for the first.
 TEST(CostModel, CopiesRunBesideTheSteps) {
   Program program;
