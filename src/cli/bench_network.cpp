@@ -85,6 +85,7 @@ BenchNetwork::BenchNetwork(const Config& config, const RunSetup& setup, const Be
     : config_(config),
       threads_(options.threads),
       gpu_(options.gpu),
+      stop_(options.stop),
       computer_(options.computer.value_or(this_computer(options.threads))),
       backend_(computer_.make_backend(config)) {
   const Clock::time_point begin = Clock::now();
@@ -159,7 +160,7 @@ double BenchNetwork::warm_up() {
   const Clock::time_point begin = Clock::now();
   const double first = step();
   double before = first;
-  for (int i = 1; i < kMostWarmUpSteps && seconds_since(begin) + before < kMostWarmUpSeconds; ++i) {
+  for (int i = 1; i < kMostWarmUpSteps && !stopped() && seconds_since(begin) + before < kMostWarmUpSeconds; ++i) {
     const double now = step();
     if (std::abs(now - before) < kSteady * now) break;
     before = now;
@@ -194,9 +195,11 @@ BenchReport measure_steps(BenchNetwork& network, std::int64_t steps) {
     const std::vector<double> some = network.steps(std::min(left, network.steps_at_a_time(kTogetherSeconds)));
     seconds.insert(seconds.end(), some.begin(), some.end());
     if (std::cmp_less(rounds.size(), kMostTimedSteps)) rounds.push_back(network.step_timed());
+    if (network.stopped()) break;
   }
   if (const auto now = network.joules(); now && joules && *now > *joules)
     report.joules_per_step = (*now - *joules) / static_cast<double>(seconds.size() + rounds.size());
+  report.interrupted = std::cmp_less(seconds.size(), steps);
   add_times(report, std::move(seconds));
   report.measured_bytes = network.measured_bytes();
   add_costs(report, network.program(), step_means(rounds), network.limits());
@@ -211,12 +214,13 @@ BenchReport measure_layer(BenchNetwork& network, std::string_view layer, std::in
   report.start = network.start_up();
   std::vector<double> seconds;
   std::vector<std::vector<double>> times;
-  for (std::int64_t round = 0; round < rounds; ++round) {
+  for (std::int64_t round = 0; round < rounds && (round == 0 || !network.stopped()); ++round) {
     times.push_back(network.step_timed());
     double sum = 0;
     for (std::size_t i = 0; i < counted.size(); ++i) sum += counted[i] ? times.back()[i] : 0;
     seconds.push_back(sum);
   }
+  report.interrupted = std::cmp_less(seconds.size(), rounds);
   report.measured_bytes = network.measured_bytes();
   add_times(report, std::move(seconds));
   add_costs(report, program, step_means(times), network.limits(), counted);

@@ -111,6 +111,7 @@ std::string to_text(const TuneReport& report) {
   if (report.end == "time")
     text += fmt::format(": the time limit of {:.0f} s came before the end of the curve", report.time_limit_seconds);
   if (report.end == "interrupted") text += ": interrupted, this is what was measured";
+  if (report.end == "failed") text += ": the device failed, this is what was measured";
   text += "\n";
   if (!report.stored.empty()) text += fmt::format("  kept for `snug train` with batch = \"auto\": {}\n", report.stored);
   for (const std::string& file : report.files) text += fmt::format("  curve: {}\n", file);

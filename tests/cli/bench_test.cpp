@@ -36,6 +36,11 @@ class Bench : public ::testing::Test {
   std::string config_ = folder_.file("c.toml", small_config());
 };
 
+/// What sends the program of `run` a Ctrl-C so long after it began.
+std::string interrupt_after(int seconds) {
+  return fmt::format("(sleep {}; kill -INT $(cat pid)) & sh -c 'echo $PPID' > pid", seconds);
+}
+
 void expect_fields(const Json& object, const std::string& names) {
   for (const std::string& name : split_words(names))
     EXPECT_TRUE(object.contains(name)) << name << " in " << object.dump();
@@ -154,6 +159,51 @@ TEST_F(Bench, CompareTellsAPlantedSlowdownFromNone) {
   EXPECT_EQ(run("bench compare a.json few.json").code, 2) << "two times have no noise to speak of";
 }
 
+TEST_F(Bench, KeepsWhatWasMeasuredWhenItIsInterrupted) {
+  for (const std::string line : {"bench model c.toml --batch 16 --steps 10000000", "bench loader c.toml --seconds 1000",
+                                 "bench op dense=16 --input 32 --batch 4 --steps 10000000"}) {
+    ProgramResult result;
+    for (const int seconds : {1, 4, 16}) {  // before the first measurement there is nothing to keep
+      result = run(line + " --json", interrupt_after(seconds));
+      if (!result.out.empty()) break;
+    }
+    EXPECT_EQ(result.code, 130) << line << "\n" << result.out << result.error;
+    const Json object = Json::parse(result.out, nullptr, false);
+    ASSERT_TRUE(object.is_object()) << line << "\n" << result.out;
+    EXPECT_EQ(object["interrupted"], true) << line;
+    EXPECT_GE(object["times_ms"].size(), 1U) << line;
+  }
+}
+
+TEST_F(Bench, WhatCannotBeMeasuredIsRefusedWithItsCode) {
+  struct Case {
+    std::string line, finding;
+    int code = 0;
+  };
+  const std::vector<Case> cases{
+      {"tune c.toml --set train.batch=0", "T004", 2},
+      {"tune c.toml --max-batch 0", "C904", 2},
+      {"tune c.toml --time-limit 0", "C904", 2},
+      {"tune c.toml --parts 0", "C904", 2},
+      {"bench model c.toml --batch 0", "C904", 2},
+      {"bench model c.toml --steps 0", "C904", 2},
+      {"bench op dense=16 --input 32 --batch 0", "C904", 2},
+      {"bench loader c.toml --batch 0", "C904", 2},
+      {"tune c.toml --set memory.budget=1MiB", "M611", 4},
+      {"bench model c.toml --batch 1 --set memory.budget=1MiB", "M611", 4},
+      {"tune c.toml --device h100-80gb", "G903", 5},
+      {"bench model c.toml --device h100-80gb", "G903", 5},
+  };
+  for (const Case& c : cases) {
+    const ProgramResult result = run(c.line + (c.line.starts_with("tune") ? " --out curve" : "") + " --json");
+    EXPECT_EQ(result.code, c.code) << c.line << "\n" << result.out << result.error;
+    const Json object = Json::parse(result.out, nullptr, false);
+    ASSERT_TRUE(object.contains("findings")) << c.line << "\n" << result.out;
+    EXPECT_EQ(object["findings"][0]["code"], c.finding) << c.line;
+    EXPECT_TRUE(!std::filesystem::exists(folder_ / "curve") || std::filesystem::is_empty(folder_ / "curve")) << c.line;
+  }
+}
+
 // ---- tune -------------------------------------------------------------------------------------------------------
 
 TEST_F(Bench, TuneFindsABatchAndTrainUsesIt) {
@@ -191,15 +241,26 @@ TEST_F(Bench, TuneFindsABatchAndTrainUsesIt) {
 }
 
 TEST_F(Bench, TuneKeepsWhatWasMeasuredWhenItIsInterrupted) {
-  const std::string setup = "(sleep 1; kill -INT $(cat pid)) & sh -c 'echo $PPID' > pid";
-  const ProgramResult result = run("tune c.toml --json --max-batch 64 --set train.batch=\"auto\"", setup);
-  if (result.code == 0) GTEST_SKIP() << "it was done before the signal came";
-  ASSERT_EQ(result.code, 130) << result.error;
-  if (result.out.empty()) return;  // before the first measurement there is nothing to keep
+  (void)folder_.file("wide.toml", R"(name = "wide"
+[data]
+train = { synthetic = "shapes", count = 2000 }
+[model]
+input = [32, 32, 3]
+layers = [ { conv = 64, kernel = 3 }, { conv = 64, kernel = 3 }, { global_avgpool = true }, { dense = 10 } ]
+)");
+  ProgramResult result;
+  for (const int seconds : {1, 2, 4, 8}) {  // before the first measurement there is nothing to keep
+    result = run("tune wide.toml --json --out curve --set train.batch=\"auto\"", interrupt_after(seconds));
+    if (!result.out.empty()) break;
+  }
+  ASSERT_EQ(result.code, 130) << result.out << result.error;
   const Json tuned = Json::parse(result.out);
   EXPECT_EQ(tuned["end"], "interrupted");
   EXPECT_GE(tuned["curve"].size(), 1U);
   EXPECT_EQ(tuned["stored"], "") << "half a curve is none to train by";
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "cache/snug/tuned"));
+  for (const char* file : {"curve/curve.svg", "curve/curve.png", "curve/tune.json"})
+    EXPECT_GT(std::filesystem::file_size(folder_ / file), 1000U) << file;
 }
 
 TEST_F(Bench, TuneWithoutItsDataSaysSo) {

@@ -71,6 +71,9 @@ TEST_F(Tuned, NothingOfAnotherMachineModelOrVersionIsUsed) {
     EXPECT_FALSE(load_tuned(other).has_value());
   }
   EXPECT_TRUE(load_tuned(key).has_value());
+  const TunedKey gpu = tuned_key(config_with(), 2, "a GPU", "cudnn 9.19.1");
+  ASSERT_TRUE(save_tuned(gpu, {.batch = 96, .images_per_second = 1000, .date = "2026-11-23"}));
+  EXPECT_FALSE(load_tuned(tuned_key(config_with(), 2, "a GPU", "cudnn 9.20.0")).has_value());
 }
 
 TEST_F(Tuned, DamagedFilesAreNothing) {
