@@ -27,10 +27,10 @@ namespace {
 
 constexpr double kSteady = 0.05;  // two steps in a row that differ by less: the machine is warm
 constexpr int kMostWarmUpSteps = 8;
-constexpr double kMostWarmUpSeconds = 4;
-constexpr std::int64_t kMostTimedSteps = 20;  // with every step of the program timed: its median is the layer's
-constexpr double kTogetherSeconds = 0.25;  // of steps that follow each other on a device before one is timed by parts
-constexpr double kUpdateRate = 1e-6;       // weights hardly move: every step does the same work
+constexpr double kLeastWarmUpSeconds = 0.05, kMostWarmUpSeconds = 4;  // short steps: two alike are no proof
+constexpr std::size_t kMostTimedSteps = 50;  // with every step of the program timed: its mean is the layer's
+constexpr double kTogetherSeconds = 0.25;    // of steps that follow each other on a device before one is timed by parts
+constexpr double kUpdateRate = 1e-6;         // weights hardly move: every step does the same work
 
 /// Random images and labels: what the values are does not change the time.
 void load_random_batch(Network& network, const Config& config, const RunSetup& setup, std::int64_t batch) {
@@ -160,9 +160,10 @@ double BenchNetwork::warm_up() {
   const Clock::time_point begin = Clock::now();
   const double first = step();
   double before = first;
-  for (int i = 1; i < kMostWarmUpSteps && !stopped() && seconds_since(begin) + before < kMostWarmUpSeconds; ++i) {
+  for (int i = 1; !stopped() && seconds_since(begin) + before < kMostWarmUpSeconds; ++i) {
     const double now = step();
-    if (std::abs(now - before) < kSteady * now) break;
+    const bool steady = std::abs(now - before) < kSteady * now || i >= kMostWarmUpSteps;
+    if (steady && seconds_since(begin) > kLeastWarmUpSeconds) break;
     before = now;
   }
   start_.first_step_seconds = first;
@@ -194,7 +195,10 @@ BenchReport measure_steps(BenchNetwork& network, std::int64_t steps) {
     const std::size_t left = static_cast<std::size_t>(steps) - seconds.size();
     const std::vector<double> some = network.steps(std::min(left, network.steps_at_a_time(kTogetherSeconds)));
     seconds.insert(seconds.end(), some.begin(), some.end());
-    if (std::cmp_less(rounds.size(), kMostTimedSteps)) rounds.push_back(network.step_timed());
+    // Evenly among the whole ones, so that both see the same machine.
+    if (rounds.size() * static_cast<std::size_t>(steps) < kMostTimedSteps * seconds.size() &&
+        rounds.size() < kMostTimedSteps)
+      rounds.push_back(network.step_timed());
     if (network.stopped()) break;
   }
   if (const auto now = network.joules(); now && joules && *now > *joules)

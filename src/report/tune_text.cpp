@@ -38,7 +38,8 @@ std::string mark_of(const TuneReport& report, std::size_t i) {
   if (i == report.best) mark = "knee";
   if (i == report.fastest) mark += mark.empty() ? "fastest" : ", fastest";
   const TunedPoint& point = report.curve[i];
-  if (point.batch == report.largest.batch && point.precision == report.largest.precision)
+  const LargestBatch& largest = report.largest;
+  if (point.batch == largest.batch && point.micro_batch == largest.micro_batch && point.precision == largest.precision)
     mark += mark.empty() ? "largest" : ", largest";
   return mark.empty() ? mark : "◀ " + mark;
 }
