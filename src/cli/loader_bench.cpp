@@ -15,7 +15,7 @@ LoaderBench measure_loader(const Config& config, const RunSetup& setup, std::int
     return std::chrono::duration<double>(Clock::now() - begin).count();
   };
   const DatasetInfo& info = setup.splits.train->info();
-  LoaderBench bench{.data = std::string(to_string(config.data.train->format)),
+  LoaderBench bench{.data = config.data.train ? std::string(to_string(config.data.train->format)) : "",
                     .samples = info.samples,
                     .image_bytes = info.image.elements() * size_bytes(info.dtype),
                     .batch = batch};

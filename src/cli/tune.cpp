@@ -301,7 +301,7 @@ TuneReport report_of(const Tuning& tuning, const NetworkMeter& meter, const Tune
                     .model = tuning.config.name,
                     .best = result.knee,
                     .fastest = result.fastest,
-                    .end = meter.failure()                ? "failed"
+                    .end = !meter.failure().empty()       ? "failed"
                            : result.end == TuneEnd::known ? "known"
                            : result.end == TuneEnd::time  ? "time"
                                                           : "interrupted",
@@ -322,9 +322,10 @@ TuneReport report_of(const Tuning& tuning, const NetworkMeter& meter, const Tune
 /// Keeps the pick where `train` looks for it. A search that was broken off is not kept: its knee may be too small.
 void store(const Tuning& tuning, const TunePoint& best, TuneReport& report) {
   if (report.end == "interrupted" || report.end == "failed") return;
+  const std::optional<Gpu> gpu = tuning.gpu ? tuning.gpu->processor.gpu : std::nullopt;
   const auto setting = static_cast<std::size_t>(best.setting);
-  const TunedKey key = tuned_key(tuning.settings[setting].config, tuning.threads,
-                                 tuning.gpu ? tuning.gpu->processor.gpu->name : "", tuning.memory[setting].engines);
+  const TunedKey key =
+      tuned_key(tuning.settings[setting].config, tuning.threads, gpu ? gpu->name : "", tuning.memory[setting].engines);
   const bool kept = save_tuned(
       key,
       {.batch = best.batch, .images_per_second = best.images_per_second, .date = report.conditions.date.substr(0, 10)});
@@ -414,7 +415,7 @@ int tune_on(const Arguments& arguments, std::optional<Computer> gpu) {
   const TuneResult result = for_search > 0 ? tune({.limits = tuning.limits, .time_limit_seconds = for_search}, meter)
                                            : TuneResult{.end = TuneEnd::time};
   if (show) write(Stream::error, "\r\x1b[K");
-  if (result.curve.empty() && meter.failure()) throw *meter.failure();
+  if (result.curve.empty() && !meter.failure().empty()) throw Error(meter.failure());
   if (result.curve.empty() && result.end == TuneEnd::stopped) return kInterrupted;
   const bool too_long = result.end == TuneEnd::time && seconds_since(begin) > tuning.time_limit;
   if (result.curve.empty() || (result.curve.size() == 1 && too_long))
@@ -423,7 +424,7 @@ int tune_on(const Arguments& arguments, std::optional<Computer> gpu) {
   TuneReport report = report_of(tuning, meter, result);
   report.conditions = conditions;
   const TunePoint& best = result.curve[result.knee];
-  if (meter.failure()) report.findings = meter.failure()->findings();
+  report.findings = meter.failure();
   const bool whole = result.end != TuneEnd::stopped && !StopSignals::flag() && add_data(tuning, meter, best, report);
   report.seconds = seconds_since(begin);
   store(tuning, best, report);

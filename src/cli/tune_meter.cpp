@@ -39,9 +39,8 @@ std::optional<TuneSample> NetworkMeter::measure(int setting, std::int64_t batch)
   try {
     return sample({setting, batch});
   } catch (...) {
-    std::vector<Diagnostic> findings = current_exception_findings();
-    if (!is_of_device(findings)) throw;
-    failure_ = Error(std::move(findings));
+    failure_ = current_exception_findings();
+    if (!is_of_device(failure_)) throw;
     return std::nullopt;
   }
 }

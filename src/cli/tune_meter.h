@@ -40,9 +40,9 @@ class NetworkMeter final : public TuneMeter {
                TuneMeterOptions options);
 
   std::optional<TuneSample> measure(int setting, std::int64_t batch) override;
-  bool stopped() override { return failure_.has_value() || (options_.stop != nullptr && options_.stop->load()); }
-  /// What the device failed with: from then on nothing is measured, and what was measured stays.
-  [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
+  bool stopped() override { return !failure_.empty() || (options_.stop != nullptr && options_.stop->load()); }
+  /// What the device failed with, if it did: from then on nothing is measured, and what was measured stays.
+  [[nodiscard]] const std::vector<Diagnostic>& failure() const { return failure_; }
 
   struct Bytes {
     std::int64_t planned = 0, measured = 0;
@@ -68,7 +68,7 @@ class NetworkMeter final : public TuneMeter {
   TuneMeterOptions options_;
   std::list<Live> live_;  ///< what was used last comes first
   std::map<Key, Bytes> bytes_;
-  std::optional<Error> failure_;
+  std::vector<Diagnostic> failure_;
 };
 
 }  // namespace snug
