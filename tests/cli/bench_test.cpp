@@ -92,14 +92,14 @@ optimizer = { name = "sgd", lr = 0.05 }
   const Json object = run_json("bench model three.toml --steps 2 --batch 16");
   std::map<std::string, Json> layers;
   for (const Json& layer : object["layers"]) layers[layer["name"].get<std::string>()] = layer;
-  constexpr std::int64_t kPixels = 16 * 16 * 16, kPooled = kPixels / 4;  // of the batch
+  constexpr std::int64_t kPixels = 16L * 16 * 16, kPooled = kPixels / 4;  // of the batch
   // Forward and the weights' gradient; the images need none.
   EXPECT_EQ(layers["0"]["flops"], 2 * (2 * kPixels * 8 * 27));
   // Each reads or writes images, maps of 8 channels, 8 · 27 weights and 8 biases.
-  EXPECT_EQ(layers["0"]["bytes"], 2 * 4 * (kPixels * 3 + kPixels * 8 + 8 * 27 + 8));
+  EXPECT_EQ(layers["0"]["bytes"], 2L * 4 * (kPixels * 3 + kPixels * 8 + 8L * 27 + 8));
   // One for each element of its first operand, forward and backward; indices have a byte.
   EXPECT_EQ(layers["1"]["flops"], 8 * (kPixels + kPooled));
-  EXPECT_EQ(layers["1"]["bytes"], 2 * (4 * 8 * (kPixels + kPooled) + 8 * kPooled));
+  EXPECT_EQ(layers["1"]["bytes"], 2 * (4L * 8 * (kPixels + kPooled) + 8 * kPooled));
   // Forward, data and weights: 16 × 8 to 16 × 10.
   EXPECT_EQ(layers["3"]["flops"], 3 * (2 * 16 * 8 * 10));
   EXPECT_EQ(layers["3"]["bytes"], 4 * (2 * (16 * 8 + 8 * 10 + 10 + 16 * 10) + (16 * 10 + 8 * 10 + 16 * 8)));

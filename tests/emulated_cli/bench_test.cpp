@@ -101,16 +101,18 @@ TEST_F(EmulatedBench, ADeviceThatVanishesIsTold) {
 
 /// `tune` on the emulated device, with a cache folder of its own.
 class EmulatedTune : public EmulatedBench {
+ public:
+  ~EmulatedTune() override {
+    ::unsetenv("XDG_CACHE_HOME");
+    std::filesystem::remove_all(folder_);
+  }
+
  protected:
   EmulatedTune() {
     std::string name = (std::filesystem::temp_directory_path() / "snug-tune-XXXXXX").string();
     folder_ = ::mkdtemp(name.data());
     ::setenv("XDG_CACHE_HOME", (folder_ / "cache").c_str(), 1);
     std::ofstream(folder_ / "c.toml") << kConfig;
-  }
-  ~EmulatedTune() override {
-    ::unsetenv("XDG_CACHE_HOME");
-    std::filesystem::remove_all(folder_);
   }
   /// The exit code; what was printed is in `printed_`.
   int tune(std::vector<std::string> more = {}) {
