@@ -92,7 +92,8 @@ def tune(options):
     with tempfile.TemporaryDirectory() as folder:
         begin = time.monotonic()
         environment = os.environ | {"XDG_CACHE_HOME": folder}
-        result = run([options.snug, "tune", options.config, "--json", *options.more], env=environment)
+        command = [options.snug, "tune", options.config, "--max-batch", str(options.max_batch), "--json", *options.more]
+        result = run(command, env=environment)
         if result.returncode != 0:
             sys.exit(f"tune ended with {result.returncode}: {result.stdout}{result.stderr}")
         return json.loads(result.stdout), time.monotonic() - begin
@@ -104,7 +105,7 @@ def parse():
     parser.add_argument("--seconds", type=float, default=20, help="for each batch of the sweep")
     parser.add_argument("--passes", type=int, default=4, help="that these seconds are divided into")
     parser.add_argument("--tunes", type=int, default=3)
-    parser.add_argument("--max-batch", type=int, default=65535)
+    parser.add_argument("--max-batch", type=int, default=65535, help="of the sweep and of the search")
     parser.add_argument("--realtime", action="store_true", help="compute before all others on a busy machine (root)")
     parser.add_argument("--snug", default=os.environ.get("SNUG", "build/release/bin/snug"))
     parser.add_argument("--out", type=pathlib.Path, required=True)

@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/conditions.h"
+#include "cli/signals.h"
 #include "cli/target.h"
 #include "report/bench.h"
 
@@ -13,9 +14,10 @@ int run(const Arguments& arguments) {
   const int threads = thread_count(arguments);
   const Computer computer = run_target(arguments).value_or(this_computer(threads));
   DeviceBench bench{.conditions = conditions_here("bench device", arguments, threads)};
-  measure_device(*computer.make_backend({}), bench, computer.processor, computer.device);
+  const StopSignals signals;
+  measure_device(*computer.make_backend({}), bench, computer.processor, computer.device, &StopSignals::flag());
   print_result(arguments, to_json(bench), to_text(bench));
-  return 0;
+  return bench.interrupted ? kInterrupted : 0;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "cli/common.h"
 #include "cli/conditions.h"
 #include "cli/loader_bench.h"
+#include "cli/signals.h"
 #include "report/bench.h"
 
 namespace snug {
@@ -35,12 +36,14 @@ int run(const Arguments& arguments) {
                  .what = fmt::format("--batch is {}, data.train has {} images", *batch, samples),
                  .fix = fmt::format("--batch {}", std::min(kDefaultBatch, samples))});
   }
-  LoaderBench bench = measure_loader(config, setup, std::min(asked, samples), static_cast<double>(seconds));
+  const StopSignals signals;
+  LoaderBench bench =
+      measure_loader(config, setup, std::min(asked, samples), static_cast<double>(seconds), &StopSignals::flag());
   bench.conditions = conditions;
   bench.conditions.threads = bench.workers;
   print_result(arguments, to_json(bench), to_text(bench));
   show_asides(arguments, checked.findings);
-  return 0;
+  return bench.interrupted ? kInterrupted : 0;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/conditions.h"
+#include "cli/signals.h"
 #include "cli/target.h"
 #include "report/bench.h"
 
@@ -44,17 +45,20 @@ int run(const Arguments& arguments) {
   const int threads = thread_count(arguments);
   if (!computer) ensure_cpu_rates(threads);
   const Conditions conditions = conditions_here("bench model", arguments, threads);
-  BenchNetwork network(config, setup, {.threads = threads, .computer = computer, .gpu = gpu_number_of(arguments)});
+  BenchNetwork network(
+      config, setup,
+      {.threads = threads, .computer = computer, .gpu = gpu_number_of(arguments), .stop = &StopSignals::flag()});
   if (turns) {
     take_turns(network);
     return 0;
   }
+  const StopSignals signals;
   const std::chrono::duration<double> ready = std::chrono::steady_clock::now() - begin;
   BenchReport report = measure_steps(network, steps.value_or(kDefaultSteps));
   report.conditions = conditions;
   report.start.seconds = ready.count() + report.start.first_step_seconds;
   print_result(arguments, to_json(report), to_text(report));
-  return 0;
+  return report.interrupted ? kInterrupted : 0;
 }
 
 }  // namespace

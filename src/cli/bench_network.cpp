@@ -27,10 +27,10 @@ namespace {
 
 constexpr double kSteady = 0.05;  // two steps in a row that differ by less: the machine is warm
 constexpr int kMostWarmUpSteps = 8;
-constexpr double kMostWarmUpSeconds = 4;
-constexpr std::int64_t kMostTimedSteps = 20;  // with every step of the program timed: its median is the layer's
-constexpr double kTogetherSeconds = 0.25;  // of steps that follow each other on a device before one is timed by parts
-constexpr double kUpdateRate = 1e-6;       // weights hardly move: every step does the same work
+constexpr double kLeastWarmUpSeconds = 0.05, kMostWarmUpSeconds = 4;  // short steps: two alike are no proof
+constexpr std::size_t kMostTimedSteps = 50;  // with every step of the program timed: its mean is the layer's
+constexpr double kTogetherSeconds = 0.25;    // of steps that follow each other on a device before one is timed by parts
+constexpr double kUpdateRate = 1e-6;         // weights hardly move: every step does the same work
 
 /// Random images and labels: what the values are does not change the time.
 void load_random_batch(Network& network, const Config& config, const RunSetup& setup, std::int64_t batch) {
@@ -85,6 +85,7 @@ BenchNetwork::BenchNetwork(const Config& config, const RunSetup& setup, const Be
     : config_(config),
       threads_(options.threads),
       gpu_(options.gpu),
+      stop_(options.stop),
       computer_(options.computer.value_or(this_computer(options.threads))),
       backend_(computer_.make_backend(config)) {
   const Clock::time_point begin = Clock::now();
@@ -159,9 +160,10 @@ double BenchNetwork::warm_up() {
   const Clock::time_point begin = Clock::now();
   const double first = step();
   double before = first;
-  for (int i = 1; i < kMostWarmUpSteps && seconds_since(begin) + before < kMostWarmUpSeconds; ++i) {
+  for (int i = 1; !stopped() && seconds_since(begin) + before < kMostWarmUpSeconds; ++i) {
     const double now = step();
-    if (std::abs(now - before) < kSteady * now) break;
+    const bool steady = std::abs(now - before) < kSteady * now || i >= kMostWarmUpSteps;
+    if (steady && seconds_since(begin) > kLeastWarmUpSeconds) break;
     before = now;
   }
   start_.first_step_seconds = first;
@@ -193,10 +195,15 @@ BenchReport measure_steps(BenchNetwork& network, std::int64_t steps) {
     const std::size_t left = static_cast<std::size_t>(steps) - seconds.size();
     const std::vector<double> some = network.steps(std::min(left, network.steps_at_a_time(kTogetherSeconds)));
     seconds.insert(seconds.end(), some.begin(), some.end());
-    if (std::cmp_less(rounds.size(), kMostTimedSteps)) rounds.push_back(network.step_timed());
+    // Evenly among the whole ones, so that both see the same machine.
+    if (rounds.size() * static_cast<std::size_t>(steps) < kMostTimedSteps * seconds.size() &&
+        rounds.size() < kMostTimedSteps)
+      rounds.push_back(network.step_timed());
+    if (network.stopped()) break;
   }
   if (const auto now = network.joules(); now && joules && *now > *joules)
     report.joules_per_step = (*now - *joules) / static_cast<double>(seconds.size() + rounds.size());
+  report.interrupted = std::cmp_less(seconds.size(), steps);
   add_times(report, std::move(seconds));
   report.measured_bytes = network.measured_bytes();
   add_costs(report, network.program(), step_means(rounds), network.limits());
@@ -211,12 +218,13 @@ BenchReport measure_layer(BenchNetwork& network, std::string_view layer, std::in
   report.start = network.start_up();
   std::vector<double> seconds;
   std::vector<std::vector<double>> times;
-  for (std::int64_t round = 0; round < rounds; ++round) {
+  for (std::int64_t round = 0; round < rounds && (round == 0 || !network.stopped()); ++round) {
     times.push_back(network.step_timed());
     double sum = 0;
     for (std::size_t i = 0; i < counted.size(); ++i) sum += counted[i] ? times.back()[i] : 0;
     seconds.push_back(sum);
   }
+  report.interrupted = std::cmp_less(seconds.size(), rounds);
   report.measured_bytes = network.measured_bytes();
   add_times(report, std::move(seconds));
   add_costs(report, program, step_means(times), network.limits(), counted);

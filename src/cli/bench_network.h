@@ -1,6 +1,7 @@
 // A planned network, ready to be timed: what `bench model`, `bench op` and `tune` run.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -26,6 +27,7 @@ struct BenchNetworkOptions {
   std::optional<DeviceMemory> memory{};                     ///< to plan for; absent: as it is now
   bool alone = false;                                       ///< no remedies where it does not fit
   std::function<void(std::int64_t bytes)> before_memory{};  ///< told what the plan takes before it is taken
+  const std::atomic<bool>* stop = nullptr;                  ///< once it is set, measuring ends after the step
 };
 
 class BenchNetwork {
@@ -56,6 +58,7 @@ class BenchNetwork {
 
   [[nodiscard]] const Program& program() const { return plan_.programs[static_cast<std::size_t>(plan_.train)].program; }
   [[nodiscard]] const PlanReport& plan() const { return plan_.report; }
+  [[nodiscard]] bool stopped() const { return stop_ != nullptr && stop_->load(); }
   [[nodiscard]] std::int64_t arena_bytes() const;
   /// What the device can do at best. Measured last: on a GPU no step follows.
   [[nodiscard]] DeviceLimits limits();
@@ -71,6 +74,7 @@ class BenchNetwork {
   const Config& config_;
   int threads_;
   std::optional<std::size_t> gpu_;
+  const std::atomic<bool>* stop_;
   Computer computer_;
   std::unique_ptr<Backend> backend_;
   Plan plan_;
@@ -81,6 +85,7 @@ class BenchNetwork {
 };
 
 /// Times `steps` training steps after some that are not counted, and between them, in turn, every step of the program.
+/// Ends early, with what there is, once the network is stopped.
 [[nodiscard]] BenchReport measure_steps(BenchNetwork& network, std::int64_t steps);
 
 /// The same for the steps of layers at or below `layer` alone: their sum, round by round.

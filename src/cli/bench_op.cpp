@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/conditions.h"
+#include "cli/signals.h"
 #include "cli/target.h"
 #include "report/bench.h"
 
@@ -100,7 +101,9 @@ int run(const Arguments& arguments) {
   const RunSetup setup = setup_without_data(config, std::move(graph), findings);
   if (has_errors(findings)) throw Error(findings);
   const Conditions conditions = conditions_here("bench op", arguments, threads);
-  BenchNetwork network(config, setup, {.threads = threads, .computer = computer, .gpu = gpu_number_of(arguments)});
+  BenchNetwork network(
+      config, setup,
+      {.threads = threads, .computer = computer, .gpu = gpu_number_of(arguments), .stop = &StopSignals::flag()});
   const std::vector<bool> counted = steps_of_layer(network.program(), kName);
   if (std::ranges::find(counted, true) == counted.end()) {
     throw Error({.code = "C932",
@@ -108,13 +111,14 @@ int run(const Arguments& arguments) {
                  .what = "this layer has no step of its own: it becomes part of the layer before it",
                  .fix = "snug bench op 'conv = 64, kernel = 3, activation = \"relu\"'   # time it with that one"});
   }
+  const StopSignals signals;
   BenchReport report = measure_layer(network, kName, rounds);
   report.conditions = conditions;
   report.bench = "op";
   report.model = fmt::format("{} on {}", without_braces(arguments.positional()[0]), shape);
   report.start.seconds = report.start.plan_seconds + report.start.memory_seconds + report.start.first_step_seconds;
   print_result(arguments, to_json(report), to_text(report));
-  return 0;
+  return report.interrupted ? kInterrupted : 0;
 }
 
 }  // namespace

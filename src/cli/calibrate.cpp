@@ -316,7 +316,7 @@ DeviceLimits measure_limits(Backend& backend, DType dtype, const std::shared_ptr
 }
 
 void measure_device(Backend& backend, DeviceBench& bench, const Processor& processor,
-                    const std::shared_ptr<Device>& device) {
+                    const std::shared_ptr<Device>& device, const std::atomic<bool>* stop) {
   const Bench with{.backend = backend, .device = device};
   const Sizes& sizes = with.sizes;
   constexpr int kRounds = 5;
@@ -329,11 +329,13 @@ void measure_device(Backend& backend, DeviceBench& bench, const Processor& proce
   for (const std::int64_t elements : {sizes.copy_elements, sizes.cached_elements})
     items.push_back({one_step(copy_of(elements)), {}});
   for (const DType dtype : types) items.push_back({one_step(product(dtype, sizes.product_side)), {}});
-  for (int round = 0; round < kRounds; ++round) {  // in turn: a moment in which something disturbs hits one run of each
+  // In turn: a moment in which something disturbs hits one run of each.
+  for (int round = 0; round < kRounds && !bench.interrupted; ++round) {
     for (Item& item : items) {
       const std::vector<double> seconds = with.seconds(item.program);
       item.seconds.insert(item.seconds.end(), seconds.begin(), seconds.end());
     }
+    bench.interrupted = stop != nullptr && stop->load() && round + 1 < kRounds;
   }
   const auto rate = [](const Item& item, std::int64_t Cost::*amount, double share) {
     const Cost cost = step_cost(item.program, item.program.steps.front());

@@ -15,9 +15,10 @@ namespace snug {
 /// `device`: where the backend runs; null: here. Throws Error where the device's memory is short.
 [[nodiscard]] DeviceLimits measure_limits(Backend& backend, DType dtype, const std::shared_ptr<Device>& device = {});
 
-/// Copies, products in every type that can be computed, and the least that a step takes; in turn, several times.
+/// Copies, products in every type that can be computed, and the least that a step takes; in turn, several times; fewer
+/// once `stop` is set.
 void measure_device(Backend& backend, DeviceBench& bench, const Processor& processor,
-                    const std::shared_ptr<Device>& device = {});
+                    const std::shared_ptr<Device>& device = {}, const std::atomic<bool>* stop = nullptr);
 
 /// What usual steps of a training step reach, by kind.
 [[nodiscard]] DeviceRates measure_rates(Backend& backend, DType dtype);

@@ -8,13 +8,14 @@
 
 namespace snug {
 
-LoaderBench measure_loader(const Config& config, const RunSetup& setup, std::int64_t batch, double seconds) {
+LoaderBench measure_loader(const Config& config, const RunSetup& setup, std::int64_t batch, double seconds,
+                           const std::atomic<bool>* stop) {
   using Clock = std::chrono::steady_clock;
   const auto since = [](Clock::time_point begin) {
     return std::chrono::duration<double>(Clock::now() - begin).count();
   };
   const DatasetInfo& info = setup.splits.train->info();
-  LoaderBench bench{.data = std::string(to_string(config.data.train->format)),
+  LoaderBench bench{.data = config.data.train ? std::string(to_string(config.data.train->format)) : "",
                     .samples = info.samples,
                     .image_bytes = info.image.elements() * size_bytes(info.dtype),
                     .batch = batch};
@@ -23,7 +24,9 @@ LoaderBench measure_loader(const Config& config, const RunSetup& setup, std::int
   std::vector<double> times;
   std::int64_t images = 0;
   Clock::time_point begin = Clock::now();
-  for (std::int64_t epoch = 0; times.size() < 2 || since(begin) < seconds; ++epoch) {
+  const auto stopped = [&] { return bench.interrupted = stop != nullptr && stop->load(); };
+  const auto enough = [&] { return times.size() >= 2 && since(begin) >= seconds; };
+  for (std::int64_t epoch = 0; !enough() && !bench.interrupted; ++epoch) {
     loader.start_epoch(epoch);
     for (;;) {
       const Clock::time_point before = Clock::now();
@@ -37,7 +40,7 @@ LoaderBench measure_loader(const Config& config, const RunSetup& setup, std::int
       if (next->count == batch) times.push_back(1e3 * since(before));
       images += next->count;
       ++bench.batches;
-      if (times.size() >= 2 && since(begin) >= seconds) break;
+      if (enough() || stopped()) break;
     }
   }
   bench.seconds = since(begin);

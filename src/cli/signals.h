@@ -5,6 +5,8 @@
 
 namespace snug {
 
+inline constexpr int kInterrupted = 130;  ///< as a shell reports a program that SIGINT ended
+
 /// While it lives, the first SIGINT or SIGTERM sets the flag; the second one ends the process as ever.
 class StopSignals {
  public:

@@ -24,8 +24,6 @@ namespace snug {
 
 namespace {
 
-constexpr int kInterrupted = 130;  // as a shell reports a program that SIGINT ended
-
 TrainOptions train_options(const Arguments& arguments) {
   TrainOptions options;
   options.out = arguments.text("out").value_or("");

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -20,6 +22,7 @@
 #include "cli/loader_bench.h"
 #include "cli/signals.h"
 #include "cli/target.h"
+#include "cli/tune.h"
 #include "cli/tune_meter.h"
 #include "report/terminal.h"
 #include "tune/search.h"
@@ -31,9 +34,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kInterrupted = 130;
-constexpr double kTimeLimitSeconds = 300;  // on a CPU: what ResNet-50 may take
-constexpr double kDataShare = 0.1;         // of the limit, for the steps with the config's own data
+constexpr double kTimeLimitSeconds = 300;    // on a CPU: what ResNet-50 may take
+constexpr double kGpuTimeLimitSeconds = 60;  // what a ResNet-18 of small pictures may take there
+constexpr double kDataShare = 0.1;           // of the limit, for the steps with the config's own data
 constexpr double kDataSeconds = 2;
 constexpr double kInputBound = 0.95;  // of the rate without data: below it, steps wait for the input
 
@@ -51,9 +54,9 @@ std::vector<std::string> split_list(const std::string& text) {
   return words;
 }
 
-double parse_time_limit(const Arguments& arguments) {
+double parse_time_limit(const Arguments& arguments, bool on_gpu) {
   const auto text = arguments.text("time-limit");
-  if (!text) return kTimeLimitSeconds;
+  if (!text) return on_gpu ? kGpuTimeLimitSeconds : kTimeLimitSeconds;
   const auto seconds = parse_number(*text);
   if (!seconds || !(*seconds > 0) || *seconds > 1e6) {
     throw Error({.code = "C904",
@@ -108,9 +111,10 @@ struct Tuning {
   Config config;
   std::vector<Diagnostic> asides;
   std::vector<TuneSetting> settings;
-  std::vector<DeviceMemory> memory;  ///< of each setting
-  std::vector<PlanReport> smallest;  ///< batch 1 of each setting
-  std::vector<std::int64_t> limits;  ///< of each setting, what fits
+  std::vector<DeviceMemory> memory;                                 ///< of each setting
+  std::vector<std::function<std::unique_ptr<Backend>()>> planners;  ///< likewise
+  std::vector<PlanReport> smallest;                                 ///< batch 1 of each setting
+  std::vector<std::int64_t> limits;                                 ///< of each setting, what fits
   bool has_data = false;
   double time_limit = 0;
   int threads = 0;
@@ -138,6 +142,7 @@ void plan_limits(Tuning& tuning, std::int64_t most) {
   for (const TuneSetting& setting : tuning.settings) {
     const Planning planning = computer.planning(setting.config);
     tuning.memory.push_back(planning.memory);
+    tuning.planners.push_back(planning.make_backend);
     PlanReport report =
         plan_run(
             setting.config, setting.setup, planning.memory, *planning.make_backend(),
@@ -154,11 +159,11 @@ void plan_limits(Tuning& tuning, std::int64_t most) {
   if (!any && refusal) throw *refusal;
 }
 
-Tuning set_up(const Arguments& arguments) {
+Tuning set_up(const Arguments& arguments, std::optional<Computer> gpu) {
   Tuning tuning;
-  tuning.time_limit = parse_time_limit(arguments);
+  tuning.time_limit = parse_time_limit(arguments, gpu.has_value());
   tuning.threads = thread_count(arguments);
-  tuning.gpu = run_target(arguments);
+  tuning.gpu = std::move(gpu);
   const Processor processor = tuning.computer().processor;
   const std::int64_t most = arguments.integer("max-batch", 1).value_or(kBatchLimit);
   tuning.config = read_config(arguments.positional()[0], arguments, true);
@@ -193,10 +198,13 @@ Tuning set_up(const Arguments& arguments) {
 /// Images a second of whole steps on the config's own data.
 double rate_with_data(const TuneSetting& setting, BenchNetwork& network, std::int64_t batch, double seconds) {
   Loader loader(setting.setup.splits.train, train_loader_options(setting.config, batch, setting.setup.row_width));
+  const auto enough = [&](Clock::time_point begin, int steps) {
+    return network.stopped() || (steps >= 3 && seconds_since(begin) >= seconds);
+  };
   std::int64_t images = 0;
   int steps = 0;
   Clock::time_point begin = Clock::now();
-  for (std::int64_t epoch = 0; steps < 3 || seconds_since(begin) < seconds; ++epoch) {
+  for (std::int64_t epoch = 0; !enough(begin, steps); ++epoch) {
     loader.start_epoch(epoch);
     while (const Batch* next = loader.next()) {
       if (steps == 1) {  // the first fills the loader's ring
@@ -205,7 +213,7 @@ double rate_with_data(const TuneSetting& setting, BenchNetwork& network, std::in
       }
       network.step_on(*next);
       images += next->count;
-      if (++steps >= 3 && seconds_since(begin) >= seconds) break;
+      if (enough(begin, ++steps)) break;
     }
   }
   return static_cast<double>(images) / seconds_since(begin);
@@ -221,7 +229,8 @@ std::string advice_for(const Config& config, int workers) {
 WithData measure_with_data(const Tuning& tuning, NetworkMeter& meter, const TunePoint& best) {
   const TuneSetting& setting = tuning.settings[static_cast<std::size_t>(best.setting)];
   const double seconds = std::min(kDataSeconds, kDataShare * tuning.time_limit);
-  const LoaderBench loader = measure_loader(setting.config, setting.setup, best.batch, seconds / 2);
+  const LoaderBench loader =
+      measure_loader(setting.config, setting.setup, best.batch, seconds / 2, &StopSignals::flag());
   WithData data{.alone = best.images_per_second, .loader = loader.images_per_second, .workers = loader.workers};
   data.with_data = rate_with_data(setting, meter.network(best.setting, best.batch), best.batch, seconds);
   data.input_bound = data.with_data < kInputBound * data.alone && data.loader < 1.3 * data.alone;
@@ -275,14 +284,13 @@ LargestBatch largest_of(const Tuning& tuning, const TuneResult& result) {
                        .precision = std::string(to_string(train.precision))};
   for (const TunePoint& point : result.curve)
     if (point.setting == setting && point.batch == largest.batch) largest.images_per_second = point.images_per_second;
-  const Computer computer = tuning.computer();
-  const Planning planning = computer.planning(tuning.settings[i].config);
+  // The device is not asked: it may have failed.
   const PlanReport plan =
-      plan_run(tuning.settings[i].config, tuning.settings[i].setup, tuning.memory[i], *planning.make_backend(),
+      plan_run(tuning.settings[i].config, tuning.settings[i].setup, tuning.memory[i], *tuning.planners[i](),
                {.batch = largest.batch,
-                .trial_backend = planning.make_backend,
+                .trial_backend = tuning.planners[i],
                 .alone = true,
-                .processor = computer.processor})
+                .processor = tuning.computer().processor})
           .report;
   largest.planned_bytes = plan.total_bytes + (tuning.gpu ? 0 : plan.host_bytes);
   return largest;
@@ -293,23 +301,31 @@ TuneReport report_of(const Tuning& tuning, const NetworkMeter& meter, const Tune
                     .model = tuning.config.name,
                     .best = result.knee,
                     .fastest = result.fastest,
-                    .end = result.end == TuneEnd::known  ? "known"
-                           : result.end == TuneEnd::time ? "time"
-                                                         : "interrupted",
+                    .end = !meter.failure().empty()       ? "failed"
+                           : result.end == TuneEnd::known ? "known"
+                           : result.end == TuneEnd::time  ? "time"
+                                                          : "interrupted",
                     .time_limit_seconds = tuning.time_limit,
                     .budget_bytes = tuning.smallest.front().budget_bytes};
   for (const TunePoint& point : result.curve) report.curve.push_back(tuned_point(tuning, meter, point));
   report.largest = largest_of(tuning, result);
   if (std::string remark = rate_remark(tuning.config, report.curve[report.best].batch); !remark.empty())
     report.remarks.push_back(std::move(remark));
+  const TrainConfig& pick = tuning.settings[static_cast<std::size_t>(result.curve[result.knee].setting)].config.train;
+  if (pick.precision != tuning.config.train.precision)
+    report.remarks.push_back(fmt::format("to train so: train.precision = \"{}\"", to_string(pick.precision)));
+  if (pick.accumulate != tuning.config.train.accumulate)
+    report.remarks.push_back(fmt::format("to train so: train.accumulate = {}", pick.accumulate));
   return report;
 }
 
 /// Keeps the pick where `train` looks for it. A search that was broken off is not kept: its knee may be too small.
 void store(const Tuning& tuning, const TunePoint& best, TuneReport& report) {
-  if (report.end == "interrupted") return;
-  const Config& config = tuning.settings[static_cast<std::size_t>(best.setting)].config;
-  const TunedKey key = tuned_key(config, tuning.threads, tuning.gpu ? tuning.gpu->processor.gpu->name : "");
+  if (report.end == "interrupted" || report.end == "failed") return;
+  const std::optional<Gpu> gpu = tuning.gpu ? tuning.gpu->processor.gpu : std::nullopt;
+  const auto setting = static_cast<std::size_t>(best.setting);
+  const TunedKey key =
+      tuned_key(tuning.settings[setting].config, tuning.threads, gpu ? gpu->name : "", tuning.memory[setting].engines);
   const bool kept = save_tuned(
       key,
       {.batch = best.batch, .images_per_second = best.images_per_second, .date = report.conditions.date.substr(0, 10)});
@@ -359,10 +375,26 @@ void make_folder(const Arguments& arguments) {
                .fix = fmt::format("--time-limit {:.0f}", std::max(10.0, std::ceil(20 * took)))});
 }
 
-int run(const Arguments& arguments) {
+/// With the config's own data, if there are any; false when the user or the device broke it off.
+bool add_data(const Tuning& tuning, NetworkMeter& meter, const TunePoint& best, TuneReport& report) {
+  if (!tuning.has_data) return true;
+  try {
+    const WithData data = measure_with_data(tuning, meter, best);
+    if (StopSignals::flag()) return false;
+    report.data = data;
+    return true;
+  } catch (...) {  // the curve is there: what went wrong is told behind it
+    report.findings = current_exception_findings();
+    return false;
+  }
+}
+
+}  // namespace
+
+int tune_on(const Arguments& arguments, std::optional<Computer> gpu) {
   const Clock::time_point begin = Clock::now();
   make_folder(arguments);
-  Tuning tuning = set_up(arguments);
+  Tuning tuning = set_up(arguments, std::move(gpu));
   const Conditions conditions = conditions_here("tune", arguments, tuning.threads);
   const StopSignals signals;
   const bool show = is_terminal(Stream::error) && !arguments.has("json") && !arguments.has("quiet");
@@ -383,8 +415,8 @@ int run(const Arguments& arguments) {
   const TuneResult result = for_search > 0 ? tune({.limits = tuning.limits, .time_limit_seconds = for_search}, meter)
                                            : TuneResult{.end = TuneEnd::time};
   if (show) write(Stream::error, "\r\x1b[K");
-  const bool interrupted = result.end == TuneEnd::stopped;
-  if (result.curve.empty() && interrupted) return kInterrupted;
+  if (result.curve.empty() && !meter.failure().empty()) throw Error(meter.failure());
+  if (result.curve.empty() && result.end == TuneEnd::stopped) return kInterrupted;
   const bool too_long = result.end == TuneEnd::time && seconds_since(begin) > tuning.time_limit;
   if (result.curve.empty() || (result.curve.size() == 1 && too_long))
     throw_too_short(tuning.time_limit, seconds_since(begin));
@@ -392,35 +424,37 @@ int run(const Arguments& arguments) {
   TuneReport report = report_of(tuning, meter, result);
   report.conditions = conditions;
   const TunePoint& best = result.curve[result.knee];
-  if (tuning.has_data && !interrupted && !StopSignals::flag()) report.data = measure_with_data(tuning, meter, best);
+  report.findings = meter.failure();
+  const bool whole = result.end != TuneEnd::stopped && !StopSignals::flag() && add_data(tuning, meter, best, report);
   report.seconds = seconds_since(begin);
   store(tuning, best, report);
   write_files(arguments, report);
   print_result(arguments, to_json(report), to_text(report));
+  tuning.asides.insert(tuning.asides.end(), report.findings.begin(), report.findings.end());
   show_asides(arguments, tuning.asides);
-  return interrupted ? kInterrupted : 0;
+  if (!report.findings.empty()) return exit_code(report.findings);
+  return whole ? 0 : kInterrupted;
 }
 
-}  // namespace
-
 Command tune_command() {
-  return {.name = "tune",
-          .arguments = "CONFIG",
-          .summary = "measures batch sizes that fit and keeps the best for `train` with batch = \"auto\"",
-          .example = "snug tune configs/quickstart.toml --time-limit 60",
-          .more = {"snug tune config.toml --out curve   # the curve as a picture, too"},
-          .least_arguments = 1,
-          .most_arguments = 1,
-          .options = {{"time-limit", "S", "seconds at most (300); it ends earlier where the curve is known"},
-                      {"max-batch", "N", "no batch above this"},
-                      {"precisions", "LIST", "fp32,bf16: which may be used (the config's train.precision)"},
-                      {"parts", "LIST", "1,2,4: parts that a batch may be done in (the config's train.accumulate)"},
-                      {"out", "DIR", "write curve.svg, curve.png and tune.json there (else beside the kept result)"},
-                      kSetOption,
-                      kDataRootOption,
-                      kComputeDeviceOption,
-                      kThreadsOption},
-          .run = run};
+  return {
+      .name = "tune",
+      .arguments = "CONFIG",
+      .summary = "measures batch sizes that fit and keeps the best for `train` with batch = \"auto\"",
+      .example = "snug tune configs/quickstart.toml --time-limit 60",
+      .more = {"snug tune config.toml --out curve   # the curve as a picture, too"},
+      .least_arguments = 1,
+      .most_arguments = 1,
+      .options = {{"time-limit", "S", "seconds at most (300, on a GPU 60); it ends earlier where the curve is known"},
+                  {"max-batch", "N", "no batch above this"},
+                  {"precisions", "LIST", "fp32,bf16: which may be used (the config's train.precision)"},
+                  {"parts", "LIST", "1,2,4: parts that a batch may be done in (the config's train.accumulate)"},
+                  {"out", "DIR", "write curve.svg, curve.png and tune.json there (else beside the kept result)"},
+                  kSetOption,
+                  kDataRootOption,
+                  kComputeDeviceOption,
+                  kThreadsOption},
+      .run = [](const Arguments& arguments) { return tune_on(arguments, run_target(arguments)); }};
 }
 
 }  // namespace snug

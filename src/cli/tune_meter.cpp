@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/ensure.h"
+#include "cli/common.h"
 #include "train/process.h"
 #include "tune/statistics.h"
 
@@ -23,6 +24,10 @@ double seconds_since(Clock::time_point begin) { return std::chrono::duration<dou
 bool is_memory(const Error& error) {
   return std::ranges::all_of(error.findings(), [](const Diagnostic& f) { return f.code.starts_with('M'); });
 }
+/// A device that vanished, stopped, or ran out of memory while it computed.
+bool is_of_device(const std::vector<Diagnostic>& findings) {
+  return std::ranges::all_of(findings, [](const Diagnostic& f) { return f.code.starts_with('G') || f.code == "M304"; });
+}
 
 }  // namespace
 
@@ -31,8 +36,17 @@ NetworkMeter::NetworkMeter(const std::vector<TuneSetting>& settings, const std::
     : settings_(settings), memory_(memory), options_(std::move(options)) {}
 
 std::optional<TuneSample> NetworkMeter::measure(int setting, std::int64_t batch) {
+  try {
+    return sample({setting, batch});
+  } catch (...) {
+    failure_ = current_exception_findings();
+    if (!is_of_device(failure_)) throw;
+    return std::nullopt;
+  }
+}
+
+std::optional<TuneSample> NetworkMeter::sample(const Key& key) {
   const Clock::time_point begin = Clock::now();
-  const Key key{setting, batch};
   bool fresh = false;
   BenchNetwork* network = obtain(key, fresh);
   if (network == nullptr) return std::nullopt;
@@ -53,8 +67,8 @@ std::optional<TuneSample> NetworkMeter::measure(int setting, std::int64_t batch)
     const bool enough = seconds.size() >= kLeastSteps || last > options_.sample_seconds / 2;
     if (enough && sum + last / 2 > options_.sample_seconds) break;
   }
-  const double rate = static_cast<double>(batch) / median(std::move(seconds));
-  if (options_.told) options_.told(setting, batch, rate);
+  const double rate = static_cast<double>(key.second) / median(std::move(seconds));
+  if (options_.told) options_.told(key.first, key.second, rate);
   return TuneSample{.images_per_second = rate, .seconds = seconds_since(begin)};
 }
 
@@ -82,7 +96,8 @@ BenchNetwork* NetworkMeter::obtain(const Key& key, bool& fresh) {
                               .batch = key.second,
                               .memory = memory_[static_cast<std::size_t>(key.first)],
                               .alone = true,
-                              .before_memory = [this](std::int64_t bytes) { make_room(bytes); }};
+                              .before_memory = [this](std::int64_t bytes) { make_room(bytes); },
+                              .stop = options_.stop};
   try {
     auto network = std::make_unique<BenchNetwork>(setting.config, setting.setup, options);
     const std::int64_t bytes = network->planned_bytes();

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cli/bench_network.h"
+#include "snug/diagnostic.h"
 #include "tune/search.h"
 
 namespace snug {
@@ -39,7 +40,9 @@ class NetworkMeter final : public TuneMeter {
                TuneMeterOptions options);
 
   std::optional<TuneSample> measure(int setting, std::int64_t batch) override;
-  bool stopped() override { return options_.stop != nullptr && options_.stop->load(); }
+  bool stopped() override { return !failure_.empty() || (options_.stop != nullptr && options_.stop->load()); }
+  /// What the device failed with, if it did: from then on nothing is measured, and what was measured stays.
+  [[nodiscard]] const std::vector<Diagnostic>& failure() const { return failure_; }
 
   struct Bytes {
     std::int64_t planned = 0, measured = 0;
@@ -55,6 +58,7 @@ class NetworkMeter final : public TuneMeter {
     std::int64_t bytes = 0;
     std::unique_ptr<BenchNetwork> network;
   };
+  std::optional<TuneSample> sample(const Key& key);
   BenchNetwork* obtain(const Key& key, bool& fresh);
   void make_room(std::int64_t bytes);
   [[nodiscard]] std::int64_t measured_bytes(const BenchNetwork& network) const;
@@ -64,6 +68,7 @@ class NetworkMeter final : public TuneMeter {
   TuneMeterOptions options_;
   std::list<Live> live_;  ///< what was used last comes first
   std::map<Key, Bytes> bytes_;
+  std::vector<Diagnostic> failure_;
 };
 
 }  // namespace snug

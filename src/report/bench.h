@@ -56,6 +56,7 @@ struct DeviceBench {
   std::vector<CopyFigure> copies;
   std::vector<ProductFigure> products;
   double least_seconds = 0;  ///< of any step
+  bool interrupted = false;  ///< each was run, less often than ever
 };
 
 // ---- bench model, bench op ------------------------------------------------------------------------------------
@@ -104,6 +105,7 @@ struct BenchReport {
   BenchLayer update;                      ///< loss, norm and optimizer, in backward_ms
   std::optional<double> joules_per_step;  ///< where the system tells
   StartUp start;
+  bool interrupted = false;  ///< fewer steps than were asked for
   std::int64_t planned_bytes = 0, measured_bytes = 0;
   std::vector<BenchLayer> layers;  ///< those that take longest first
   std::vector<BenchKind> kinds;    ///< likewise
@@ -116,6 +118,7 @@ struct LoaderBench {
   std::string data;  ///< "cifar10"
   std::int64_t samples = 0, image_bytes = 0, batch = 0, batches = 0;
   int workers = 0;
+  bool interrupted = false;
   double first_batch_seconds = 0, seconds = 0;
   double images_per_second = 0, bytes_per_second = 0;  ///< over the whole time
   Timing batch_time;
@@ -163,13 +166,14 @@ struct TuneReport {
   std::size_t best = 0, fastest = 0;
   LargestBatch largest;
   std::optional<WithData> data;
-  std::string end;     ///< "known", "time", "interrupted"
+  std::string end;     ///< "known", "time", "interrupted", "failed": see `findings`
   double seconds = 0;  ///< all of it
   double time_limit_seconds = 0;
   std::int64_t budget_bytes = 0;
   std::vector<std::string> remarks;  ///< on the learning rate, and what else should be known
   std::vector<std::string> files;    ///< that were written
   std::string stored;                ///< where `train` finds it; empty: not stored
+  std::vector<Diagnostic> findings;  ///< what broke the search off
 };
 
 // ---- what is printed ------------------------------------------------------------------------------------------

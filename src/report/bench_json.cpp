@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "report/bench.h"
+#include "report/findings.h"
 
 namespace snug {
 
@@ -107,6 +108,7 @@ std::string to_json(const DeviceBench& bench) {
                {"copies", std::move(copies)},
                {"products", std::move(products)},
                {"least_seconds", bench.least_seconds},
+               {"interrupted", bench.interrupted},
                {"conditions", conditions_json(bench.conditions)}});
 }
 
@@ -133,6 +135,7 @@ std::string to_json(const BenchReport& report) {
               {"ms_per_step_p5", report.step.p5},
               {"ms_per_step_p95", report.step.p95},
               {"steps", report.step.milliseconds.size()},
+              {"interrupted", report.interrupted},
               {"threads", report.threads},
               {"bench", report.bench},
               {"start_up",
@@ -161,6 +164,7 @@ std::string to_json(const LoaderBench& bench) {
                {"batches", bench.batches},
                {"seconds", bench.seconds},
                {"first_batch_seconds", bench.first_batch_seconds},
+               {"interrupted", bench.interrupted},
                {"ms_per_batch", bench.batch_time.median},
                {"ms_per_batch_p5", bench.batch_time.p5},
                {"ms_per_batch_p95", bench.batch_time.p95},
@@ -209,6 +213,7 @@ std::string to_json(const TuneReport& report) {
         {"alone_images_per_second", report.data->alone},   {"images_per_second", report.data->with_data},
         {"loader_images_per_second", report.data->loader}, {"workers", report.data->workers},
         {"input_bound", report.data->input_bound},         {"advice", report.data->advice}};
+  if (!report.findings.empty()) object["findings"] = Json::parse(findings_json(report.findings))["findings"];
   return dump(object);
 }
 

@@ -53,6 +53,8 @@ std::vector<std::string> rate_cells(const BenchCost& cost, double ms) {
           std::string(to_string(cost.bound()))};
 }
 
+constexpr const char* kInterruptedText = "  interrupted: this is what was measured\n";
+
 std::string of_all(double ms, double all) { return fmt::format("{:.1f} %", all > 0 ? 100 * ms / all : 0); }
 
 std::string kinds_table(const BenchReport& report) {
@@ -131,6 +133,7 @@ std::string to_text(const BenchReport& report) {
   text += fmt::format("  {} img/s (p5 {}, p95 {}); {:.2f} ms a step (p5 {:.2f}, p95 {:.2f})\n",
                       rate_text(report.images_per_second), rate_text(report.images_per_second_p5),
                       rate_text(report.images_per_second_p95), step.median, step.p5, step.p95);
+  if (report.interrupted) text += kInterruptedText;
   text += limits_text(report);
   text += fmt::format("  memory: planned {}, measured {}\n", format_bytes(report.planned_bytes),
                       format_bytes(report.measured_bytes));
@@ -160,6 +163,7 @@ std::string to_text(const DeviceBench& bench) {
   for (const ProductFigure& product : bench.products)
     products.add_row({product.type, product.shape, per_second(product.flops_per_second, "FLOP"),
                       per_second(product.median_flops_per_second, "FLOP")});
+  if (bench.interrupted) text += kInterruptedText;
   return text + copies.text() + "  read and written bytes are both counted\n" + products.text() +
          fmt::format("  the least that a step takes: {:.1f} µs\n", bench.least_seconds * 1e6);
 }
@@ -171,6 +175,7 @@ std::string to_text(const LoaderBench& bench) {
   text += fmt::format("  {} img/s, {} of pixels; {:.2f} ms a batch (p5 {:.2f}, p95 {:.2f})\n",
                       rate_text(bench.images_per_second), per_second(bench.bytes_per_second, "B"),
                       bench.batch_time.median, bench.batch_time.p5, bench.batch_time.p95);
+  if (bench.interrupted) text += kInterruptedText;
   return text + fmt::format("  {} batches in {:.1f} s; the first after {:.2f} s\n", bench.batches, bench.seconds,
                             bench.first_batch_seconds);
 }

@@ -15,7 +15,8 @@ namespace {
 
 constexpr double kWidth = 860, kHeight = 600;
 constexpr double kLeft = 92, kRight = 826;
-constexpr double kRateTop = 74, kRateBottom = 330;
+constexpr double kMarkRow = 64, kMarkHeight = 20;
+constexpr double kRateTop = kMarkRow + 2 * kMarkHeight, kRateBottom = 330;
 constexpr double kBytesTop = 402, kBytesBottom = 540;
 constexpr std::array<Ink, 4> kInks{Ink::first, Ink::second, Ink::third, Ink::fourth};
 
@@ -210,23 +211,23 @@ class Curve {
     text({kLeft + 6, y - 6}, fmt::format("the loader: {} img/s", rate_text(report_.data->loader)), Ink::fourth);
   }
 
-  /// Knee and fastest: a ring, a line down to the bytes, and words.
+  /// Knee and fastest: a ring, a line down to the bytes, and words above the curve, one row each: they never meet it.
   void marks() {
-    const auto mark = [&](std::size_t i, const std::string& name, bool above) {
+    const auto mark = [&](std::size_t i, const std::string& name, double row) {
       const TunedPoint& point = report_.curve[i];
       const DrawnPoint at = rate_at(point);
-      line({{at.x, at.y + 6}, {at.x, kRateBottom}}, Ink::mark, 1, true);
+      line({{at.x, row + 6}, {at.x, kRateBottom}}, Ink::mark, 1, true);
       drawing_.shapes.emplace_back(DrawnDot{.at = at, .radius = 6, .ink = Ink::mark, .title = name});
-      const Anchor anchor = at.x > 0.72 * kWidth ? Anchor::end : at.x < 0.25 * kWidth ? Anchor::start : Anchor::middle;
-      text({at.x, above ? at.y - 14 : at.y + 28},
+      const bool left = at.x > 0.5 * (kLeft + kRight);
+      text({left ? at.x - 6 : at.x + 6, row + 10},
            fmt::format("{}: batch {}, {} img/s", name, format_count(point.batch), rate_text(point.images_per_second)),
-           Ink::mark, anchor, 13, true);
+           Ink::mark, left ? Anchor::end : Anchor::start, 13, true);
     };
     if (report_.best == report_.fastest) {
-      mark(report_.best, "knee and fastest", true);
+      mark(report_.best, "knee and fastest", kMarkRow);
     } else {
-      mark(report_.fastest, "fastest", true);
-      mark(report_.best, "knee", false);
+      mark(report_.fastest, "fastest", kMarkRow);
+      mark(report_.best, "knee", kMarkRow + kMarkHeight);
     }
   }
 

@@ -38,7 +38,8 @@ std::string mark_of(const TuneReport& report, std::size_t i) {
   if (i == report.best) mark = "knee";
   if (i == report.fastest) mark += mark.empty() ? "fastest" : ", fastest";
   const TunedPoint& point = report.curve[i];
-  if (point.batch == report.largest.batch && point.precision == report.largest.precision)
+  const LargestBatch& largest = report.largest;
+  if (point.batch == largest.batch && point.micro_batch == largest.micro_batch && point.precision == largest.precision)
     mark += mark.empty() ? "largest" : ", largest";
   return mark.empty() ? mark : "◀ " + mark;
 }
@@ -111,6 +112,7 @@ std::string to_text(const TuneReport& report) {
   if (report.end == "time")
     text += fmt::format(": the time limit of {:.0f} s came before the end of the curve", report.time_limit_seconds);
   if (report.end == "interrupted") text += ": interrupted, this is what was measured";
+  if (report.end == "failed") text += ": the device failed, this is what was measured";
   text += "\n";
   if (!report.stored.empty()) text += fmt::format("  kept for `snug train` with batch = \"auto\": {}\n", report.stored);
   for (const std::string& file : report.files) text += fmt::format("  curve: {}\n", file);

@@ -400,9 +400,9 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
   };
   std::optional<Plan> tuned;
   if (options.tuned_threads && options.batch == 0)
-    tuned =
-        plan_tuned(setup, request, memory, backend,
-                   tuned_key(config, *options.tuned_threads, options.processor.gpu ? options.processor.gpu->name : ""));
+    tuned = plan_tuned(setup, request, memory, backend,
+                       tuned_key(config, *options.tuned_threads,
+                                 options.processor.gpu ? options.processor.gpu->name : "", device.engines));
   Plan plan = tuned ? *std::move(tuned) : plan_training(setup.graph, request, memory, backend);
   if (on_gpu)  // inputs on their way to the device, and a copy of the parameter that is read or written
     plan.report.host_bytes += staging_bytes(plan.input_bytes) + largest_parameter(setup.graph) * size_bytes(DType::f32);

@@ -75,7 +75,7 @@ std::string model_digest(const Config& config) {
   return fmt::format("{:016x}", checksum(to_toml(work)));
 }
 
-TunedKey tuned_key(const Config& config, int threads, const std::string& gpu) {
+TunedKey tuned_key(const Config& config, int threads, const std::string& gpu, const std::string& engines) {
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   return {.machine = machine_name(),
           .device = gpu.empty() ? processor_name() : gpu,
@@ -83,7 +83,7 @@ TunedKey tuned_key(const Config& config, int threads, const std::string& gpu) {
           .model = model_digest(config),
           .precision = std::string(to_string(config.train.precision)),
           .parts = config.train.accumulate,
-          .libraries = libraries()};
+          .libraries = libraries() + (engines.empty() ? "" : ", " + engines)};
 }
 
 fs::path tuned_file(const TunedKey& key) {

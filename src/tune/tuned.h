@@ -27,8 +27,10 @@ struct TunedBatch {
   std::string date;  ///< "2026-11-23"
 };
 
-/// The key of a config on this machine's processor, or on a GPU of that name. `threads`: 0: all cores.
-[[nodiscard]] TunedKey tuned_key(const Config& config, int threads, const std::string& gpu = {});
+/// The key of a config on this machine's processor, or on a GPU of that name, whose engines come from a library such
+/// as "cudnn 9.19.1". `threads`: 0: all cores.
+[[nodiscard]] TunedKey tuned_key(const Config& config, int threads, const std::string& gpu = {},
+                                 const std::string& engines = {});
 
 /// Where the result lies; pictures of its curve stand beside it. Empty where there is no cache folder.
 [[nodiscard]] std::filesystem::path tuned_file(const TunedKey& key);

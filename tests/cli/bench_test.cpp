@@ -36,6 +36,11 @@ class Bench : public ::testing::Test {
   std::string config_ = folder_.file("c.toml", small_config());
 };
 
+/// What sends the program of `run` a Ctrl-C so long after it began.
+std::string interrupt_after(int seconds) {
+  return fmt::format("(sleep {}; kill -INT $(cat pid)) & sh -c 'echo $PPID' > pid", seconds);
+}
+
 void expect_fields(const Json& object, const std::string& names) {
   for (const std::string& name : split_words(names))
     EXPECT_TRUE(object.contains(name)) << name << " in " << object.dump();
@@ -87,14 +92,14 @@ optimizer = { name = "sgd", lr = 0.05 }
   const Json object = run_json("bench model three.toml --steps 2 --batch 16");
   std::map<std::string, Json> layers;
   for (const Json& layer : object["layers"]) layers[layer["name"].get<std::string>()] = layer;
-  constexpr std::int64_t kPixels = 16 * 16 * 16, kPooled = kPixels / 4;  // of the batch
+  constexpr std::int64_t kPixels = 16L * 16 * 16, kPooled = kPixels / 4;  // of the batch
   // Forward and the weights' gradient; the images need none.
   EXPECT_EQ(layers["0"]["flops"], 2 * (2 * kPixels * 8 * 27));
   // Each reads or writes images, maps of 8 channels, 8 · 27 weights and 8 biases.
-  EXPECT_EQ(layers["0"]["bytes"], 2 * 4 * (kPixels * 3 + kPixels * 8 + 8 * 27 + 8));
+  EXPECT_EQ(layers["0"]["bytes"], 2L * 4 * (kPixels * 3 + kPixels * 8 + 8L * 27 + 8));
   // One for each element of its first operand, forward and backward; indices have a byte.
   EXPECT_EQ(layers["1"]["flops"], 8 * (kPixels + kPooled));
-  EXPECT_EQ(layers["1"]["bytes"], 2 * (4 * 8 * (kPixels + kPooled) + 8 * kPooled));
+  EXPECT_EQ(layers["1"]["bytes"], 2 * (4L * 8 * (kPixels + kPooled) + 8 * kPooled));
   // Forward, data and weights: 16 × 8 to 16 × 10.
   EXPECT_EQ(layers["3"]["flops"], 3 * (2 * 16 * 8 * 10));
   EXPECT_EQ(layers["3"]["bytes"], 4 * (2 * (16 * 8 + 8 * 10 + 10 + 16 * 10) + (16 * 10 + 8 * 10 + 16 * 8)));
@@ -154,6 +159,51 @@ TEST_F(Bench, CompareTellsAPlantedSlowdownFromNone) {
   EXPECT_EQ(run("bench compare a.json few.json").code, 2) << "two times have no noise to speak of";
 }
 
+TEST_F(Bench, KeepsWhatWasMeasuredWhenItIsInterrupted) {
+  for (const std::string line : {"bench model c.toml --batch 16 --steps 10000000", "bench loader c.toml --seconds 1000",
+                                 "bench op dense=16 --input 32 --batch 4 --steps 10000000"}) {
+    ProgramResult result;
+    for (const int seconds : {1, 4, 16}) {  // before the first measurement there is nothing to keep
+      result = run(line + " --json", interrupt_after(seconds));
+      if (!result.out.empty()) break;
+    }
+    EXPECT_EQ(result.code, 130) << line << "\n" << result.out << result.error;
+    const Json object = Json::parse(result.out, nullptr, false);
+    ASSERT_TRUE(object.is_object()) << line << "\n" << result.out;
+    EXPECT_EQ(object["interrupted"], true) << line;
+    EXPECT_GE(object["times_ms"].size(), 1U) << line;
+  }
+}
+
+TEST_F(Bench, WhatCannotBeMeasuredIsRefusedWithItsCode) {
+  struct Case {
+    std::string line, finding;
+    int code = 0;
+  };
+  const std::vector<Case> cases{
+      {"tune c.toml --set train.batch=0", "T004", 2},
+      {"tune c.toml --max-batch 0", "C904", 2},
+      {"tune c.toml --time-limit 0", "C904", 2},
+      {"tune c.toml --parts 0", "C904", 2},
+      {"bench model c.toml --batch 0", "C904", 2},
+      {"bench model c.toml --steps 0", "C904", 2},
+      {"bench op dense=16 --input 32 --batch 0", "C904", 2},
+      {"bench loader c.toml --batch 0", "C904", 2},
+      {"tune c.toml --set memory.budget=1MiB", "M611", 4},
+      {"bench model c.toml --batch 1 --set memory.budget=1MiB", "M611", 4},
+      {"tune c.toml --device h100-80gb", "G903", 5},
+      {"bench model c.toml --device h100-80gb", "G903", 5},
+  };
+  for (const Case& c : cases) {
+    const ProgramResult result = run(c.line + (c.line.starts_with("tune") ? " --out curve" : "") + " --json");
+    EXPECT_EQ(result.code, c.code) << c.line << "\n" << result.out << result.error;
+    const Json object = Json::parse(result.out, nullptr, false);
+    ASSERT_TRUE(object.contains("findings")) << c.line << "\n" << result.out;
+    EXPECT_EQ(object["findings"][0]["code"], c.finding) << c.line;
+    EXPECT_TRUE(!std::filesystem::exists(folder_ / "curve") || std::filesystem::is_empty(folder_ / "curve")) << c.line;
+  }
+}
+
 // ---- tune -------------------------------------------------------------------------------------------------------
 
 TEST_F(Bench, TuneFindsABatchAndTrainUsesIt) {
@@ -191,15 +241,26 @@ TEST_F(Bench, TuneFindsABatchAndTrainUsesIt) {
 }
 
 TEST_F(Bench, TuneKeepsWhatWasMeasuredWhenItIsInterrupted) {
-  const std::string setup = "(sleep 1; kill -INT $(cat pid)) & sh -c 'echo $PPID' > pid";
-  const ProgramResult result = run("tune c.toml --json --max-batch 64 --set train.batch=\"auto\"", setup);
-  if (result.code == 0) GTEST_SKIP() << "it was done before the signal came";
-  ASSERT_EQ(result.code, 130) << result.error;
-  if (result.out.empty()) return;  // before the first measurement there is nothing to keep
+  (void)folder_.file("wide.toml", R"(name = "wide"
+[data]
+train = { synthetic = "shapes", count = 2000 }
+[model]
+input = [32, 32, 3]
+layers = [ { conv = 64, kernel = 3 }, { conv = 64, kernel = 3 }, { global_avgpool = true }, { dense = 10 } ]
+)");
+  ProgramResult result;
+  for (const int seconds : {1, 2, 4, 8}) {  // before the first measurement there is nothing to keep
+    result = run("tune wide.toml --json --out curve --set train.batch=\"auto\"", interrupt_after(seconds));
+    if (!result.out.empty()) break;
+  }
+  ASSERT_EQ(result.code, 130) << result.out << result.error;
   const Json tuned = Json::parse(result.out);
   EXPECT_EQ(tuned["end"], "interrupted");
   EXPECT_GE(tuned["curve"].size(), 1U);
   EXPECT_EQ(tuned["stored"], "") << "half a curve is none to train by";
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "cache/snug/tuned"));
+  for (const char* file : {"curve/curve.svg", "curve/curve.png", "curve/tune.json"})
+    EXPECT_GT(std::filesystem::file_size(folder_ / file), 1000U) << file;
 }
 
 TEST_F(Bench, TuneWithoutItsDataSaysSo) {

@@ -71,7 +71,12 @@ std::byte* EmulatedDevice::allocate_host(std::int64_t bytes) {
 }
 void EmulatedDevice::release_host(std::byte* memory) noexcept { std::free(memory); }
 
+void EmulatedDevice::require_present() const {
+  if (waits_ >= gone_after_waits) throw DeviceFailure("the device has fallen off the bus");
+}
+
 DeviceMemoryState EmulatedDevice::memory() const {
+  require_present();
   return {.free_bytes = std::max<std::int64_t>(0, total_bytes - allocated_), .total_bytes = total_bytes};
 }
 
@@ -128,6 +133,7 @@ double EmulatedDevice::seconds_between(std::size_t first, std::size_t later) {
 }
 
 void EmulatedDevice::wait() {
+  require_present();
   ++waits_;
   if (const auto failure = std::exchange(wait_failure, {})) throw *failure;
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -64,6 +65,7 @@ class EmulatedDevice final : public Device {
   [[nodiscard]] int waits() const { return waits_; }
 
  private:
+  void require_present() const;
   void require_memory(const std::byte* at, std::int64_t bytes) const;
 
   EmulatedOptions options_;
@@ -80,10 +82,11 @@ class EmulatedDevice final : public Device {
   int allocation_count_ = 0, graph_launches_ = 0, waits_ = 0;
 
  public:
-  std::int64_t total_bytes;                     ///< another process may take some of it
-  std::optional<DeviceFailure> host_failure;    ///< of the next allocation of host memory
-  std::optional<DeviceFailure> launch_failure;  ///< of the next step
-  std::optional<DeviceFailure> wait_failure;    ///< of the next wait
+  std::int64_t total_bytes;                                ///< another process may take some of it
+  std::optional<DeviceFailure> host_failure;               ///< of the next allocation of host memory
+  std::optional<DeviceFailure> launch_failure;             ///< of the next step
+  std::optional<DeviceFailure> wait_failure;               ///< of the next wait
+  int gone_after_waits = std::numeric_limits<int>::max();  ///< then it has vanished: everything fails
 };
 
 }  // namespace snug::test

@@ -1,10 +1,17 @@
 // What `bench` and `tune` measure with, on the emulated device.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
 #include "cli/bench_network.h"
 #include "cli/calibrate.h"
 #include "cli/checked.h"
+#include "cli/command.h"
 #include "cli/gpus.h"
+#include "cli/tune.h"
 #include "cli/tune_meter.h"
 #include "emulated/emulated_device.h"
 #include "emulated/runs.h"
@@ -73,6 +80,93 @@ TEST_F(EmulatedBench, MeasuresBatchesForTune) {
     EXPECT_GT(sample->images_per_second, 0);
     EXPECT_GE(meter.bytes(0, batch).planned, meter.network(0, batch).arena_bytes());
   }
+}
+
+// ---- a device that vanishes --------------------------------------------------------------------------------------
+
+std::string code_of(const std::function<void()>& what) {
+  try {
+    what();
+  } catch (const Error& error) {
+    return error.findings().front().code;
+  }
+  return "";
+}
+
+TEST_F(EmulatedBench, ADeviceThatVanishesIsTold) {
+  BenchNetwork network(config_, setup_, {.computer = computer_});
+  device_->gone_after_waits = device_->waits() + 20;
+  EXPECT_EQ(code_of([&] { (void)measure_steps(network, 1000); }).substr(0, 1), "G");
+}
+
+/// `tune` on the emulated device, with a cache folder of its own.
+class EmulatedTune : public EmulatedBench {
+ public:
+  ~EmulatedTune() override {
+    ::unsetenv("XDG_CACHE_HOME");
+    std::filesystem::remove_all(folder_);
+  }
+
+ protected:
+  EmulatedTune() {
+    std::string name = (std::filesystem::temp_directory_path() / "snug-tune-XXXXXX").string();
+    folder_ = ::mkdtemp(name.data());
+    ::setenv("XDG_CACHE_HOME", (folder_ / "cache").c_str(), 1);
+    std::ofstream(folder_ / "c.toml") << kConfig;
+  }
+  /// The exit code; what was printed is in `printed_`.
+  int tune(std::vector<std::string> more = {}) {
+    std::vector<std::string> words{(folder_ / "c.toml").string(), "--json", "--max-batch", "16", "--time-limit", "20"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Command command = tune_command();
+    const Arguments arguments = parse_arguments(command.name, all_options(command), words);
+    testing::internal::CaptureStdout();
+    int code = -1;
+    std::exception_ptr thrown;
+    try {
+      code = tune_on(arguments, computer_);
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    printed_ = testing::internal::GetCapturedStdout();
+    if (thrown) std::rethrow_exception(thrown);
+    return code;
+  }
+  [[nodiscard]] bool has_stored() const { return std::filesystem::exists(folder_ / "cache" / "snug" / "tuned"); }
+
+  std::filesystem::path folder_;
+  std::string printed_;
+};
+
+TEST_F(EmulatedTune, FindsABatchAndKeepsIt) {
+  ASSERT_EQ(tune(), 0) << printed_;
+  const auto tuned = nlohmann::json::parse(printed_);
+  EXPECT_EQ(tuned["device"], "emulated GPU");
+  EXPECT_GE(tuned["curve"].size(), 2U);
+  EXPECT_FALSE(tuned.contains("findings"));
+  EXPECT_TRUE(has_stored());
+}
+
+TEST_F(EmulatedTune, KeepsWhatWasMeasuredWhenTheDeviceVanishes) {
+  device_->gone_after_waits = 60;
+  ASSERT_EQ(tune({"--out", (folder_ / "out").string()}), 5) << printed_;
+  const auto tuned = nlohmann::json::parse(printed_);
+  EXPECT_EQ(tuned["end"], "failed");
+  EXPECT_GE(tuned["curve"].size(), 1U);
+  ASSERT_EQ(tuned["findings"].size(), 1U);
+  EXPECT_EQ(tuned["findings"][0]["code"].get<std::string>().substr(0, 1), "G");
+  EXPECT_NE(tuned["findings"][0]["what"].get<std::string>().find("fallen off the bus"), std::string::npos);
+  EXPECT_EQ(tuned["stored"], "") << "half a curve is none to train by";
+  EXPECT_FALSE(has_stored());
+  std::ifstream kept(folder_ / "out" / "tune.json");
+  EXPECT_EQ(nlohmann::json::parse(kept)["end"], "failed");
+}
+
+TEST_F(EmulatedTune, PrintsNothingWhenTheDeviceVanishesFirst) {
+  device_->gone_after_waits = device_->waits() + 1;
+  EXPECT_EQ(code_of([&] { (void)tune(); }).substr(0, 1), "G");
+  EXPECT_EQ(printed_, "");
+  EXPECT_FALSE(has_stored());
 }
 
 TEST(VisibleDevices, AreThoseThatTheRuntimeWouldShow) {

@@ -47,11 +47,10 @@ TEST_F(Tuned, WhatIsSavedIsFound) {
   const TunedKey key = tuned_key(config_with(), 2);
   EXPECT_FALSE(load_tuned(key).has_value());
   ASSERT_TRUE(save_tuned(key, {.batch = 96, .images_per_second = 1234.5, .date = "2026-11-23"}));
-  const auto found = load_tuned(key);
-  ASSERT_TRUE(found.has_value());
-  EXPECT_EQ(found->batch, 96);
-  EXPECT_NEAR(found->images_per_second, 1234.5, 1);
-  EXPECT_EQ(found->date, "2026-11-23");
+  const TunedBatch found = load_tuned(key).value_or(TunedBatch{});
+  EXPECT_EQ(found.batch, 96);
+  EXPECT_NEAR(found.images_per_second, 1234.5, 1);
+  EXPECT_EQ(found.date, "2026-11-23");
 }
 
 TEST_F(Tuned, NothingOfAnotherMachineModelOrVersionIsUsed) {
@@ -71,6 +70,9 @@ TEST_F(Tuned, NothingOfAnotherMachineModelOrVersionIsUsed) {
     EXPECT_FALSE(load_tuned(other).has_value());
   }
   EXPECT_TRUE(load_tuned(key).has_value());
+  const TunedKey gpu = tuned_key(config_with(), 2, "a GPU", "cudnn 9.19.1");
+  ASSERT_TRUE(save_tuned(gpu, {.batch = 96, .images_per_second = 1000, .date = "2026-11-23"}));
+  EXPECT_FALSE(load_tuned(tuned_key(config_with(), 2, "a GPU", "cudnn 9.20.0")).has_value());
 }
 
 TEST_F(Tuned, DamagedFilesAreNothing) {
