@@ -21,6 +21,8 @@ struct ResizeScratch {
     std::vector<int> count;            ///< and how many
     std::vector<std::int32_t> values;  ///< `most` of each place, in 2^-22
     int most = 0;
+    std::vector<std::int16_t> halves;  ///< the same weights cut in two, in groups of four: high parts, low parts
+    int groups = 0;                    ///< of each place
   };
   Weights rows, columns;
   std::vector<std::uint8_t> middle;
