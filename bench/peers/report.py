@@ -149,6 +149,22 @@ def limits():
     return text
 
 
+def loaders():
+    """The newest result of bench/pictures.py."""
+    reports = [(json.loads(path.read_text()), path.name) for path in sorted(RESULTS.glob("pictures-*.json"))]
+    if not reports:
+        return []
+    report, name = max(reports, key=lambda one: one[0]["date"])
+    text = [f"## Input, one core of {report['processor']}", "",
+            "Photographs of 500 to 2,000 pixels, short side to 224, center crop; libjpeg-turbo alone decodes at the same",
+            "scale and does not resize. Programs take turns; medians.", "",
+            "| what | images a second |", "|---|---|"]
+    text += [f"| {what} | {rate:,.0f} |" for what, rate in report["pictures_per_second"].items()]
+    text += ["", ", ".join(f"{row['what']} is {row['ratio']:,.2f}× {row['of']}" for row in report["ratios"]) + ".", "",
+             f"Measured {report['date'][:10]} by `{report['command']}` ({name}).", ""]
+    return text
+
+
 def page(entries):
     machines = {}
     for entry in entries:
@@ -166,14 +182,13 @@ def page(entries):
         dates = sorted({entry["date"][:10] for entry in group})
         files = sorted({entry["file"] for entry in group})
         text += [f"{noise(group)} Measured {', '.join(dates)} ({', '.join(files)}).", ""]
-    text += limits()
+    text += limits() + loaders()
     seen = {name for entry in entries for name in entry["rows"]}
     never = [title for name, title in NAMES.items() if name not in seen]
     text += ["## What is not compared yet", ""]
     if never:
         text += [f"No result here is of {' or '.join(never)}: what is won above is won against the others alone.", ""]
-    text += ["GPUs: no result of one is committed. Loaders of pictures: `bench/photos.py` times torchvision's beside",
-             "ours; no result is committed.", ""]
+    text += ["GPUs: no result of one is committed.", ""]
     return "\n".join(text)
 
 
