@@ -38,6 +38,26 @@ CheckedRun check_run(const Config& config, const Arguments& arguments, const Pro
   return run;
 }
 
+namespace {
+
+/// A rate that was told from the config alone explains steps that are too large, and a batch that cannot be learned; so
+/// do inputs on another scale the latter.
+void drop_consequences(std::vector<Diagnostic>& findings) {
+  const auto told = [&](std::initializer_list<std::string_view> codes) {
+    return std::ranges::any_of(findings, [&](const Diagnostic& finding) {
+      return finding.severity != Severity::note && std::ranges::find(codes, finding.code) != codes.end();
+    });
+  };
+  const bool rate = told({"T111", "T112"});
+  const bool scale = told({"D207", "D208", "D211", "D216"});
+  std::erase_if(findings, [&](const Diagnostic& finding) {
+    const bool step = finding.code == "T204" && finding.severity == Severity::warning;
+    return (step && rate) || (finding.code == "T205" && (rate || scale));
+  });
+}
+
+}  // namespace
+
 void measure_run(const Config& config, const Arguments& arguments, CheckedRun& checked, bool deep) {
   if (!checked.splits || checked.splits->train == nullptr || has_errors(checked.findings)) return;
   const auto is_scale = [](const Diagnostic& finding) {
@@ -53,6 +73,7 @@ void measure_run(const Config& config, const Arguments& arguments, CheckedRun& c
                                          {.deep = deep,
                                           .odd_scale = std::ranges::any_of(checked.findings, is_scale),
                                           .threads = thread_count(arguments)}));
+  drop_consequences(checked.findings);
   order_by_place(checked.findings);
   apply_strict(arguments, checked.findings);
   fix_options(checked.findings);

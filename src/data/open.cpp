@@ -212,7 +212,11 @@ void check_agree(const Dataset& train, const Dataset& other, std::string_view na
     findings.push_back(
         data_finding(FileUse::labels, DataFault::splits_differ, other.label_where(0),
                      fmt::format("labels of data.{} are {}, of data.train {}", name, name_of(b), name_of(a)),
-                     a.labels == LabelKind::rows && b.labels == LabelKind::rows
+                     a.labels == LabelKind::rows && a.label_width == 1 && b.labels == LabelKind::numbers
+                         ? "np.save(\"y.npy\", y.astype(np.float32))"
+                     : a.labels == LabelKind::numbers && b.label_width == 1
+                         ? "np.save(\"y.npy\", y.astype(np.int64))"
+                     : a.labels == LabelKind::rows && b.labels == LabelKind::rows
                          ? fmt::format("np.save(\"y.npy\", y[:, :{}])   # as many columns as data.train", a.label_width)
                      : a.labels == LabelKind::rows ? fmt::format("np.save(\"y.npy\", np.eye({})[y])", a.label_width)
                                                    : "np.save(\"y.npy\", y.argmax(1))"));
@@ -316,7 +320,14 @@ Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& in
     if (!source) return data;
     check_labelled(*source, name, findings);
     const Opening opening{split_of(*source, config), splits.train != nullptr, decoding};
-    return open_one(*source, config, input, seed, opening, classes, findings);
+    const std::size_t before = findings.size();
+    data = open_one(*source, config, input, seed, opening, classes, findings);
+    for (std::size_t i = before; i < findings.size() && splits.train; ++i) {
+      if (findings[i].code != "D110") continue;  // data.layout holds for all splits, and is right for data.train
+      findings[i].fix = fmt::format("np.save(\"x.npy\", x.transpose({}))   # as data.train is",
+                                    config.layout == ArrayLayout::nhwc ? "0, 2, 3, 1" : "0, 3, 1, 2");
+    }
+    return data;
   };
   splits.train = open(config.train, "train");
   const bool named =
