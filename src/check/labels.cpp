@@ -293,8 +293,10 @@ void check_targets(const Graph& graph, const Dataset& data, Findings& findings) 
   if (!range || (least >= range->least && most <= range->most)) return;
   const bool below = least < range->least;
   findings.push_back(finding("F106", range->where,
-                             fmt::format("{} gives {:g} to {:g}, target {} of data.train is {:g}: it cannot be met",
-                                         range->name, range->least, range->most,
+                             fmt::format("{} gives {}, target {} of data.train is {:g}: it cannot be met", range->name,
+                                         std::isinf(range->most)
+                                             ? std::string("nothing below 0")
+                                             : fmt::format("{:g} to {:g}", range->least, range->most),
                                          format_count(below ? least_at : most_at), below ? least : most),
                              range->fix, Severity::warning));
 }

@@ -93,11 +93,10 @@ void tell_channels_first(const Config& config, const Look& look, Findings& findi
   if (!array || config.positions.contains("data.layout") || config.data.layout != ArrayLayout::nhwc) return;
   if ((image[0] != 1 && image[0] != 3) || image[1] != image[2] || image[2] < kManyChannels) return;
   findings.push_back(finding("D110", config.where("model.input"),
-                             fmt::format("model.input is height, width, channels: {} is {} rows of {} pixels with {} "
-                                         "channels each",
+                             fmt::format("model.input is height, width, channels: {} is {} high, {} wide, of {} channels",
                                          to_string(image), image[0], image[1], image[2]),
-                             fmt::format("input = [{}, {}, {}]   # and layout = \"nchw\" in [data]", image[1], image[2],
-                                         image[0]),
+                             fmt::format("input = [{}, {}, {}]   # in [model], with data.layout = \"nchw\"", image[1],
+                                         image[2], image[0]),
                              Severity::warning));
 }
 
@@ -304,6 +303,11 @@ void check_pixels(const Config& config, const std::vector<Look>& looks, Findings
       check_same_scale(train, look, findings);
     }
   }
+  // Where splits differ, one of them is on another scale than networks expect: that is the same fault.
+  if (std::ranges::none_of(findings, [](const Diagnostic& one) { return one.code == "D209"; })) return;
+  std::erase_if(findings, [](const Diagnostic& one) {
+    return (one.code == "D207" || one.code == "D208") && one.where.ends_with(']');
+  });
 }
 
 }  // namespace snug

@@ -155,6 +155,31 @@ bool check_size(const Dataset& data, const DataSource& source, const InputSize& 
   return false;
 }
 
+/// The line of Python that makes an array of a file of another program; nothing for files that are read.
+std::optional<std::string> converting_line(const std::string& path) {
+  const std::string end = std::filesystem::path(path).extension().string();
+  const std::string file = std::filesystem::path(path).filename().string();
+  if (end == ".h5" || end == ".hdf5") return fmt::format("h5py.File(\"{}\")[\"NAME\"][:]", file);
+  if (end == ".mat") return fmt::format("scipy.io.loadmat(\"{}\")[\"NAME\"]", file);
+  if (end == ".pkl" || end == ".pickle") return fmt::format("np.load(\"{}\", allow_pickle=True)", file);
+  if (end == ".pt" || end == ".pth") return fmt::format("torch.load(\"{}\").numpy()", file);
+  return std::nullopt;
+}
+
+/// Whether the files are of a kind that is read.
+bool check_kinds(const DataSource& source, Findings& findings) {
+  const std::size_t before = findings.size();
+  for (const std::string& path : {source.images, source.labels}) {
+    std::error_code error;
+    const auto line = converting_line(path);
+    if (!line || !std::filesystem::exists(path, error)) continue;  // what is missing is told as such
+    findings.push_back(unsupported_finding(
+        to_string(source.where), fmt::format("{} is of a kind that is not read; arrays are .npy, .npz or IDX", brief_name(path)),
+        fmt::format("np.save(\"{}\", {})", std::filesystem::path(path).stem().string() + ".npy", *line)));
+  }
+  return findings.size() == before;
+}
+
 SourcePointer open_one(const DataSource& source, const DataConfig& config, const InputSize& input, std::uint64_t seed,
                        const Opening& opening, const std::vector<std::string>& classes, Findings& findings) {
   SourcePointer data;
@@ -162,6 +187,7 @@ SourcePointer open_one(const DataSource& source, const DataConfig& config, const
   switch (source.format) {
     case DataFormat::idx:
     case DataFormat::numpy:
+      if (!check_kinds(source, findings)) return nullptr;
       data = open_arrays(source, config, input, findings);
       labelled = !source.labels.empty();
       break;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "snug/diagnostic.h"
@@ -139,7 +140,7 @@ StoredPlan read_plan(std::string_view text, const std::string& where) {
   throw Error(Diagnostic{.code = "D617",
                          .where = where,
                          .what = "the file is not a plan as a run writes it",
-                         .fix = "delete it: a run that goes on (--resume) writes a new one"});
+                         .fix = fmt::format("rm {}   # a run that goes on (--resume) writes a new one", where)});
 }
 
 }  // namespace snug

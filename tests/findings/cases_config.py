@@ -328,6 +328,10 @@ SETTINGS = [
 ]
 
 CONFIG = [
+    Case("T209", "a network that a check is too short for", severity="note", where="c.toml:", what=("2 GiB",),
+         text=net(PLAIN, "{ flatten = true }", '{ dense = 300000, activation = "relu" }', "{ dense = 4 }"),
+         near=net(PLAIN, "{ flatten = true }", '{ dense = 512, activation = "relu" }', "{ dense = 4 }"),
+         by_hand="nothing is to be done"),
     Case("C002", "no TOML", where="c.toml:12:", text=train("epochs = = 3\n"),
          by_hand="the finding shows how lines are written"),
     Case("C003", "a word for a number", where="c.toml:12:", what=("five",),

@@ -197,6 +197,14 @@ DATA_CASES = [
                     'val = { images = "train.gz", labels = "labels.gz" }\n'.split("val")[0]),
         near_files=lambda f: idx(f, False),
         near=config(source='train = { images = "train.gz", labels = "labels.gz" }\n')),
+    Case("M101", "a .gz that inflates beyond memory", where="train.gz", files=lambda f: inflating(f, 1 << 22),
+         text=config(source='train = { images = "train.gz", labels = "labels.gz" }\n'), limit="ulimit -v 1200000",
+         near_files=lambda f: idx(f, False), by_hand="another machine, or fewer images",
+         near=config(source='train = { images = "train.gz", labels = "labels.gz" }\n')),
+    Case("L106", "labels cut in the middle", where="labels.gz", what=("damaged",), again=lambda f: idx(f, False),
+         files=lambda f: idx(f, "labels.gz"), near_files=lambda f: idx(f, False),
+         text=config(source='train = { images = "train.gz", labels = "labels.gz" }\n'),
+         near=config(source='train = { images = "train.gz", labels = "labels.gz" }\n')),
     Case("D107", "a list of arrays", where="train-x.npy", what=("object",),
          files=lambda f: np.save(f / "train-x.npy",
                                  np.array([*X, None], dtype=object)[:-1], allow_pickle=True),
@@ -360,14 +368,24 @@ DATA_CASES = [
 
 
 def idx(folder, damaged):
+    damaged = "train.gz" if damaged is True else damaged
 
     def file(name, values):
         head = struct.pack(">BBBB", 0, 0, 8, values.ndim) + b"".join(struct.pack(">I", n) for n in values.shape)
         whole = gzip.compress(head + values.astype(np.uint8).tobytes())
-        (folder / name).write_bytes(whole[:len(whole) // 2] if damaged and name == "train.gz" else whole)
+        (folder / name).write_bytes(whole[:len(whole) // 2] if damaged == name else whole)
 
     file("train.gz", X)
     file("labels.gz", Y)
+
+
+def inflating(folder, images):
+    """Zeros for so many images: a thousandth of that on the disk."""
+    idx(folder, False)
+    head = struct.pack(">BBBBIIII", 0, 0, 8, 4, images, *X.shape[1:])
+    block = gzip.compress(bytes(1 << 24), 1)
+    blocks = images * 432 >> 24
+    (folder / "train.gz").write_bytes(gzip.compress(head) + block * blocks)
 
 
 LABEL_CASES = [
