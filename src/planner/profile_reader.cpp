@@ -118,6 +118,7 @@ class Section {
   Position where_;
   Findings& findings_;
   std::vector<std::string> asked_;
+  std::vector<std::string> missing_;
 };
 
 int parse_capability(const std::string& text, const Position& where, Findings& findings) {
