@@ -120,10 +120,11 @@ void check_missing(const Spread& train, std::int64_t classes, Findings& findings
   // Counted from 1, and an output was added instead of an offset.
   const bool from_one = missing == std::vector<std::int64_t>{0} && !train.data->has_pictures();
   if (from_one && train.counts.size() > 1 && train.samples() >= 2 * kFewPerClass * classes) {
-    findings.push_back(finding_at("L210", train.data->label_where(0),
-                                  fmt::format("1 of {} classes has no sample in data.train, class 0: labels are 1 to {}",
-                                              classes, train.counts.rbegin()->first),
-                                  "label_offset = -1   # in [data], and one output less", Severity::warning));
+    findings.push_back(
+        finding_at("L210", train.data->label_where(0),
+                   fmt::format("1 of {} classes has no sample in data.train, class 0: labels are 1 to {}", classes,
+                               train.counts.rbegin()->first),
+                   "label_offset = -1   # in [data], and one output less", Severity::warning));
     return;
   }
   // Counting from 1 and too many outputs have findings of their own.

@@ -48,7 +48,8 @@ std::string class_name(const Dataset& data, std::int64_t label) {
 }
 
 /// Of what a pack was made from: the check stops until its own lines have taken the copies out.
-constexpr std::string_view kPackAnew = "snug check CONFIG --strict && snug data pack CONFIG --out NEW   # CONFIG names the pack's source";
+constexpr std::string_view kPackAnew =
+    "snug check CONFIG --strict && snug data pack CONFIG --out NEW   # CONFIG names the pack's source";
 
 /// Of an archive: written anew without them. A pack is made anew of what it was made from.
 std::string without_members(const Dataset& data, std::span<const Copy> copies, const std::string& rest) {

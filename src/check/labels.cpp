@@ -70,10 +70,11 @@ std::optional<Diagnostic> counted_differently(const std::vector<const Dataset*>&
     if (!later && !earlier) continue;
     const Classes& shifted = later ? other : train;
     const Classes& right = later ? train : other;
-    return finding_at("L203", shifted.classes.rbegin()->second.first.where(),
-                      fmt::format("labels here are {} to {}, of the other split {} to {}: one counts from 1, one from 0",
-                                  shifted.least(), shifted.most(), right.least(), right.most()),
-                      "np.save(\"y.npy\", y - 1)");
+    return finding_at(
+        "L203", shifted.classes.rbegin()->second.first.where(),
+        fmt::format("labels here are {} to {}, of the other split {} to {}: one counts from 1, one from 0",
+                    shifted.least(), shifted.most(), right.least(), right.most()),
+        "np.save(\"y.npy\", y - 1)");
   }
   return {};
 }
@@ -113,12 +114,12 @@ void check_range(const Config& config, const Ending& ending, const Classes& labe
   // Numbers with gaps, no more of them than outputs: ids that were never made class numbers.
   const bool ids = std::distance(first_outside, labels.classes.end()) > 1 &&
                    std::cmp_less_equal(labels.classes.size(), ending.outputs);
-  findings.push_back(finding_at(
-      "L202", first_outside->second.first.where(),
-      fmt::format("label {} is outside 0 to {}, the classes of {} outputs", first_outside->first, ending.outputs - 1,
-                  ending.outputs),
-      ids ? std::string(kNumberedAnew)
-          : fmt::format("ignore_label = {}   # or correct the label", first_outside->first - config.data.label_offset)));
+  findings.push_back(finding_at("L202", first_outside->second.first.where(),
+                                fmt::format("label {} is outside 0 to {}, the classes of {} outputs",
+                                            first_outside->first, ending.outputs - 1, ending.outputs),
+                                ids ? std::string(kNumberedAnew)
+                                    : fmt::format("ignore_label = {}   # or correct the label",
+                                                  first_outside->first - config.data.label_offset)));
 }
 
 /// Class numbers where the loss is not about class numbers. False when the range need not be looked at any more.
@@ -245,7 +246,7 @@ void check_row_values(const Config& config, const Dataset& data, Findings& findi
                                format_count(sample), sum),
                    several    ? "loss = \"binary_crossentropy\"   # in [train]"
                    : sum == 0 ? "keep = y.sum(axis=1) > 0   # then x[keep], y[keep]"
-                           : "np.save(\"y.npy\", y / y.sum(axis=1, keepdims=True))"));
+                              : "np.save(\"y.npy\", y / y.sum(axis=1, keepdims=True))"));
     return;
   }
 }
@@ -292,13 +293,13 @@ void check_targets(const Graph& graph, const Dataset& data, Findings& findings) 
   const auto range = range_of(graph);
   if (!range || (least >= range->least && most <= range->most)) return;
   const bool below = least < range->least;
-  findings.push_back(finding("F106", range->where,
-                             fmt::format("{} gives {}, target {} of data.train is {:g}: it cannot be met", range->name,
-                                         std::isinf(range->most)
-                                             ? std::string("nothing below 0")
-                                             : fmt::format("{:g} to {:g}", range->least, range->most),
-                                         format_count(below ? least_at : most_at), below ? least : most),
-                             range->fix, Severity::warning));
+  findings.push_back(
+      finding("F106", range->where,
+              fmt::format("{} gives {}, target {} of data.train is {:g}: it cannot be met", range->name,
+                          std::isinf(range->most) ? std::string("nothing below 0")
+                                                  : fmt::format("{:g} to {:g}", range->least, range->most),
+                          format_count(below ? least_at : most_at), below ? least : most),
+              range->fix, Severity::warning));
 }
 
 void check_rows(const Config& config, const std::vector<const Dataset*>& splits, const std::optional<Ending>& ending,

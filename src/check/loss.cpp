@@ -101,8 +101,9 @@ void check_inner_softmax(const Graph& graph, const Ending& ending, Findings& fin
     if (!found.valid() || graph[found].op != NodeOp::softmax || found == known || found == ending.logits) continue;
     const Layer& layer = layer_of(graph, found);
     findings.push_back(finding("F103", layer.where,
-                               layer_text(layer.path, "softmax inside of the network leaves little but its largest value "
-                                                      "to the layers behind it"),
+                               layer_text(layer.path,
+                                          "softmax inside of the network leaves little but its largest value "
+                                          "to the layers behind it"),
                                "activation = \"relu\"", Severity::warning));
     return;
   }

@@ -245,12 +245,13 @@ class Judge {
     if (most == seen_.gradients.end() || optimizer.lr * most->share() < kExploded) return {};
     const double target = std::sqrt(std::max(0.0, seen_.loss));
     if (config_.train.loss == Loss::mse && target > 10) {
-      return finding("T204", config_.where("train.optimizer.lr"),
-                     fmt::format("lr = {} makes the first step of '{}' {:.0f} times as large as its weights: targets are "
-                                 "about {:.2g}",
-                                 optimizer.lr, elide(most->layer, 20), optimizer.lr * most->share(), target),
-                     fmt::format("np.save(\"y.npy\", (y / {:.1g}).astype(np.float32))   # in every split", target),
-                     Severity::warning);
+      return finding(
+          "T204", config_.where("train.optimizer.lr"),
+          fmt::format("lr = {} makes the first step of '{}' {:.0f} times as large as its weights: targets are "
+                      "about {:.2g}",
+                      optimizer.lr, elide(most->layer, 20), optimizer.lr * most->share(), target),
+          fmt::format("np.save(\"y.npy\", (y / {:.1g}).astype(np.float32))   # in every split", target),
+          Severity::warning);
     }
     return finding("T204", config_.where("train.optimizer.lr"),
                    fmt::format("lr = {} makes the first step of '{}' {:.0f} times as large as its weights",

@@ -92,12 +92,12 @@ void tell_channels_first(const Config& config, const Look& look, Findings& findi
   const bool array = config.data.train && config.data.train->format == DataFormat::numpy;
   if (!array || config.positions.contains("data.layout") || config.data.layout != ArrayLayout::nhwc) return;
   if ((image[0] != 1 && image[0] != 3) || image[1] != image[2] || image[2] < kManyChannels) return;
-  findings.push_back(finding("D110", config.where("model.input"),
-                             fmt::format("model.input is height, width, channels: {} is {} high, {} wide, of {} channels",
-                                         to_string(image), image[0], image[1], image[2]),
-                             fmt::format("input = [{}, {}, {}]   # in [model], with data.layout = \"nchw\"", image[1],
-                                         image[2], image[0]),
-                             Severity::warning));
+  findings.push_back(finding(
+      "D110", config.where("model.input"),
+      fmt::format("model.input is height, width, channels: {} is {} high, {} wide, of {} channels", to_string(image),
+                  image[0], image[1], image[2]),
+      fmt::format("input = [{}, {}, {}]   # in [model], with data.layout = \"nchw\"", image[1], image[2], image[0]),
+      Severity::warning));
 }
 
 /// Types of eight bytes a value, and axes that could be meant in two ways.
@@ -222,8 +222,9 @@ void check_float_scale(const Config& config, const Look& look, Findings& finding
                                   fmt::format("{} images of data.{} are {:.4g} to {:.4g}: divided by 255 twice, before "
                                               "they were saved",
                                               look.data->info().source_dtype, look.name, look.min, look.max),
-                                  largest > 0.5 / 255 ? "np.save(\"x.npy\", (x * 255).astype(np.float32))   # in every split"
-                                                      : "normalize = \"per-channel\"   # in [data]",
+                                  largest > 0.5 / 255
+                                      ? "np.save(\"x.npy\", (x * 255).astype(np.float32))   # in every split"
+                                      : "normalize = \"per-channel\"   # in [data]",
                                   Severity::warning));
     return;
   }

@@ -88,7 +88,8 @@ std::vector<std::string> sort_unmatched(std::string_view command, std::span<cons
       continue;
     }
     const std::string whole = whole_word(word, words);
-    const bool value = std::ranges::any_of(reported, [&](const std::string& told) { return value_of(told, words) == whole; });
+    const bool value =
+        std::ranges::any_of(reported, [&](const std::string& told) { return value_of(told, words) == whole; });
     if (value) continue;  // of an option that has been told
     if (reported.insert(whole).second) findings.push_back(unknown_option(command, options, whole, words));
   }

@@ -28,7 +28,6 @@ void make_folder(const std::filesystem::path& folder) {
                .fix = "--out shapes   # a folder that can be made"});
 }
 
-
 void write_split(const std::filesystem::path& folder, const std::string& split, const Dataset& data) {
   const DatasetInfo& info = data.info();
   AtomicFile images(folder / (split + "-images.npy"));

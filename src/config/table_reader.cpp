@@ -218,12 +218,11 @@ class Checker {
     const std::string count = items.least == items.most         ? fmt::format("exactly {}", items.least)
                               : list.items.size() < items.least ? fmt::format("at least {}", items.least)
                                                                 : fmt::format("at most {}", items.most);
-    const bool few_numbers =
-        takes(kIntegers | kNumbers) && !list.items.empty() && list.items.size() < items.least &&
-        std::ranges::all_of(list.items, [&](const Value& item) {
-          Findings ignored;
-          return item.is_numeric() && Checker(key_, path_, ignored).in_range(item, path_);
-        });
+    const bool few_numbers = takes(kIntegers | kNumbers) && !list.items.empty() && list.items.size() < items.least &&
+                             std::ranges::all_of(list.items, [&](const Value& item) {
+                               Findings ignored;
+                               return item.is_numeric() && Checker(key_, path_, ignored).in_range(item, path_);
+                             });
     findings_.error("C006", list.where,
                     fmt::format("{} needs {} entries, got {}", short_path(path_), count, list.items.size()),
                     few_numbers ? line_for(list.where, path_, mended_list(list, items.least, items.least)) : fix(list));

@@ -174,7 +174,8 @@ bool check_kinds(const DataSource& source, Findings& findings) {
     const auto line = converting_line(path);
     if (!line || !std::filesystem::exists(path, error)) continue;  // what is missing is told as such
     findings.push_back(unsupported_finding(
-        to_string(source.where), fmt::format("{} is of a kind that is not read; arrays are .npy, .npz or IDX", brief_name(path)),
+        to_string(source.where),
+        fmt::format("{} is of a kind that is not read; arrays are .npy, .npz or IDX", brief_name(path)),
         fmt::format("np.save(\"{}\", {})", std::filesystem::path(path).stem().string() + ".npy", *line)));
   }
   return findings.size() == before;
@@ -240,8 +241,7 @@ void check_agree(const Dataset& train, const Dataset& other, std::string_view na
                      fmt::format("labels of data.{} are {}, of data.train {}", name, name_of(b), name_of(a)),
                      a.labels == LabelKind::rows && a.label_width == 1 && b.labels == LabelKind::numbers
                          ? "np.save(\"y.npy\", y.astype(np.float32))"
-                     : a.labels == LabelKind::numbers && b.label_width == 1
-                         ? "np.save(\"y.npy\", y.astype(np.int64))"
+                     : a.labels == LabelKind::numbers && b.label_width == 1 ? "np.save(\"y.npy\", y.astype(np.int64))"
                      : a.labels == LabelKind::rows && b.labels == LabelKind::rows
                          ? fmt::format("np.save(\"y.npy\", y[:, :{}])   # as many columns as data.train", a.label_width)
                      : a.labels == LabelKind::rows ? fmt::format("np.save(\"y.npy\", np.eye({})[y])", a.label_width)

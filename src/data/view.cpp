@@ -95,8 +95,7 @@ void report_negative(const Dataset& source, const DataConfig& config, const Labe
   const bool plain = config.label_offset == 0;
   const bool signs = plain && scan.min == -1 && scan.max == 1;
   // One value below zero is a marker; several are numbers that start too low.
-  const bool marker =
-      plain && scan.min == stored && scan.max >= 0 && 2 * scan.negatives < source.info().samples;
+  const bool marker = plain && scan.min == stored && scan.max >= 0 && 2 * scan.negatives < source.info().samples;
   findings.push_back(
       data_finding(FileUse::labels, DataFault::negative_label, source.label_where(scan.negative_sample),
                    fmt::format("label {}{} is below 0, in {} of {} samples; class numbers start at 0", stored, offset,

@@ -1,7 +1,7 @@
 #include "train/evaluation.h"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 

@@ -1,8 +1,8 @@
 #include "train/plan_reader.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <array>
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "snug/diagnostic.h"

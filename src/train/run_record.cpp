@@ -1,7 +1,7 @@
 #include "train/run_record.h"
 
-#include <array>
 #include <fmt/format.h>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include <unistd.h>
