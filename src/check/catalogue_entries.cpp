@@ -274,7 +274,7 @@ constexpr auto kEntries = std::to_array<CatalogueEntry>({
      "{ global_avgpool = true }, { dense = 10 }"},
     {"F102", kError, "the last activation belongs to another loss", "sigmoid with crossentropy",
      "activation = \"softmax\""},
-    {"F103", kError, "softmax or sigmoid twice, or out of the loss's sight; between layers a warning",
+    {"F103", kError, "softmax or sigmoid twice, or out of the loss's sight",
      "activation = \"softmax\" before global_avgpool", "leave out this layer"},
     {"F104", kError, "another number of outputs than classes; too many are a warning", "dense = 9 for 10 classes",
      "{ dense = 10 }"},

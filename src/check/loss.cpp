@@ -91,24 +91,6 @@ void check_squashed(const Config& config, const Graph& graph, const Ending& endi
       fmt::format("activation = \"{}\"   # or loss = \"{}\"", function.own, function.other_loss)));
 }
 
-/// A softmax between layers with weights: values that sum to 1, of which one is large.
-void check_inner_softmax(const Graph& graph, const Ending& ending, Findings& findings) {
-  const NodeId known = squashed_by(graph, graph.output);
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    const Node& node = graph.nodes[i];
-    if (node.op != NodeOp::dense && node.op != NodeOp::conv) continue;
-    const NodeId found = squashed_by(graph, node.inputs[0]);
-    if (!found.valid() || graph[found].op != NodeOp::softmax || found == known || found == ending.logits) continue;
-    const Layer& layer = layer_of(graph, found);
-    findings.push_back(finding("F103", layer.where,
-                               layer_text(layer.path,
-                                          "softmax inside of the network leaves little but its largest value "
-                                          "to the layers behind it"),
-                               "activation = \"relu\"", Severity::warning));
-    return;
-  }
-}
-
 void check_last_activation(const Config& config, const Graph& graph, Findings& findings) {
   NodeId id = graph.output;
   const bool squashed = graph[id].op == NodeOp::softmax || is_function(graph[id], ActivationFunction::sigmoid);
@@ -247,7 +229,6 @@ void check_loss(const Config& config, const Graph& graph, Findings& findings) {
   }
   check_squashed(config, graph, *ending, findings);
   check_last_activation(config, graph, findings);
-  check_inner_softmax(graph, *ending, findings);
   check_pooled_activation(config, graph, *ending, findings);
   if (!is_crossentropy(loss)) return;
   if (const auto classes = known_classes(config.data.train)) {
