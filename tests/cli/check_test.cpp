@@ -87,7 +87,7 @@ TEST_F(CheckCommand, ImagesAndABatchBeyondMemory) {
   config.replace(config.find("{ maxpool = 2 }"), 15, "{ maxpool = 14 }");
   write_text(folder_ / "smaller.toml", config);
   const std::string line = "smaller.toml --data-root large --set train.batch=48";
-  const auto found = faults("check " + line + " --set memory.budget=1000MiB", 4);
+  const auto found = faults("check " + line + " --set memory.budget=300MiB", 4);
   ASSERT_EQ(found.size(), 1U) << Json(found).dump(1);
   EXPECT_EQ(found[0]["code"], "M611");
   EXPECT_EQ(found[0]["where"], "--set memory.budget");
@@ -96,7 +96,7 @@ TEST_F(CheckCommand, ImagesAndABatchBeyondMemory) {
   const std::string fix = found[0]["fix"];
   ASSERT_TRUE(fix.starts_with("--set ")) << fix;
   const bool budget = fix.find("memory.budget") != std::string::npos;
-  const std::string mended = line + (budget ? " " : " --set memory.budget=1000MiB ") + fix.substr(0, fix.find("   #"));
+  const std::string mended = line + (budget ? " " : " --set memory.budget=300MiB ") + fix.substr(0, fix.find("   #"));
   EXPECT_TRUE(faults("check " + mended, 0).empty()) << mended;
   EXPECT_EQ(run("train " + mended + " --max-steps 2 --quiet").code, 0);
 }
