@@ -115,7 +115,8 @@ void check_regularisers(const Config& config, Findings& findings) {
     findings.push_back(finding(
         "T113", config.where("train.schedule.every_epochs"),
         fmt::format("every_epochs = {} in {} epochs: the rate never steps", schedule.every_epochs, train.epochs),
-        fmt::format("every_epochs = {}", std::max(1.0, static_cast<double>(train.epochs / 3))), Severity::note));
+        fmt::format("every_epochs = {}", std::max(1.0, std::floor(static_cast<double>(train.epochs) / 3))),
+        Severity::note));
   }
 }
 
