@@ -117,6 +117,16 @@ void check_missing(const Spread& train, std::int64_t classes, Findings& findings
   for (std::int64_t c = 0; c < classes; ++c) {
     if (!train.counts.contains(c)) missing.push_back(c);
   }
+  // Counted from 1, and an output was added instead of an offset.
+  const bool from_one = missing == std::vector<std::int64_t>{0} && !train.data->has_pictures();
+  if (from_one && train.counts.size() > 1 && train.samples() >= 2 * kFewPerClass * classes) {
+    findings.push_back(
+        finding_at("L210", train.data->label_where(0),
+                   fmt::format("1 of {} classes has no sample in data.train, class 0: labels are 1 to {}", classes,
+                               train.counts.rbegin()->first),
+                   "label_offset = -1   # in [data], and one output less", Severity::warning));
+    return;
+  }
   // Counting from 1 and too many outputs have findings of their own.
   const bool gap = !missing.empty() && missing.front() < train.counts.rbegin()->first && train.counts.contains(0);
   if (!gap || train.counts.size() < 2) return;

@@ -47,14 +47,17 @@ std::string class_name(const Dataset& data, std::int64_t label) {
                                                             : std::to_string(label);
 }
 
+/// Of what a pack was made from: the check stops until its own lines have taken the copies out.
+constexpr std::string_view kPackAnew =
+    "snug check CONFIG --strict && snug data pack CONFIG --out NEW   # CONFIG names the pack's source";
+
 /// Of an archive: written anew without them. A pack is made anew of what it was made from.
 std::string without_members(const Dataset& data, std::span<const Copy> copies, const std::string& rest) {
   const std::string archive = shell_word(split_archive_name(data.where(copies.front().sample)).first);
   std::string members;
   for (const Copy& copy : copies) {
     const std::string member = split_archive_name(data.where(copy.sample)).second;
-    if (member.empty())
-      return "snug check CONFIG && snug data pack CONFIG --out NEW   # of what the pack was made from";
+    if (member.empty()) return std::string(kPackAnew);
     members += " " + shell_word(member);
   }
   if (archive.find(".zip") != std::string::npos) return fmt::format("zip -d {}{}{}", archive, members, rest);
@@ -66,6 +69,7 @@ std::string without_members(const Dataset& data, std::span<const Copy> copies, c
 /// `of_arrays`. It names the first few, so that a person can read it.
 std::string without(const Dataset& data, const std::vector<Copy>& copies, std::string of_arrays) {
   constexpr std::size_t kNamed = 8;
+  if (place_of(data.where(copies.front().sample)).file.ends_with(".pack")) return std::string(kPackAnew);
   if (!data.has_pictures()) return of_arrays;
   const std::span named(copies.data(), std::min(copies.size(), kNamed));
   const std::string rest =

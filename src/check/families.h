@@ -28,6 +28,15 @@ struct Ending {
 /// The line that gives the network `count` outputs.
 [[nodiscard]] std::string outputs_line(const Config& config, const Ending& ending, std::int64_t count);
 
+/// What the activation at the end of a network can give.
+struct OutputRange {
+  double least = 0, most = 0;
+  std::string name, fix;
+  Position where;
+};
+/// Nothing where it can give any number.
+[[nodiscard]] std::optional<OutputRange> range_of(const Graph& graph);
+
 /// Classes of a source whose format fixes their number.
 [[nodiscard]] std::optional<std::int64_t> known_classes(const std::optional<DataSource>& source);
 /// Too few outputs for the classes are an error, too many a warning; nothing when they are equal.

@@ -1,7 +1,9 @@
 // L: labels against the loss and the network's outputs.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -12,7 +14,9 @@ namespace snug {
 
 namespace {
 
-constexpr std::string_view kAsIntegers = "np.save(\"y.npy\", y.astype(np.int64))";
+constexpr std::string_view kAsIntegers = "np.save(\"y.npy\", y.astype(np.int64))   # in every split";
+constexpr std::string_view kNumberedAnew =
+    "np.save(\"y.npy\", np.unique(y, return_inverse=True)[1])   # in every split";
 
 struct Sample {
   const Dataset* data = nullptr;
@@ -49,6 +53,32 @@ bool are_classes(const Classes& labels, std::int64_t limit) {
   return 2 * outside * limit >= inside * (labels.most() + 1 - limit);
 }
 
+/// Classes of one split that are those of data.train plus or minus 1: one of the two counts from 1.
+std::optional<Diagnostic> counted_differently(const std::vector<const Dataset*>& splits) {
+  Classes train;
+  count_classes(*splits.front(), train);
+  for (std::size_t i = 1; i < splits.size(); ++i) {
+    if (splits[i]->info().labels != LabelKind::numbers) continue;
+    Classes other;
+    count_classes(*splits[i], other);
+    const auto from = [&](const Classes& labels, std::int64_t least) {
+      return labels.classes.size() > 1 && labels.contiguous() && labels.least() == least;
+    };
+    const bool same_number = train.classes.size() == other.classes.size();
+    if (!same_number || train.classes.empty() || other.classes.empty()) continue;
+    const bool later = from(train, 0) && from(other, 1), earlier = from(train, 1) && from(other, 0);
+    if (!later && !earlier) continue;
+    const Classes& shifted = later ? other : train;
+    const Classes& right = later ? train : other;
+    return finding_at(
+        "L203", shifted.classes.rbegin()->second.first.where(),
+        fmt::format("labels here are {} to {}, of the other split {} to {}: one counts from 1, one from 0",
+                    shifted.least(), shifted.most(), right.least(), right.most()),
+        "np.save(\"y.npy\", y - 1)");
+  }
+  return {};
+}
+
 void negative_label(const Config& config, const Classes& labels, Findings& findings) {
   const auto& [number, entry] = *labels.classes.begin();
   const bool marker = labels.classes.size() > 1 && std::next(labels.classes.begin())->first >= 0;
@@ -81,11 +111,15 @@ void check_range(const Config& config, const Ending& ending, const Classes& labe
     if (auto found = outputs_finding(config, ending, most + 1)) findings.push_back(*std::move(found));
     return;
   }
-  findings.push_back(finding_at(
-      "L202", first_outside->second.first.where(),
-      fmt::format("label {} is outside 0 to {}, the classes of {} outputs", first_outside->first, ending.outputs - 1,
-                  ending.outputs),
-      fmt::format("ignore_label = {}   # or correct the label", first_outside->first - config.data.label_offset)));
+  // Numbers with gaps, no more of them than outputs: ids that were never made class numbers.
+  const bool ids = std::distance(first_outside, labels.classes.end()) > 1 &&
+                   std::cmp_less_equal(labels.classes.size(), ending.outputs);
+  findings.push_back(finding_at("L202", first_outside->second.first.where(),
+                                fmt::format("label {} is outside 0 to {}, the classes of {} outputs",
+                                            first_outside->first, ending.outputs - 1, ending.outputs),
+                                ids ? std::string(kNumberedAnew)
+                                    : fmt::format("ignore_label = {}   # or correct the label",
+                                                  first_outside->first - config.data.label_offset)));
 }
 
 /// Class numbers where the loss is not about class numbers. False when the range need not be looked at any more.
@@ -136,11 +170,16 @@ void check_single_output(const Config& config, const Ending& ending, const Class
     findings.push_back(
         finding_at("L201", labels.classes.rbegin()->second.first.where(),
                    fmt::format("label {} is a class number; mse with 1 output needs float targets", labels.most()),
-                   "np.save(\"y.npy\", y.astype(np.float32))"));
+                   "np.save(\"y.npy\", y.astype(np.float32))   # in every split"));
   } else if (labels.least() == 1 && labels.most() == 2) {
     findings.push_back(finding_at("L203", labels.classes.rbegin()->second.first.where(),
                                   "labels are 1 and 2 for 1 output: they must be 0 and 1",
                                   fmt::format("label_offset = {}", config.data.label_offset - 1)));
+  } else if (labels.classes.size() == 2) {  // 0 and 255, 3 and 7
+    findings.push_back(finding_at(
+        "L202", labels.classes.rbegin()->second.first.where(),
+        fmt::format("labels are {} and {} for 1 output: they must be 0 and 1", labels.least(), labels.most()),
+        std::string(kNumberedAnew)));
   } else {
     findings.push_back(finding(
         "F104", ending.where,
@@ -166,6 +205,11 @@ void check_numbers(const Config& config, const std::vector<const Dataset*>& spli
   }
   if (!ending || ending->outputs == 0 || labels.classes.empty()) return;
   if (!check_numbers_against_loss(config, *ending, labels, findings)) return;
+  const bool one_array = config.data.train && config.data.train->format == DataFormat::numpy;
+  if (auto found = counted_differently(splits); found && one_array) {
+    findings.push_back(*std::move(found));
+    return;
+  }
   if (ending->outputs == 1) return check_single_output(config, *ending, labels, findings);
   const bool folders = config.data.train && config.data.train->format == DataFormat::folder;
   if (folders && is_crossentropy(config.train.loss)) {  // numbers of names: no folder is counted from 1
@@ -200,8 +244,9 @@ void check_row_values(const Config& config, const Dataset& data, Findings& findi
         finding_at("L205", data.label_where(sample),
                    fmt::format("label row {} sums to {:.6g}; categorical_crossentropy needs rows that sum to 1",
                                format_count(sample), sum),
-                   several ? "loss = \"binary_crossentropy\"   # in [train]"
-                           : "np.save(\"y.npy\", y / y.sum(axis=1, keepdims=True))"));
+                   several    ? "loss = \"binary_crossentropy\"   # in [train]"
+                   : sum == 0 ? "keep = y.sum(axis=1) > 0   # then x[keep], y[keep]"
+                              : "np.save(\"y.npy\", y / y.sum(axis=1, keepdims=True))"));
     return;
   }
 }
@@ -223,8 +268,42 @@ void mse_of_classes(const Config& config, const Dataset& data, const std::option
                              "loss = \"categorical_crossentropy\"", Severity::warning));
 }
 
+/// Numbers to meet that are all one number, or that the last activation can never give.
+void check_targets(const Graph& graph, const Dataset& data, Findings& findings) {
+  std::vector<float> row(static_cast<std::size_t>(data.info().label_width));
+  float least = std::numeric_limits<float>::infinity(), most = -least;
+  std::int64_t least_at = 0, most_at = 0;
+  for (std::int64_t sample = 0; sample < data.info().samples; ++sample) {
+    data.read_row(sample, row.data());
+    for (const float value : row) {
+      if (value < least) least_at = sample;
+      if (value > most) most_at = sample;
+      least = std::min(least, value);
+      most = std::max(most, value);
+    }
+  }
+  if (least == most && data.info().samples > 1) {
+    findings.push_back(finding_at("L204", data.label_where(0),
+                                  fmt::format("all {} targets of data.train are {}: there is nothing to learn",
+                                              format_count(data.info().samples), least),
+                                  "labels = \"FILE\"   # the targets that belong to the images"));
+    return;
+  }
+  if (!graph.complete) return;
+  const auto range = range_of(graph);
+  if (!range || (least >= range->least && most <= range->most)) return;
+  const bool below = least < range->least;
+  findings.push_back(
+      finding("F106", range->where,
+              fmt::format("{} gives {}, target {} of data.train is {:g}: it cannot be met", range->name,
+                          std::isinf(range->most) ? std::string("nothing below 0")
+                                                  : fmt::format("{:g} to {:g}", range->least, range->most),
+                          format_count(below ? least_at : most_at), below ? least : most),
+              range->fix, Severity::warning));
+}
+
 void check_rows(const Config& config, const std::vector<const Dataset*>& splits, const std::optional<Ending>& ending,
-                Findings& findings) {
+                const Graph& graph, Findings& findings) {
   const std::int64_t width = splits.front()->info().label_width;
   const Loss loss = config.train.loss;
   if (loss == Loss::sparse_categorical_crossentropy || (loss == Loss::categorical_crossentropy && width == 1)) {
@@ -243,7 +322,12 @@ void check_rows(const Config& config, const std::vector<const Dataset*>& splits,
                    outputs_line(config, *ending, width)));
     return;
   }
-  if (loss == Loss::mse) return mse_of_classes(config, *splits.front(), ending, findings);
+  if (loss == Loss::mse) {
+    const std::size_t told = findings.size();
+    check_targets(graph, *splits.front(), findings);
+    if (findings.size() == told) mse_of_classes(config, *splits.front(), ending, findings);
+    return;
+  }
   const std::size_t before = findings.size();
   for (const Dataset* data : splits) {
     if (findings.size() > before) return;  // the others have it from the same hand
@@ -264,7 +348,7 @@ void check_labels_of(const Config& config, const Splits& splits, const Graph& gr
   if (list.front()->info().labels == LabelKind::numbers) {
     check_numbers(config, list, ending, findings);
   } else {
-    check_rows(config, list, ending, findings);
+    check_rows(config, list, ending, graph, findings);
   }
 }
 

@@ -137,6 +137,10 @@ class LayerCheck {
         what = "its input went through an activation before: nothing is left for this one to change";
       }
     }
+    if (node.op == NodeOp::flatten && input_of(node).output.rank() == 1) {
+      tell("A206", node, "flatten of what is flat already changes nothing", "leave out this layer", Severity::note);
+      return;
+    }
     if (!what.empty()) tell("A206", node, what, "leave out this layer", Severity::warning);
   }
 

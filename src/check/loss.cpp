@@ -1,5 +1,6 @@
 // F: the last layer against the loss.
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -91,9 +92,12 @@ void check_squashed(const Config& config, const Graph& graph, const Ending& endi
 }
 
 void check_last_activation(const Config& config, const Graph& graph, Findings& findings) {
-  const Node& last = graph[graph.output];
+  NodeId id = graph.output;
+  const bool squashed = graph[id].op == NodeOp::softmax || is_function(graph[id], ActivationFunction::sigmoid);
+  if (squashed) id = graph[id].inputs[0];
+  const Node& last = graph[id];
   if (last.op != NodeOp::activation || is_function(last, ActivationFunction::sigmoid)) return;
-  const Layer& layer = layer_of(graph, graph.output);
+  const Layer& layer = layer_of(graph, id);
   findings.push_back(finding("F106", layer.where,
                              layer_text(layer.path, fmt::format("the network ends in an activation that limits what {} "
                                                                 "can be given",
@@ -149,6 +153,22 @@ std::optional<Ending> ending_of(const Graph& graph, Loss loss) {
   ending.where = layer.where;
   ending.type = layer.type;
   return ending;
+}
+
+std::optional<OutputRange> range_of(const Graph& graph) {
+  if (!graph[graph.output].layer.valid()) return {};
+  const Node& last = graph[graph.output];
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  const auto made = [&](double least, double most, std::string_view name) {
+    const Layer& layer = layer_of(graph, graph.output);
+    return OutputRange{least, most, std::string(name), leave_out_activation(layer, name), layer.where};
+  };
+  if (last.op == NodeOp::softmax) return made(0, 1, "softmax");
+  if (is_function(last, ActivationFunction::sigmoid)) return made(0, 1, "sigmoid");
+  if (is_function(last, ActivationFunction::tanh)) return made(-1, 1, "tanh");
+  if (is_function(last, ActivationFunction::relu)) return made(0, kInfinite, "relu");
+  if (is_function(last, ActivationFunction::relu6)) return made(0, 6, "relu6");
+  return {};
 }
 
 std::string outputs_line(const Config& config, const Ending& ending, std::int64_t count) {

@@ -243,6 +243,16 @@ class Judge {
     if (optimizer.kind != OptimizerKind::sgd || config_.train.clip_norm > 0) return {};
     const auto most = std::ranges::max_element(seen_.gradients, {}, &WeightGradient::share);
     if (most == seen_.gradients.end() || optimizer.lr * most->share() < kExploded) return {};
+    const double target = std::sqrt(std::max(0.0, seen_.loss));
+    if (config_.train.loss == Loss::mse && target > 10) {
+      return finding(
+          "T204", config_.where("train.optimizer.lr"),
+          fmt::format("lr = {} makes the first step of '{}' {:.0f} times as large as its weights: targets are "
+                      "about {:.2g}",
+                      optimizer.lr, elide(most->layer, 20), optimizer.lr * most->share(), target),
+          fmt::format("np.save(\"y.npy\", (y / {:.1g}).astype(np.float32))   # in every split", target),
+          Severity::warning);
+    }
     return finding("T204", config_.where("train.optimizer.lr"),
                    fmt::format("lr = {} makes the first step of '{}' {:.0f} times as large as its weights",
                                optimizer.lr, elide(most->layer, 40), optimizer.lr * most->share()),
@@ -278,6 +288,7 @@ std::unique_ptr<Rehearsal> rehearsal_of(const RunSetup& setup, std::int64_t most
 std::vector<Diagnostic> measure(const Config& config, const RunSetup& setup, const MeasureOptions& options) {
   constexpr std::int64_t kImages = 16;
   Findings findings;
+  if (setup.splits.train->info().samples < 2) return findings;  // of one sample nothing can be compared
   std::unique_ptr<Rehearsal> rehearsal = rehearsal_of(setup, kImages, options.threads);
   if (!rehearsal) {
     findings.push_back(finding("T209", config.where("train.batch"),

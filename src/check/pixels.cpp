@@ -85,6 +85,21 @@ void tell_sampling(const Look& look, Findings& findings) {
                  "snug check CONFIG --full   # looks at every image", Severity::note));
 }
 
+/// N×3×32×32 that model.input calls 3×32×32: channels first, as other programs write both.
+void tell_channels_first(const Config& config, const Look& look, Findings& findings) {
+  constexpr std::int64_t kManyChannels = 8;
+  const Shape& image = look.data->info().image;
+  const bool array = config.data.train && config.data.train->format == DataFormat::numpy;
+  if (!array || config.positions.contains("data.layout") || config.data.layout != ArrayLayout::nhwc) return;
+  if ((image[0] != 1 && image[0] != 3) || image[1] != image[2] || image[2] < kManyChannels) return;
+  findings.push_back(finding(
+      "D110", config.where("model.input"),
+      fmt::format("model.input is height, width, channels: {} is {} high, {} wide, of {} channels", to_string(image),
+                  image[0], image[1], image[2]),
+      fmt::format("input = [{}, {}, {}]   # in [model], with data.layout = \"nchw\"", image[1], image[2], image[0]),
+      Severity::warning));
+}
+
 /// Types of eight bytes a value, and axes that could be meant in two ways.
 void tell_storage(const Config& config, const Look& look, Findings& findings) {
   const DatasetInfo& info = look.data->info();
@@ -202,6 +217,17 @@ void check_float_scale(const Config& config, const Look& look, Findings& finding
                                "normalize = \"none\"", Severity::warning));
     return;
   }
+  if (largest > 0 && largest < 1.5 / 255 && look.std < 0.002) {
+    findings.push_back(finding_at("D208", look.data->where(0),
+                                  fmt::format("{} images of data.{} are {:.4g} to {:.4g}: divided by 255 twice, before "
+                                              "they were saved",
+                                              look.data->info().source_dtype, look.name, look.min, look.max),
+                                  largest > 0.5 / 255
+                                      ? "np.save(\"x.npy\", (x * 255).astype(np.float32))   # in every split"
+                                      : "normalize = \"per-channel\"   # in [data]",
+                                  Severity::warning));
+    return;
+  }
   if (largest <= 16 || look.std < 4) return;
   findings.push_back(finding_at(
       "D207", look.data->where(0),
@@ -272,11 +298,17 @@ void check_pixels(const Config& config, const std::vector<Look>& looks, Findings
     if (look.constant() || look.looked == 0 || !same_type) continue;
     if (&look == &train) {
       tell_storage(config, look, findings);
+      tell_channels_first(config, look, findings);
       check_input_scale(config, look, findings);
     } else if (!train.constant()) {
       check_same_scale(train, look, findings);
     }
   }
+  // Where splits differ, one of them is on another scale than networks expect: that is the same fault.
+  if (std::ranges::none_of(findings, [](const Diagnostic& one) { return one.code == "D209"; })) return;
+  std::erase_if(findings, [](const Diagnostic& one) {
+    return (one.code == "D207" || one.code == "D208") && one.where.ends_with(']');
+  });
 }
 
 }  // namespace snug

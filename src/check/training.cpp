@@ -46,6 +46,20 @@ RateRange rates_of(const TrainConfig& train) {
   return {1e-5 * (1 - train.optimizer.momentum), std::min(most, 10.0)};
 }
 
+/// A schedule of steps that go up.
+void check_steps(const Config& config, Findings& findings) {
+  const TrainConfig& train = config.train;
+  if (train.schedule.kind != ScheduleKind::step || train.schedule.factor <= 1) return;
+  const double steps = std::ceil(static_cast<double>(train.epochs) / train.schedule.every_epochs) - 1;
+  const double last = train.optimizer.lr * std::pow(train.schedule.factor, std::max(0.0, steps));
+  if (last <= rates_of(train).most) return;
+  findings.push_back(finding("T111", config.where("train.schedule.factor"),
+                             fmt::format("factor = {} takes the rate from {:.4g} to {:.4g} in {} epochs: steps are to "
+                                         "lower it",
+                                         train.schedule.factor, train.optimizer.lr, last, train.epochs),
+                             "factor = 0.1", Severity::warning));
+}
+
 void check_rate(const Config& config, Findings& findings) {
   const TrainConfig& train = config.train;
   const RateRange range = rates_of(train);
@@ -101,7 +115,8 @@ void check_regularisers(const Config& config, Findings& findings) {
     findings.push_back(finding(
         "T113", config.where("train.schedule.every_epochs"),
         fmt::format("every_epochs = {} in {} epochs: the rate never steps", schedule.every_epochs, train.epochs),
-        fmt::format("every_epochs = {}", std::max(1.0, static_cast<double>(train.epochs / 3))), Severity::note));
+        fmt::format("every_epochs = {}", std::max(1.0, std::floor(static_cast<double>(train.epochs) / 3))),
+        Severity::note));
   }
 }
 
@@ -204,7 +219,9 @@ void check_batch_norm(const Config& config, const Graph& graph, Findings& findin
 
 void check_training(const Config& config, const Graph& graph, const Processor& processor, Findings& findings) {
   check_schedule(config, findings);
+  const std::size_t before = findings.size();
   check_rate(config, findings);
+  if (findings.size() == before) check_steps(config, findings);
   check_decay(config, findings);
   check_regularisers(config, findings);
   check_precision(config, processor, findings);

@@ -24,15 +24,28 @@ std::string_view without_dashes(std::string_view word) {
 }
 std::string name_of(std::string_view word) { return std::string(word.substr(0, word.find('='))); }
 
-Diagnostic unknown_option(std::string_view command, std::span<const Option> options, const std::string& word) {
+bool looks_like_option(std::string_view word) { return word.size() > 1 && word.front() == '-'; }
+
+/// What was given to an option: behind its "=", else the next word, which may be a number below 0. "" without any.
+std::string value_of(const std::string& option, std::span<const std::string> words) {
+  if (const std::size_t equals = option.find('='); equals != std::string::npos) return option.substr(equals + 1);
+  const auto at = std::ranges::find(words, option);
+  if (at == words.end() || at + 1 == words.end()) return {};
+  const std::string& next = *(at + 1);
+  return looks_like_option(next) && !parse_number(next) ? std::string() : next;
+}
+
+Diagnostic unknown_option(std::string_view command, std::span<const Option> options, const std::string& word,
+                          std::span<const std::string> words) {
   std::vector<std::string> known;
   for (const Option& option : options) known.push_back("--" + std::string(option.name));
   const std::string name = name_of(word);
   const bool takes_settings = std::ranges::find(options, "set", &Option::name) != options.end() &&
                               std::ranges::find(options, without_dashes(name), &Option::name) == options.end();
   if (const std::string key = config::dotted_key(without_dashes(name)); takes_settings && !key.empty()) {
+    const std::string value = value_of(word, words);
     return usage("C901", name, fmt::format("{} is a key of the config, not an option of `snug {}`", name, command),
-                 fmt::format("--set {}=VALUE", key));
+                 fmt::format("--set {}={}", key, value.empty() || value.ends_with(".toml") ? "VALUE" : value));
   }
   const auto near = nearest(name, known);
   const std::string hint =
@@ -53,8 +66,6 @@ cxxopts::Options make_parser(std::span<const Option> options) {
   }
   return parser;
 }
-
-bool looks_like_option(std::string_view word) { return word.size() > 1 && word.front() == '-'; }
 
 /// cxxopts takes "-batch" for five options of one letter: the word that `letter` ("-b") came from.
 std::string whole_word(const std::string& letter, std::span<const std::string> words) {
@@ -77,7 +88,10 @@ std::vector<std::string> sort_unmatched(std::string_view command, std::span<cons
       continue;
     }
     const std::string whole = whole_word(word, words);
-    if (reported.insert(whole).second) findings.push_back(unknown_option(command, options, whole));
+    const bool value =
+        std::ranges::any_of(reported, [&](const std::string& told) { return value_of(told, words) == whole; });
+    if (value) continue;  // of an option that has been told
+    if (reported.insert(whole).second) findings.push_back(unknown_option(command, options, whole, words));
   }
   return positional;
 }

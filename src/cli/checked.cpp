@@ -38,6 +38,26 @@ CheckedRun check_run(const Config& config, const Arguments& arguments, const Pro
   return run;
 }
 
+namespace {
+
+/// A rate that was told from the config alone explains steps that are too large, and a batch that cannot be learned; so
+/// do inputs on another scale the latter.
+void drop_consequences(std::vector<Diagnostic>& findings) {
+  const auto told = [&](std::initializer_list<std::string_view> codes) {
+    return std::ranges::any_of(findings, [&](const Diagnostic& finding) {
+      return finding.severity != Severity::note && std::ranges::find(codes, finding.code) != codes.end();
+    });
+  };
+  const bool rate = told({"T111", "T112"});
+  const bool scale = told({"D207", "D208", "D211", "D216"});
+  std::erase_if(findings, [&](const Diagnostic& finding) {
+    const bool step = finding.code == "T204" && finding.severity == Severity::warning;
+    return (step && rate) || (finding.code == "T205" && (rate || scale));
+  });
+}
+
+}  // namespace
+
 void measure_run(const Config& config, const Arguments& arguments, CheckedRun& checked, bool deep) {
   if (!checked.splits || checked.splits->train == nullptr || has_errors(checked.findings)) return;
   const auto is_scale = [](const Diagnostic& finding) {
@@ -53,13 +73,14 @@ void measure_run(const Config& config, const Arguments& arguments, CheckedRun& c
                                          {.deep = deep,
                                           .odd_scale = std::ranges::any_of(checked.findings, is_scale),
                                           .threads = thread_count(arguments)}));
+  drop_consequences(checked.findings);
   order_by_place(checked.findings);
   apply_strict(arguments, checked.findings);
   fix_options(checked.findings);
 }
 
 RunSetup take_setup(const Config& config, CheckedRun& checked) {
-  if (checked.setup) return *std::exchange(checked.setup, std::nullopt);
+  if (checked.setup) return std::exchange(checked.setup, std::nullopt).value();
   if (!checked.splits) fail("a run without errors has its data open", __FILE__, __LINE__);
   return make_setup(config, std::move(checked.graph), *std::move(checked.splits), checked.processor);
 }

@@ -18,6 +18,16 @@ namespace snug {
 
 namespace {
 
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (!error) return;
+  throw Error({.code = "C191",
+               .where = "--out " + folder.string(),
+               .what = fmt::format("the folder cannot be made: {}", error.message()),
+               .fix = "--out shapes   # a folder that can be made"});
+}
+
 void write_split(const std::filesystem::path& folder, const std::string& split, const Dataset& data) {
   const DatasetInfo& info = data.info();
   AtomicFile images(folder / (split + "-images.npy"));
@@ -119,7 +129,7 @@ int run(const Arguments& arguments) {
     throw Error({.code = "C916",
                  .where = "--out " + folder.string(),
                  .what = fmt::format("{} exists and is not empty", folder.string()),
-                 .fix = "name a new folder: --out " + folder.string() + "-2"});
+                 .fix = "--out " + folder.string() + "-2"});
   }
   const std::int64_t size = arguments.integer("size", 16).value_or(32);
   const std::int64_t channels = arguments.has("gray") ? 1 : 3;
@@ -137,7 +147,7 @@ int run(const Arguments& arguments) {
                               .classes = arguments.integer("classes", 2).value_or(10),
                               .channel_axis = !arguments.has("no-channel-axis"),
                               .label_column = arguments.has("label-column")};
-    std::filesystem::create_directories(folder);
+    make_folder(folder);
     write_random(folder, "train", arrays, seed);
     write_text(folder / "config.toml", random_config(arrays));
     const WrittenData written{.folder = folder.string(),
@@ -149,7 +159,7 @@ int run(const Arguments& arguments) {
     return 0;
   }
   const Splits splits = open_data(config, {size, size, channels}, seed);
-  std::filesystem::create_directories(folder);
+  make_folder(folder);
   write_split(folder, "train", *splits.train);
   write_split(folder, "val", *splits.val);
   write_text(folder / "config.toml", config_text(size, channels));

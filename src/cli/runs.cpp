@@ -34,6 +34,7 @@ int list(const Arguments& arguments) {
 int show(const Arguments& arguments) {
   const RunDetails run = read_details(run_folder(arguments, arguments.positional()[0]));
   print_result(arguments, run_json(run), run_text(run));
+  show_asides(arguments, run.unreadable);  // what else the folder holds was shown
   return 0;
 }
 

@@ -194,6 +194,16 @@ std::vector<std::string_view> kinds_of(const Value& table) {
   return kinds;
 }
 
+bool names_unknown_kind(const Value& table) {
+  const Words kinds = layer_kinds();
+  std::vector<std::string> candidates(kinds.begin(), kinds.end());
+  std::erase(candidates, "activation");
+  return std::ranges::any_of(table.members, [&](const Member& member) {
+    return member.key != "activation" && find_key("activation", member.key) == nullptr &&
+           nearest_word(member.key, candidates).has_value();
+  });
+}
+
 void report_no_kind(const Value& table, const std::string& path, Findings& findings) {
   const Words kinds = layer_kinds();
   const std::vector<std::string> candidates(kinds.begin(), kinds.end());
@@ -225,7 +235,9 @@ void report_no_kind(const Value& table, const std::string& path, Findings& findi
 
 void read_layer(const Value& table, const std::string& path, const Context& context, LayerList& list) {
   const std::vector<std::string_view> kinds = kinds_of(table);
-  if (kinds.empty()) {
+  // { conv2d = 8, activation = "relu" }: the kind is misspelt, the activation is a key of it.
+  const bool only_activation = kinds.size() == 1 && kinds.front() == "activation";
+  if (kinds.empty() || (only_activation && names_unknown_kind(table))) {
     report_no_kind(table, path, context.findings);
     return;
   }

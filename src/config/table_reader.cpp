@@ -108,7 +108,8 @@ class Checker {
     return false;
   }
 
-  bool in_range(const Value& value, const std::string& path) {
+  bool in_range(const Value& value, const std::string& path) { return in_range(value, path, fix(value)); }
+  bool in_range(const Value& value, const std::string& path, std::string line) {
     if (inside(key_.range, value.as_number())) return true;
     const std::string number =
         value.kind == Value::Kind::integer ? std::to_string(value.integer) : number_text(value.number);
@@ -117,7 +118,7 @@ class Checker {
                     fmt::format("{} is {}; expected {}", short_path(path), number,
                                 range.empty() ? "a finite number"
                                               : (takes(kNumber | kNumbers) ? "a number " : "an integer ") + range),
-                    fix(value));
+                    std::move(line));
     return false;
   }
 
@@ -185,9 +186,31 @@ class Checker {
     for (std::size_t i = 0; i < list.items.size(); ++i) {
       if (const auto whole = rounded(list); takes(kIntegers) && whole && list.items[i].kind == Value::Kind::number)
         return wrong_item(list.items[i], fmt::format("{}.{}", path_, i), *whole);
-      sound = check_item(list.items[i], i) && sound;
+      sound = check_item(list, i) && sound;
     }
     return sound;
+  }
+
+  /// Number `index` of the key's example, or its only one.
+  [[nodiscard]] std::string example_number(std::size_t index) const {
+    std::string_view text = key_.example;
+    if (!text.starts_with('[')) return std::string(text);
+    text = text.substr(1, text.size() - 2);
+    for (std::size_t comma = text.find(','); index > 0 && comma != std::string_view::npos; comma = text.find(',')) {
+      text.remove_prefix(std::min(comma + 2, text.size()));
+      --index;
+    }
+    return std::string(text.substr(0, text.find(',')));
+  }
+
+  /// The user's own list of numbers with what is wrong in it, or lacks, taken from the example.
+  [[nodiscard]] std::string mended_list(const Value& list, std::size_t wrong, std::size_t count) const {
+    std::string text = "[";
+    for (std::size_t i = 0; i < std::max(count, list.items.size()); ++i) {
+      const bool own = i < list.items.size() && i != wrong;
+      text += fmt::format("{}{}", i == 0 ? "" : ", ", own ? to_text(list.items[i]) : example_number(i));
+    }
+    return text + "]";
   }
 
   bool wrong_count(const Value& list) {
@@ -195,16 +218,23 @@ class Checker {
     const std::string count = items.least == items.most         ? fmt::format("exactly {}", items.least)
                               : list.items.size() < items.least ? fmt::format("at least {}", items.least)
                                                                 : fmt::format("at most {}", items.most);
+    const bool few_numbers = takes(kIntegers | kNumbers) && !list.items.empty() && list.items.size() < items.least &&
+                             std::ranges::all_of(list.items, [&](const Value& item) {
+                               Findings ignored;
+                               return item.is_numeric() && Checker(key_, path_, ignored).in_range(item, path_);
+                             });
     findings_.error("C006", list.where,
-                    fmt::format("{} needs {} entries, got {}", short_path(path_), count, list.items.size()), fix(list));
+                    fmt::format("{} needs {} entries, got {}", short_path(path_), count, list.items.size()),
+                    few_numbers ? line_for(list.where, path_, mended_list(list, items.least, items.least)) : fix(list));
     return false;
   }
 
-  bool check_item(const Value& item, std::size_t index) {
+  bool check_item(const Value& list, std::size_t index) {
+    const Value& item = list.items[index];
     const std::string path = fmt::format("{}.{}", path_, index);
     using Kind = Value::Kind;
-    if (takes(kIntegers) && item.kind == Kind::integer) return in_range(item, path);
-    if (takes(kNumbers) && item.is_numeric()) return in_range(item, path);
+    if ((takes(kIntegers) && item.kind == Kind::integer) || (takes(kNumbers) && item.is_numeric()))
+      return in_range(item, path, line_for(item.where, path_, mended_list(list, index, 0)));
     if (takes(kAnyTexts) && item.kind == Kind::text) return true;
     if (takes(kTexts) && item.kind == Kind::text && !item.text.empty()) return true;
     if (takes(kChoices) && item.kind == Kind::text) {
@@ -252,6 +282,23 @@ constexpr auto kTranslations = std::to_array<Translation>({
     {"linear", "dense"},
     {"fc", "dense"},
     {"bn", "batchnorm"},
+    {"conv2d", "conv"},
+    {"convolution2d", "conv"},
+    {"depthwiseconv2d", "depthwise"},
+    {"depthwise_conv2d", "depthwise"},
+    {"maxpool2d", "maxpool"},
+    {"max_pool2d", "maxpool"},
+    {"maxpooling2d", "maxpool"},
+    {"avgpool2d", "avgpool"},
+    {"averagepooling2d", "avgpool"},
+    {"globalaveragepooling2d", "global_avgpool"},
+    {"adaptiveavgpool2d", "global_avgpool"},
+    {"batchnorm2d", "batchnorm"},
+    {"batchnormalization", "batchnorm"},
+    {"batch_norm", "batchnorm"},
+    {"kernel_size", "kernel"},
+    {"strides", "stride"},
+    {"batch_size", "batch"},
     {"gap", "global_avgpool"},
     {"swish", "silu"},
     {"bce", "binary_crossentropy"},

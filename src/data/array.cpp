@@ -42,6 +42,12 @@ Diagnostic missing_file(const std::string& path, FileUse use) {
   const fs::path folder = fs::path(path).parent_path();
   std::error_code error;
   if (!folder.empty() && !fs::is_directory(folder, error)) {
+    if (fs::exists(folder, error)) {
+      return data_finding(use, DataFault::missing, folder.string(),
+                          fmt::format("{} is a file, and a folder is expected", brief_name(folder.string())),
+                          fmt::format("--data-root {}   # the folder that paths of the config start from",
+                                      folder.has_parent_path() ? folder.parent_path().string() : "."));
+    }
     const auto sibling = nearest_neighbour(folder);
     return data_finding(use, DataFault::missing, folder.string(),
                         fmt::format("the folder {} does not exist{}", shorten(folder.string(), 60),

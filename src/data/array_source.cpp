@@ -141,6 +141,14 @@ std::string reshape_line(const Array& images, const InputSize& input) {
 bool check_extents(const Array& images, const InputSize& input, Findings& findings) {
   const auto& extents = images.extents;
   const std::string name = brief_name(images.file.path);
+  if (extents.size() == 1) {
+    findings.push_back(data_finding(FileUse::images, DataFault::axes, images.file.path,
+                                    fmt::format("{} has 1 axis ({}), as labels have; images have 3 (count, height, "
+                                                "width) or 4",
+                                                name, format_extents(extents)),
+                                    "images = \"FILE\"   # the array of the images"));
+    return false;
+  }
   if (extents.size() != 3 && extents.size() != 4) {
     findings.push_back(data_finding(FileUse::images, DataFault::axes, images.file.path,
                                     fmt::format("{} has {} axes ({}); images have 3 (count, height, width) or 4", name,

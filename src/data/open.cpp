@@ -155,6 +155,32 @@ bool check_size(const Dataset& data, const DataSource& source, const InputSize& 
   return false;
 }
 
+/// The line of Python that makes an array of a file of another program; nothing for files that are read.
+std::optional<std::string> converting_line(const std::string& path) {
+  const std::string end = std::filesystem::path(path).extension().string();
+  const std::string file = std::filesystem::path(path).filename().string();
+  if (end == ".h5" || end == ".hdf5") return fmt::format("h5py.File(\"{}\")[\"NAME\"][:]", file);
+  if (end == ".mat") return fmt::format("scipy.io.loadmat(\"{}\")[\"NAME\"]", file);
+  if (end == ".pkl" || end == ".pickle") return fmt::format("np.load(\"{}\", allow_pickle=True)", file);
+  if (end == ".pt" || end == ".pth") return fmt::format("torch.load(\"{}\").numpy()", file);
+  return std::nullopt;
+}
+
+/// Whether the files are of a kind that is read.
+bool check_kinds(const DataSource& source, Findings& findings) {
+  const std::size_t before = findings.size();
+  for (const std::string& path : {source.images, source.labels}) {
+    std::error_code error;
+    const auto line = converting_line(path);
+    if (!line || !std::filesystem::exists(path, error)) continue;  // what is missing is told as such
+    findings.push_back(unsupported_finding(
+        to_string(source.where),
+        fmt::format("{} is of a kind that is not read; arrays are .npy, .npz or IDX", brief_name(path)),
+        fmt::format("np.save(\"{}\", {})", std::filesystem::path(path).stem().string() + ".npy", *line)));
+  }
+  return findings.size() == before;
+}
+
 SourcePointer open_one(const DataSource& source, const DataConfig& config, const InputSize& input, std::uint64_t seed,
                        const Opening& opening, const std::vector<std::string>& classes, Findings& findings) {
   SourcePointer data;
@@ -162,6 +188,7 @@ SourcePointer open_one(const DataSource& source, const DataConfig& config, const
   switch (source.format) {
     case DataFormat::idx:
     case DataFormat::numpy:
+      if (!check_kinds(source, findings)) return nullptr;
       data = open_arrays(source, config, input, findings);
       labelled = !source.labels.empty();
       break;
@@ -212,7 +239,10 @@ void check_agree(const Dataset& train, const Dataset& other, std::string_view na
     findings.push_back(
         data_finding(FileUse::labels, DataFault::splits_differ, other.label_where(0),
                      fmt::format("labels of data.{} are {}, of data.train {}", name, name_of(b), name_of(a)),
-                     a.labels == LabelKind::rows && b.labels == LabelKind::rows
+                     a.labels == LabelKind::rows && a.label_width == 1 && b.labels == LabelKind::numbers
+                         ? "np.save(\"y.npy\", y.astype(np.float32))"
+                     : a.labels == LabelKind::numbers && b.label_width == 1 ? "np.save(\"y.npy\", y.astype(np.int64))"
+                     : a.labels == LabelKind::rows && b.labels == LabelKind::rows
                          ? fmt::format("np.save(\"y.npy\", y[:, :{}])   # as many columns as data.train", a.label_width)
                      : a.labels == LabelKind::rows ? fmt::format("np.save(\"y.npy\", np.eye({})[y])", a.label_width)
                                                    : "np.save(\"y.npy\", y.argmax(1))"));
@@ -316,7 +346,14 @@ Splits open_data(const DataConfig& config, const std::array<std::int64_t, 3>& in
     if (!source) return data;
     check_labelled(*source, name, findings);
     const Opening opening{split_of(*source, config), splits.train != nullptr, decoding};
-    return open_one(*source, config, input, seed, opening, classes, findings);
+    const std::size_t before = findings.size();
+    data = open_one(*source, config, input, seed, opening, classes, findings);
+    for (std::size_t i = before; i < findings.size() && splits.train; ++i) {
+      if (findings[i].code != "D110") continue;  // data.layout holds for all splits, and is right for data.train
+      findings[i].fix = fmt::format("np.save(\"x.npy\", x.transpose({}))   # as data.train is",
+                                    config.layout == ArrayLayout::nhwc ? "0, 2, 3, 1" : "0, 3, 1, 2");
+    }
+    return data;
   };
   splits.train = open(config.train, "train");
   const bool named =

@@ -1,6 +1,7 @@
 // A choice of another data set's samples: what ignore_label leaves, and the two sides of val_split.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <utility>
@@ -62,6 +63,7 @@ struct LabelScan {
   std::int64_t ignored = 0;
   std::int64_t max = -1;
   std::int64_t min = 0;
+  std::int64_t largest_negative = std::numeric_limits<std::int64_t>::min();
   std::int64_t negative_sample = -1, large_sample = -1;  ///< the first of each
   std::int64_t negatives = 0;
 };
@@ -83,6 +85,7 @@ LabelScan scan_labels(const Dataset& source, const DataConfig& config, std::int6
         stored + std::clamp(config.label_offset, -(std::int64_t{1} << 62), std::int64_t{1} << 62);
     scan.max = std::max(scan.max, label);
     scan.min = std::min(scan.min, label);
+    if (label < 0) scan.largest_negative = std::max(scan.largest_negative, label);
     if (label < 0 && scan.negatives++ == 0) scan.negative_sample = sample;
     if (label >= limit && scan.large_sample < 0) scan.large_sample = sample;
   }
@@ -95,7 +98,7 @@ void report_negative(const Dataset& source, const DataConfig& config, const Labe
   const bool plain = config.label_offset == 0;
   const bool signs = plain && scan.min == -1 && scan.max == 1;
   // One value below zero is a marker; several are numbers that start too low.
-  const bool marker = plain && scan.min == stored && scan.max >= 0;
+  const bool marker = plain && scan.min == scan.largest_negative && scan.max >= 0;
   findings.push_back(
       data_finding(FileUse::labels, DataFault::negative_label, source.label_where(scan.negative_sample),
                    fmt::format("label {}{} is below 0, in {} of {} samples; class numbers start at 0", stored, offset,

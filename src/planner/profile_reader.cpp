@@ -61,11 +61,17 @@ class Section {
 
   void refuse_others() const {
     if (table_ == nullptr) return;
+    std::vector<std::string> missing = missing_;
     for (const Member& member : table_->members) {
       if (std::ranges::find(asked_, member.key) != asked_.end()) continue;
       const auto near = nearest(member.key, asked_);
       findings_.error("C922", member.where, fmt::format("a device profile has no {}", path(member.key)),
                       near ? fmt::format("did you mean {}?", *near) : "remove this line");
+      if (near) std::erase(missing, *near);  // it is there, misspelt
+    }
+    for (const std::string& key : missing) {
+      findings_.error("C924", where_, fmt::format("the device profile lacks {}", path(key)),
+                      name_.empty() ? fmt::format("{} = …", key) : fmt::format("{} = {}", key, kExample));
     }
   }
 
@@ -78,10 +84,7 @@ class Section {
     asked_.emplace_back(key);
     const Member* member = table_ == nullptr ? nullptr : table_->find(key);
     if (member != nullptr) return &member->value;
-    if (required && (table_ != nullptr || name_.empty())) {
-      findings_.error("C924", where_, fmt::format("the device profile lacks {}", path(key)),
-                      name_.empty() ? fmt::format("{} = …", key) : fmt::format("{} = {}", key, kExample));
-    }
+    if (required && table_ != nullptr) missing_.emplace_back(key);
     return nullptr;
   }
 
@@ -115,6 +118,7 @@ class Section {
   Position where_;
   Findings& findings_;
   std::vector<std::string> asked_;
+  std::vector<std::string> missing_;
 };
 
 int parse_capability(const std::string& text, const Position& where, Findings& findings) {

@@ -1,5 +1,6 @@
 #include "train/evaluation.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -130,7 +131,7 @@ bool is_square(const EvalResult& result) {
   throw Error(Diagnostic{.code = "D615",
                          .where = where,
                          .what = "the file is not an evaluation as a run writes it",
-                         .fix = "delete it; snug runs report makes a new one"});
+                         .fix = fmt::format("rm {}   # snug runs report RUN makes a new one", where)});
 }
 
 }  // namespace

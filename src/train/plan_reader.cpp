@@ -1,5 +1,6 @@
 #include "train/plan_reader.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
@@ -139,7 +140,7 @@ StoredPlan read_plan(std::string_view text, const std::string& where) {
   throw Error(Diagnostic{.code = "D617",
                          .where = where,
                          .what = "the file is not a plan as a run writes it",
-                         .fix = "delete it: a run that goes on (--resume) writes a new one"});
+                         .fix = fmt::format("rm {}   # a run that goes on (--resume) writes a new one", where)});
 }
 
 }  // namespace snug

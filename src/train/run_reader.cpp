@@ -31,7 +31,13 @@ void attempt(RunOverview& run, const char* file, const Read& read) {
   try {
     read(run.folder / file);
   } catch (const Error& error) {
-    run.problems.push_back(fmt::format("{}: {}", file, error.findings().front().what));
+    const Diagnostic& found = error.findings().front();
+    run.problems.push_back(fmt::format("{}: {}", file, found.what));
+    const auto same = [&](const Diagnostic& other) { return other.code == found.code && other.where == found.where; };
+    if (std::ranges::none_of(run.unreadable, same)) {
+      run.unreadable.push_back(found);
+      run.unreadable.back().severity = Severity::warning;  // the rest of the folder is read
+    }
   } catch (const std::system_error& error) {
     run.problems.push_back(fmt::format("{}: {}", file, error.code().message()));
   } catch (const std::exception& error) {

@@ -20,7 +20,8 @@ struct RunOverview {
   std::filesystem::path folder;
   /// finished, stopped (--max-steps), interrupted (killed too), running, diverged, failed, damaged.
   std::string state;
-  std::vector<std::string> problems;  ///< files that are missing or cannot be read, and why
+  std::vector<std::string> problems;   ///< files that are missing or cannot be read, and why
+  std::vector<Diagnostic> unreadable;  ///< of those that were changed by hand
   RunRecord record;
   std::optional<Config> config;
   std::vector<EpochEvent> epochs;

@@ -1,5 +1,6 @@
 #include "train/run_record.h"
 
+#include <fmt/format.h>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -66,7 +67,7 @@ RunRecord read_run_record(std::string_view text, const std::string& where) {
   throw Error(Diagnostic{.code = "D616",
                          .where = where,
                          .what = "the file does not say how a run was started, as this version writes it",
-                         .fix = "delete it: a run that goes on (--resume) writes a new one"});
+                         .fix = fmt::format("rm {}   # a run that goes on (--resume) writes a new one", where)});
 }
 
 std::string time_text(std::time_t time) {

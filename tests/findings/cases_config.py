@@ -328,6 +328,10 @@ SETTINGS = [
 ]
 
 CONFIG = [
+    Case("T209", "a network that a check is too short for", severity="note", where="c.toml:", what=("2 GiB",),
+         text=net(PLAIN, "{ flatten = true }", '{ dense = 300000, activation = "relu" }', "{ dense = 4 }"),
+         near=net(PLAIN, "{ flatten = true }", '{ dense = 512, activation = "relu" }', "{ dense = 4 }"),
+         by_hand="nothing is to be done"),
     Case("C002", "no TOML", where="c.toml:12:", text=train("epochs = = 3\n"),
          by_hand="the finding shows how lines are written"),
     Case("C003", "a word for a number", where="c.toml:12:", what=("five",),
@@ -361,4 +365,46 @@ CONFIG = [
          near=config(data='cache = "ram"\n')),
 ]
 
-CASES = ARCHITECTURE + LOSS + SETTINGS + CONFIG
+TARGETS = config(layers=CONV + GAP + "  { dense = 1 },\n", more='loss = "mse"\n')
+SIGMOID = TARGETS.replace("{ dense = 1 }", '{ dense = 1, activation = "sigmoid" }')
+
+
+def targets(scale, least=0.0):
+    rng = np.random.default_rng(7)
+    made = [(least + scale * rng.random((count, 1))).astype(np.float32) for count in (240, 120)]
+    return save(train_y=made[0], val_y=made[1])
+
+
+# One cause that once was two findings, or whose fix did not stand alone.
+SINGLE = [
+    Case("T111", "a rate of 1e30", severity="warning", where="c.toml:14:34", what=("1e+30",), text=sgd("lr = 1e30"),
+         near=sgd("lr = 0.05")),
+    Case("T111", "a rate of 1e30, tried on a batch", severity="warning", where="c.toml:14:34", what=("1e+30",),
+         text=sgd("lr = 1e30"), words="--deep", near=sgd("lr = 0.05"), near_words="--deep"),
+    Case("T111", "steps that go up", severity="warning", where="c.toml:15:", what=("0.05 to 50",),
+         text=extra('schedule = { name = "step", every_epochs = 1, factor = 10.0 }'),
+         near=extra('schedule = { name = "step", every_epochs = 1, factor = 0.5 }')),
+    Case("T204", "targets of a hundred thousand", severity="warning", where="c.toml:14:34", what=("targets are about",),
+         text=TARGETS, files=targets(1e5), near=TARGETS, near_files=targets(1.0)),
+    Case("F106", "targets beyond a sigmoid", severity="warning", where="c.toml:9:", what=("sigmoid gives 0 to 1", "99."),
+         text=SIGMOID, files=targets(100.0), near=SIGMOID, near_files=targets(1.0)),
+    Case("F106", "relu in front of softmax", severity="warning", where="c.toml:9:",
+         text=net(PLAIN, GAP, '{ dense = 4, activation = "relu" }', '{ activation = "softmax" }'),
+         near=net(PLAIN, GAP, "{ dense = 4 }", '{ activation = "softmax" }')),
+    Case("A206", "flatten twice", severity="note", where="c.toml:9:", text=net(PLAIN, "{ flatten = true }",
+                                                                           "{ flatten = true }", "{ dense = 4 }"),
+         near=net(PLAIN, "{ flatten = true }", "{ dense = 4 }")),
+    Case("C007", "a layer of Keras", where="c.toml:7:5", what=('unknown layer "Conv2D"', '"conv"'),
+         text=net('{ Conv2D = 8, kernel = 3, activation = "relu" }', END), near=net(PLAIN, END)),
+    Case("C006", "an input without channels", where="c.toml:5:9", what=("got 2",), text=config(input="[12, 12]"),
+         fill={"[12, 12, 1]": "[12, 12, 3]"}),
+    Case("A004", "an input without width", where="c.toml:5:", what=("is 0",), text=config(input="[12, 0, 3]"),
+         fill={"[12, 28, 3]": "[12, 12, 3]"}),
+    Case("D004", "a deviation of 0", where="c.toml:4:", what=("0.0",),
+         text=config(data="normalize = { mean = [0.5], std = [0.0] }\n"),
+         near=config(data="normalize = { mean = [0.5], std = [0.25] }\n")),
+    Case("T004", "a weight below 0", where="c.toml:15:", what=("-1.0",),
+         text=extra("class_weights = [1.0, -1.0, 1.0, 1.0]"), near=extra(ROW_WEIGHTS)),
+]
+
+CASES = ARCHITECTURE + LOSS + SETTINGS + CONFIG + SINGLE

@@ -4,6 +4,7 @@ import gzip
 import shutil
 import struct
 import tarfile
+import zipfile
 import zlib
 
 import numpy as np
@@ -197,6 +198,14 @@ DATA_CASES = [
                     'val = { images = "train.gz", labels = "labels.gz" }\n'.split("val")[0]),
         near_files=lambda f: idx(f, False),
         near=config(source='train = { images = "train.gz", labels = "labels.gz" }\n')),
+    Case("M101", "a .gz that inflates beyond memory", where="train.gz", files=lambda f: inflating(f, 1 << 22),
+         text=config(source='train = { images = "train.gz", labels = "labels.gz" }\n'), limit="ulimit -v 1200000",
+         near_files=lambda f: idx(f, False), by_hand="another machine, or fewer images",
+         near=config(source='train = { images = "train.gz", labels = "labels.gz" }\n')),
+    Case("L106", "labels cut in the middle", where="labels.gz", what=("damaged",), again=lambda f: idx(f, False),
+         files=lambda f: idx(f, "labels.gz"), near_files=lambda f: idx(f, False),
+         text=config(source='train = { images = "train.gz", labels = "labels.gz" }\n'),
+         near=config(source='train = { images = "train.gz", labels = "labels.gz" }\n')),
     Case("D107", "a list of arrays", where="train-x.npy", what=("object",),
          files=lambda f: np.save(f / "train-x.npy",
                                  np.array([*X, None], dtype=object)[:-1], allow_pickle=True),
@@ -360,14 +369,24 @@ DATA_CASES = [
 
 
 def idx(folder, damaged):
+    damaged = "train.gz" if damaged is True else damaged
 
     def file(name, values):
         head = struct.pack(">BBBB", 0, 0, 8, values.ndim) + b"".join(struct.pack(">I", n) for n in values.shape)
         whole = gzip.compress(head + values.astype(np.uint8).tobytes())
-        (folder / name).write_bytes(whole[:len(whole) // 2] if damaged and name == "train.gz" else whole)
+        (folder / name).write_bytes(whole[:len(whole) // 2] if damaged == name else whole)
 
     file("train.gz", X)
     file("labels.gz", Y)
+
+
+def inflating(folder, images):
+    """Zeros for so many images: a thousandth of that on the disk."""
+    idx(folder, False)
+    head = struct.pack(">BBBBIIII", 0, 0, 8, 4, images, *X.shape[1:])
+    block = gzip.compress(bytes(1 << 24), 1)
+    blocks = images * 432 >> 24
+    (folder / "train.gz").write_bytes(gzip.compress(head) + block * blocks)
 
 
 LABEL_CASES = [
@@ -485,4 +504,89 @@ def cifar(folder, classes):
             file.write(bytes([(i * 7 + classes - 1) % classes]) + rng.integers(0, 255, 3072, dtype=np.uint8).tobytes())
 
 
-CASES = DATA_CASES + LABEL_CASES
+BINARY = config(layers=CONV + '  { global_avgpool = true },\n  { dense = 1, activation = "sigmoid" },\n',
+                more='loss = "binary_crossentropy"\n')
+ALONE = 'train = { images = "%s", labels = "train-y.npy" }\n'
+
+
+def in_zip(twice):
+    def write(folder):
+        folders(folder)
+        with zipfile.ZipFile(folder / "train.zip", "w") as archive_file:
+            for name in sorted((folder / "train").rglob("*.png")):
+                inside = str(name.relative_to(folder))
+                archive_file.write(name, inside)
+                if twice and name.name in ("12.png", "13.png"):
+                    archive_file.write(name, inside.replace(".png", " again's.png"))
+
+    return write
+
+
+def repacked(folder):
+    """What a person does when the line has stopped, and when it has made a new pack."""
+    if (folder / "again").exists():
+        shutil.rmtree(folder / "pack")
+        (folder / "again").rename(folder / "pack")
+    else:
+        remove("train/cats/c.png", "train/dogs/d.png")(folder)
+
+
+# One cause that once was two findings, or whose fix did not stand alone.
+SINGLE = [
+    Case("D110", "one split with channels first", where="val-x.npy", what=("120×3×12×12",),
+         files=save(val_x=V.transpose(0, 3, 1, 2).copy()), near_files=NCHW, near=config(data='layout = "nchw"\n')),
+    Case("D110", "channels first in config and data", severity="warning", where="c.toml:5:9", what=("3×12×12 is 3 high",),
+         text=config(input="[3, 12, 12]"), files=NCHW, near_files=NCHW, near=config(data='layout = "nchw"\n')),
+    Case("D109", "labels for images", where="train-y.npy", what=("1 axis (240)",),
+         text=config(source=ALONE % "train-y.npy"), fill={"FILE": "train-x.npy"}, near=config(source=ALONE % "train-x.npy")),
+    Case("D101", "a file for the folder of data", where="train-x.npy", what=("is a file",),
+         words="--data-root train-x.npy", near_words="--data-root ."),
+    Case("D208", "divided by 255 twice, and saved", severity="warning", where="train-x.npy[0]", what=("0.003522",),
+         files=save(train_x=FX / 255, val_x=FV / 255), near_files=save(train_x=FX / 16, val_x=FV / 16)),
+    Case("D209", "one split divided twice", where="val-x.npy[0]", files=save(train_x=FX / 255, val_x=FV), others=(),
+         mended=config(data='normalize = "per-channel"\n'), by_hand="the split that is right is not known"),
+    Case("L201", "class numbers as floats", where="c.toml:11:1", what=("floats",),
+         files=save(train_y=Y.astype(np.float32), val_y=W.astype(np.float32)),
+         near_files=save(train_y=Y.astype(np.int32), val_y=W.astype(np.int32))),
+    Case("L117", "one split's numbers as floats", where="val-y.npy", files=save(val_y=W.astype(np.float64)),
+         near_files=save(val_y=W.astype(np.uint8))),
+    Case("L203", "one split counts from 1", where="val-y.npy[3]", what=("1 to 4", "0 to 3"), files=save(val_y=W + 1),
+         near_files=save(train_y=Y + 1, val_y=W + 1), near=config(data="label_offset = -1\n")),
+    Case("L202", "ids that were never made class numbers", where="train-y.npy[1]", what=("label 10",),
+         files=save(train_y=Y * 10, val_y=W * 10), near_files=save(train_y=Y, val_y=W)),
+    Case("L202", "0 and 255 for two classes", where="train-y.npy[1]", what=("0 and 255",), text=BINARY,
+         files=save(train_y=Y % 2 * 255, val_y=W % 2 * 255), near=BINARY, near_files=save(train_y=Y % 2, val_y=W % 2)),
+    Case("L210", "counted from 1 with an output to spare", severity="warning", where="train-y.npy[0]",
+         what=("class 0", "1 to 4"), text=config(layers=CONV + END.replace("4", "5")),
+         files=save(train_y=Y + 1, val_y=W + 1), left=("F104",),
+         near=config(layers=CONV + END.replace("4", "5")), near_files=save(train_y=np.arange(240) % 5, val_y=np.arange(120) % 5)),
+    Case("L205", "a row of zeros", where="train-y.npy[9]", what=("sums to 0",), text=loss("categorical_crossentropy"),
+         files=both(ROWS(4, one_hot),
+                    save(train_y=np.where(np.arange(240)[:, None] == 9, 0, one_hot(240, 4)).astype(np.float32))),
+         near=loss("categorical_crossentropy"), near_files=ROWS(4, one_hot)),
+    Case("L121", "half of the numbers below 0", where="train-y.npy", what=("label -2", "120 of 240"),
+         files=save(train_y=Y - 2, val_y=W - 2), near_files=save(train_y=Y, val_y=W)),
+    Case("L204", "one target for all", where="train-y.npy[0]", what=("all 240 targets",),
+         text=config(layers=CONV + "  { global_avgpool = true },\n  { dense = 1 },\n", more='loss = "mse"\n'),
+         files=both(ROWS(1, lambda n, w: np.arange(n * w).reshape(n, w).astype(np.float32) % 7 / 7),
+                    save(good=(np.arange(240)[:, None] % 7 / 7).astype(np.float32),
+                         train_y=np.full((240, 1), 3, np.float32))), fill={"FILE": "good.npy"},
+         near=config(layers=CONV + "  { global_avgpool = true },\n  { dense = 1 },\n", more='loss = "mse"\n'),
+         near_files=ROWS(1, lambda n, w: np.arange(n * w).reshape(n, w).astype(np.float32) % 7 / 7)),
+    Case("D213", "copies in a zip archive", severity="warning", where="train.zip", what=("4 of 64",),
+         text=photos(source=TAR.replace("tar.gz", "zip")), files=in_zip(True), near_files=in_zip(False),
+         near=photos(source=TAR.replace("tar.gz", "zip"))),
+    Case("D213", "copies in a pack", severity="warning", where="pack", what=("2 of 62",),
+         text=photos(source='train = { pack = "pack/train" }\nval = { folder = "val" }\n'), setup=PACK,
+         files=both(folders, copy("train/cats/12.png", "train/cats/c.png"), copy("train/dogs/13.png", "train/dogs/d.png")),
+         near_files=folders, near=photos(source='train = { pack = "pack/train" }\nval = { folder = "val" }\n'),
+         near_setup=PACK, fill={"CONFIG": "p.toml", "NEW": "again"}, again=repacked),
+    Case("D213", "copies in a pack of files", severity="warning", where="pack", what=("2 of 62",),
+         text=photos(source='train = { pack = "pack/train" }\nval = { folder = "val" }\n'),
+         setup=PACK + " --keep files",
+         files=both(folders, copy("train/cats/12.png", "train/cats/c.png"), copy("train/dogs/13.png", "train/dogs/d.png")),
+         near_files=folders, near=photos(source='train = { pack = "pack/train" }\nval = { folder = "val" }\n'),
+         near_setup=PACK + " --keep files", fill={"CONFIG": "p.toml", "NEW": "again"}, again=repacked),
+]
+
+CASES = DATA_CASES + LABEL_CASES + SINGLE
