@@ -20,13 +20,24 @@ std::int64_t fastest(Candidates& candidates, std::int64_t limit, const WithParts
   std::vector<Option> options;
   double best = 0;
   const double bound = candidates.plain_throughput(with_parts(limit));
+  const auto consider = [&](std::int64_t batch, double images_per_second) {
+    options.push_back({batch, images_per_second});
+    best = std::max(best, images_per_second);
+  };
   for (std::int64_t batch = 1; batch <= limit; batch *= 2) {
-    if (!candidates.fits(with_parts(batch))) break;
-    const std::int64_t between = batch / 4 * 3;
-    // What is smaller than a batch that fits whole fits whole too; its time needs no prepared step.
-    if (between > 1) options.push_back({between, candidates.plain_throughput(with_parts(between))});
-    options.push_back({batch, candidates.throughput(with_parts(batch))});
-    best = std::max(best, options.back().images_per_second);
+    const bool fits = candidates.fits(with_parts(batch));
+    const double here = fits ? candidates.throughput(with_parts(batch)) : 0;
+    if (const std::int64_t between = batch / 4 * 3; between > 1) {
+      // What is smaller than a batch that fits as it stands does so too; its time needs no prepared step.
+      const bool stands = here > 0 && here >= candidates.plain_throughput(with_parts(batch));
+      if (stands) {
+        consider(between, candidates.plain_throughput(with_parts(between)));
+      } else if (candidates.fits(with_parts(between))) {
+        consider(between, candidates.throughput(with_parts(between)));
+      }
+    }
+    if (!fits) break;
+    consider(batch, here);
     constexpr double kNearBound = 0.995;  // larger ones gain nothing that counts
     if (best >= kNearBound * bound) break;
   }

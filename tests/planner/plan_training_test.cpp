@@ -432,7 +432,8 @@ TEST(PlanTraining, AnArenaBudgetHoldsWhatTheDeviceGives) {
 
 constexpr DeviceRates kRates{.flops_per_second = 1e12, .bytes_per_second = 1e11};
 
-Plan plan_with_recompute(std::int64_t batch, std::int64_t arena_bytes, BatchChoice::Kind kind) {
+Plan plan_with_recompute(std::int64_t batch, std::int64_t arena_bytes, BatchChoice::Kind kind,
+                         const DeviceRates& rates = kRates) {
   PlanningBackend backend;
   PlanRequest request = fixed(batch);
   request.batch.kind = kind;
@@ -440,7 +441,7 @@ Plan plan_with_recompute(std::int64_t batch, std::int64_t arena_bytes, BatchChoi
   request.arena_budget_bytes = arena_bytes;
   request.batch_limit = 256;
   DeviceMemory memory = device(1024 * kMiB);
-  memory.rates = kRates;
+  memory.rates = rates;
   return plan_training(test::small_net(true), request, memory, backend);
 }
 
@@ -480,6 +481,24 @@ TEST(PlanTraining, MoreMemoryIsNeverSlowerNorSmallerWithRecompute) {
     last_rate = std::max(last_rate, fast.estimated_images_per_second);
   }
   EXPECT_GT(last_batch, 32);
+}
+
+/// Where a step takes the same whatever its size, a batch that needs steps more is slower than a smaller one: each is
+/// taken for what it is planned as, those between two powers of two as well.
+TEST(PlanTraining, TheAutomaticBatchIsTheFastestOfThoseThatFit) {
+  const DeviceRates flat{.flops_per_second = 1e15, .bytes_per_second = 1e14, .least_seconds = 1e-6};
+  int rewritten = 0;
+  for (std::int64_t bytes = 200'000; bytes < 4'000'000; bytes += 190'000) {
+    double best = 0;
+    for (const std::int64_t batch : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256}) {
+      const PlanReport report = plan_with_recompute(batch, bytes, BatchChoice::Kind::number, flat).report;
+      if (report.fits) best = std::max(best, report.estimated_images_per_second);
+    }
+    const PlanReport chosen = plan_with_recompute(1, bytes, BatchChoice::Kind::automatic, flat).report;
+    EXPECT_GE(chosen.estimated_images_per_second, 0.97 * best) << bytes << " bytes, batch " << chosen.batch;
+    rewritten += chosen.estimated_slowdown > 1 ? 1 : 0;
+  }
+  EXPECT_GT(rewritten, 0);
 }
 
 TEST(PlanTraining, MapsTooLargeForTheLibraryAreSplit) {
