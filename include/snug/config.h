@@ -328,6 +328,14 @@ struct MemoryConfig {
 
 // ---- the whole ------------------------------------------------------------------------------------------------
 
+/// Tables that hold an error: their faulty keys have defaults, and what follows from that need not be said.
+struct FaultyTables {
+  bool data = false, model = false, train = false;
+  bool loss = false;   ///< train.loss itself
+  bool other = false;  ///< name, [memory]
+  [[nodiscard]] bool any() const { return data || model || train || loss || other; }
+};
+
 struct Config {
   std::string name;
   std::string file;
@@ -336,7 +344,8 @@ struct Config {
   TrainConfig train;
   MemoryConfig memory;
   std::map<std::string, Position, std::less<>> positions;  ///< of every value, by dotted key
-  std::vector<Diagnostic> warnings;                        ///< what is sound, but may not be meant
+  std::vector<Diagnostic> warnings;  ///< what is sound, but may not be meant; errors with ConfigOptions::keep_faulty
+  FaultyTables faulty;
 
   /// The place of `key` ("train.optimizer.lr"), else of the nearest table above it, else the file.
   [[nodiscard]] Position where(std::string_view key) const;
@@ -348,9 +357,11 @@ struct ConfigOptions {
   std::vector<std::pair<std::string, std::string>> set;  ///< --set KEY=VALUE, in order
   std::optional<std::filesystem::path> data_root;        ///< instead of data.root, and of the config's folder
   bool model_only = false;  ///< accept a bare model file (`summary`, `plan`); data and train keep their defaults
+  bool keep_faulty = false;  ///< read what is sound beside tables with errors, which are then among the warnings
 };
 
-/// Reads a TOML config. Every problem of the file and of the options is in the one Error that it throws.
+/// Reads a TOML config. Every problem of the file and of the options is in the one Error that it throws; with
+/// `keep_faulty` it throws only where there is no TOML to read, or an option is at fault.
 [[nodiscard]] Config load_config(const std::filesystem::path& path, const ConfigOptions& options = {});
 
 /// The same from text. `file` names it in findings; relative paths start from its folder.

@@ -102,9 +102,9 @@ int run(const Arguments& arguments) {
   CheckedRun checked;
   // What is wrong with the config itself is a result of `check` like any other.
   collect(checked.findings, [&] {
-    const Config config = read_config(arguments.positional()[0], arguments);
+    const Config config = read_sound_parts(arguments.positional()[0], arguments);
     checked = check_run(config, arguments, target.processor, {.full = arguments.has("full")});
-    if (device.empty()) {
+    if (device.empty() && !config.faulty.any()) {
       measure_run(config, arguments, checked, arguments.has("deep"));
       check_memory(config, checked, target, arguments);
     }

@@ -19,17 +19,36 @@ void append(std::vector<Diagnostic>& findings, std::vector<Diagnostic> more) {
 
 }  // namespace
 
+namespace {
+
+/// The input of a network whose layers are not known.
+Graph graph_of_input(const ModelConfig& model) {
+  std::vector<Diagnostic> none;
+  Graph graph = build_graph({.input = model.input}, none);
+  graph.complete = false;
+  return graph;
+}
+
+}  // namespace
+
 CheckedRun check_run(const Config& config, const Arguments& arguments, const Processor& processor,
                      const CheckEffort& effort) {
   CheckedRun run;
   run.processor = processor;
   run.findings = config.warnings;
-  run.graph = build_graph(config.model, run.findings);
+  const bool known_input = std::ranges::all_of(config.model.input, [](std::int64_t extent) { return extent > 0; });
+  if (!config.faulty.model) {
+    run.graph = build_graph(config.model, run.findings);
+  } else if (known_input) {
+    run.graph = graph_of_input(config.model);
+  }
   append(run.findings, check_config(config, run.graph, processor));
-  collect(run.findings, [&] {
-    run.splits =
-        open_data(config.data, config.model.input, config.train.seed, effort.full ? Decoding::all : Decoding::some);
-  });
+  if (!config.faulty.data && known_input) {
+    collect(run.findings, [&] {
+      run.splits =
+          open_data(config.data, config.model.input, config.train.seed, effort.full ? Decoding::all : Decoding::some);
+    });
+  }
   if (run.splits && run.splits->train) name_classes(run.findings, *run.splits->train);
   if (run.splits) append(run.findings, check_data(config, *run.splits, run.graph, effort));
   order_by_place(run.findings);

@@ -47,6 +47,12 @@ Config read_config(const std::string& path, const Arguments& arguments, bool mod
   return load_config(path, options);
 }
 
+Config read_sound_parts(const std::string& path, const Arguments& arguments) {
+  ConfigOptions options = config_options(arguments);
+  options.keep_faulty = true;
+  return load_config(path, options);
+}
+
 int thread_count(const Arguments& arguments) {
   constexpr std::int64_t kMostThreads = 4096;  // more than any machine has; keeps the number in an int
   const std::int64_t threads = arguments.integer("threads", 1).value_or(0);

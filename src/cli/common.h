@@ -28,6 +28,8 @@ inline constexpr Option kEpochsOption{"epochs", "N", "instead of the config's tr
 [[nodiscard]] ConfigOptions config_options(const Arguments& arguments);
 /// The config that `path` names, with --set, --epochs and --data-root taken into account where the command has them.
 [[nodiscard]] Config read_config(const std::string& path, const Arguments& arguments, bool model_only = false);
+/// The same for a command that tells all that is wrong at once: what is sound beside faulty tables.
+[[nodiscard]] Config read_sound_parts(const std::string& path, const Arguments& arguments);
 
 /// --threads, or 0 for all cores.
 [[nodiscard]] int thread_count(const Arguments& arguments);

@@ -83,7 +83,7 @@ int run(const Arguments& arguments) {
   std::optional<Config> config;
   CheckedRun checked;
   collect(checked.findings, [&] {
-    config = read_config(arguments.positional()[0], arguments);
+    config = read_sound_parts(arguments.positional()[0], arguments);
     checked = check_run(*config, arguments, computer ? computer->processor : this_processor());
     // Of weights that come from elsewhere the first batch says nothing. It is tried on the processor in a process of
     // its own, which a process with a GPU must not begin.

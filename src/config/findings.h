@@ -18,6 +18,7 @@ class Findings {
   void warning(std::string_view code, const Position& where, std::string_view what, std::string fix);
 
   [[nodiscard]] bool has_errors() const { return errors_ > 0; }
+  [[nodiscard]] std::size_t errors() const { return errors_; }
   /// All findings, ordered by source, line and column.
   [[nodiscard]] std::vector<Diagnostic> take();
 

@@ -159,9 +159,19 @@ void check_name(const TableReader& reader, Config& out) {
                           "name = \"mnist\"");
 }
 
+/// Whether the loss is the one that is meant: read as it is written, or left out.
+bool is_loss_sound(const TableReader& root) {
+  const Value* train = root.find("train");
+  Findings told;
+  return train != nullptr && !TableReader(*train, "train", "train", told).doubtful("loss");
+}
+
 void read_root(const Value& root, const DataFolders& data_folders, bool model_only, Config& out, Findings& findings) {
+  std::size_t errors = findings.errors();
+  const auto failed = [&] { return findings.errors() != std::exchange(errors, findings.errors()); };
   const TableReader reader(root, "top", "", findings);
   check_name(reader, out);
+  out.faulty.other = failed();
   // A whole config may be given where a model is enough; then it is checked as a whole.
   const bool required = !model_only;
   if (const Value* data = reader.find("data")) {
@@ -169,25 +179,34 @@ void read_root(const Value& root, const DataFolders& data_folders, bool model_on
   } else if (required && !reader.has("data")) {
     findings.error("C008", root.where, "the config has no [data] with \"train\"", std::string(kSampleData));
   }
+  out.faulty.data = failed() || (required && reader.find("data") == nullptr);
   if (const Value* model = reader.find("model")) {
     read_model(*model, out.model, findings);
   } else if (!reader.has("model") && !reader.doubtful("model")) {
     findings.error("C008", root.where, "the config has no [model] with \"input\" and \"layers\"",
                    std::string(kSampleModel));
   }
+  out.faulty.model = failed() || reader.find("model") == nullptr;
   if (const Value* train = reader.find("train")) read_train(*train, out.train, findings);
+  out.faulty.train = failed() || reader.doubtful("train");
+  out.faulty.loss = out.faulty.train && !is_loss_sound(reader);
   if (const Value* memory = reader.find("memory")) read_memory(*memory, out.memory, findings);
+  out.faulty.other |= failed();
 }
 
 Config build(std::optional<Value> root, const fs::path& file, const ConfigOptions& options, Findings& findings) {
   Config out{.name = file.has_stem() ? file.stem().string() : "run", .file = file.string()};
+  bool failed = true;
   if (root) {
     apply_overrides(options.set, *root, findings);
+    failed = findings.has_errors();
     include_model_file(*root, file.parent_path(), findings);
+    const bool no_model = findings.has_errors();
     read_root(*root, {file.parent_path(), options.data_root}, options.model_only, out, findings);
+    out.faulty.model |= no_model;
     collect_positions(*root, "", out.positions);
+    failed = failed || (findings.has_errors() && !options.keep_faulty);
   }
-  const bool failed = findings.has_errors();
   std::vector<Diagnostic> all = findings.take();
   if (failed) throw Error(std::move(all));
   out.warnings = std::move(all);

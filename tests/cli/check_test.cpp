@@ -178,6 +178,40 @@ TEST_F(CheckCommand, AllFamiliesInOneRunByPlace) {
   EXPECT_TRUE(std::ranges::is_sorted(places));
 }
 
+/// A fault of one table hides nothing of the others, and nothing is said of what follows from a faulty key's default.
+TEST_F(CheckCommand, AFaultyTableHidesNothingOfTheOthers) {
+  ASSERT_EQ(run("data synth --random --count 60 --size 16 --classes 10 --out data").code, 0);
+  const auto with = [&](std::string_view old_text, std::string_view new_text, std::string text) {
+    return text.replace(text.find(old_text), old_text.size(), new_text);
+  };
+  std::string sound = small_config();
+  sound = with("train = { synthetic = \"shapes\", count = 200 }",
+               "train = { images = \"train-images.npy\", labels = \"train-labels.npy\" }", sound);
+  sound.erase(sound.find("val = {"), sound.find("[model]") - sound.find("val = {"));
+  sound = with("epochs = 2", "loss = \"sparse_categorical_crossentropy\"\nepochs = 2", sound);
+  const std::string few = with("dense = 10", "dense = 9", sound);
+  const auto codes_of = [&](const std::string& text, int code) {
+    folder_.file("data/c.toml", text);
+    std::vector<std::string> codes;
+    for (const Json& finding : faults("check data/c.toml", code)) codes.push_back(finding["code"]);
+    return codes;
+  };
+  using Codes = std::vector<std::string>;
+  EXPECT_EQ(codes_of(with("epochs = 2", "epoch = 2", few), 2), (Codes{"F104", "C007"})) << "[train]";
+  EXPECT_EQ(codes_of(with("loss = ", "los = ", few), 2), (Codes{"C007"})) << "the loss itself";
+  const std::string no_epochs = with("epochs = 2", "epochs = 0", few);
+  EXPECT_EQ(codes_of(with("{ maxpool = 2 }", "{ maxpol = 2 }", no_epochs), 2), (Codes{"C007", "T004"}))
+      << "[model] and [train]";
+  const std::string no_labels = with("train-labels.npy", "train-label.npy", sound);
+  EXPECT_EQ(codes_of(with("{ maxpool = 2 }", "{ maxpol = 2 }", no_labels), 2), (Codes{"C007", "D101"}))
+      << "data beside [model]";
+  const std::string decayed = with("momentum = 0.9", "momentum = 0.9, weight_decay = 3.0", few);
+  EXPECT_EQ(codes_of(with("[model]", "root = 3\n[model]", decayed), 2), (Codes{"C003", "T115"})) << "[data]";
+  const auto refused = run("train data/c.toml --json");
+  EXPECT_EQ(refused.code, 2);
+  for (const char* code : {"C003", "T115"}) EXPECT_NE(refused.out.find(code), std::string::npos) << code;
+}
+
 /// Events of a training with --json.
 std::vector<Json> events_of(const std::string& out) {
   std::vector<Json> events;
