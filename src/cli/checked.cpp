@@ -99,7 +99,11 @@ void measure_run(const Config& config, const Arguments& arguments, CheckedRun& c
 }
 
 RunSetup take_setup(const Config& config, CheckedRun& checked) {
-  if (checked.setup) return std::exchange(checked.setup, std::nullopt).value();
+  if (checked.setup) {
+    RunSetup setup = *std::move(checked.setup);
+    checked.setup.reset();
+    return setup;
+  }
   if (!checked.splits) fail("a run without errors has its data open", __FILE__, __LINE__);
   return make_setup(config, std::move(checked.graph), *std::move(checked.splits), checked.processor);
 }

@@ -108,12 +108,13 @@ SNUG_CLONES void narrow_rgb(const std::uint8_t* in, const int* first, const int*
   }
 }
 
-constexpr int kTaps = 4;     // that narrow_rgb_avx2 takes at once
-constexpr int kLowBits = 8;  // of a weight that is cut in two: both parts fit 16 bits
+constexpr std::size_t kTaps = 4;  // that narrow_rgb_avx2 takes at once
+constexpr int kLowBits = 8;       // of a weight that is cut in two: both parts fit 16 bits
 
 /// The weights of `columns` in two parts, `groups` of four for every place: the four high parts, then the low ones.
 void cut_weights(ResizeScratch::Weights& columns) {
-  columns.groups = (*std::ranges::max_element(columns.count) + kTaps - 1) / kTaps;
+  const auto most = static_cast<std::size_t>(*std::ranges::max_element(columns.count));
+  columns.groups = static_cast<int>((most + kTaps - 1) / kTaps);
   const auto per_place = static_cast<std::size_t>(columns.groups) * kTaps;
   columns.halves.assign(columns.first.size() * per_place * 2, 0);
   for (std::size_t x = 0; x < columns.first.size(); ++x) {
@@ -128,8 +129,8 @@ void cut_weights(ResizeScratch::Weights& columns) {
 
 #ifdef SNUG_AVX2
 bool has_avx2() {
-  static const bool has = __builtin_cpu_supports("avx2") != 0;
-  return has;
+  static const bool kHas = __builtin_cpu_supports("avx2") != 0;
+  return kHas;
 }
 
 /// narrow_rgb's result, bit for bit, four pixels at a time: pairs of them are multiplied and added as 16 bits, by each
