@@ -356,7 +356,7 @@ struct Config {
 struct ConfigOptions {
   std::vector<std::pair<std::string, std::string>> set;  ///< --set KEY=VALUE, in order
   std::optional<std::filesystem::path> data_root;        ///< instead of data.root, and of the config's folder
-  bool model_only = false;  ///< accept a bare model file (`summary`, `plan`); data and train keep their defaults
+  bool model_only = false;   ///< accept a bare model file (`summary`, `plan`); data and train keep their defaults
   bool keep_faulty = false;  ///< read what is sound beside tables with errors, which are then among the warnings
 };
 
