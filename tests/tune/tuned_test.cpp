@@ -14,15 +14,17 @@ namespace {
 
 /// A cache folder of its own.
 class Tuned : public ::testing::Test {
+ public:
+  ~Tuned() override {
+    ::unsetenv("XDG_CACHE_HOME");
+    std::filesystem::remove_all(folder_);
+  }
+
  protected:
   Tuned() {
     std::string name = (std::filesystem::temp_directory_path() / "snug-tuned-XXXXXX").string();
     folder_ = ::mkdtemp(name.data());
     ::setenv("XDG_CACHE_HOME", folder_.c_str(), 1);
-  }
-  ~Tuned() override {
-    ::unsetenv("XDG_CACHE_HOME");
-    std::filesystem::remove_all(folder_);
   }
   std::string folder_;
 };
