@@ -69,40 +69,29 @@ struct Operation {
   std::vector<Given> operands;
 };
 
-/// A program of one step; what it reads lies in the persistent arena, which is there without anybody writing it first.
-Program one_step(const Operation& operation) {
-  Program program;
-  ProgramBuilder builder(program);
-  Step step{.op = operation.op, .phase = Phase::eval, .attributes = operation.attributes};
-  for (const Given& given : operation.operands) {
-    const bool read = given.access != Access::out;
-    const TensorId tensor = builder.add_tensor({.name = "x" + std::to_string(step.operands.size()),
-                                                .shape = given.shape,
-                                                .dtype = given.dtype,
-                                                .role = read ? Role::weight : Role::activation,
-                                                .arena = read ? Arena::persistent : Arena::transient});
-    step.operands.push_back({tensor, given.access});
-  }
-  builder.add_step(std::move(step));
-  return program;
-}
-
-/// The step once more, on tensors of the program: all of them persistent, because nothing says which come first.
+/// Adds the operation on `tensors`, of which those that are not there yet are made. They lie in the persistent arena,
+/// which is there without anybody writing it first.
 void add_step(Program& program, const Operation& operation, std::vector<TensorId>& tensors) {
   ProgramBuilder builder(program);
   Step step{.op = operation.op, .phase = Phase::eval, .attributes = operation.attributes};
   for (std::size_t i = 0; i < operation.operands.size(); ++i) {
     const Given& given = operation.operands[i];
-    if (i == tensors.size()) tensors.emplace_back();
-    if (!tensors[i].valid())
-      tensors[i] = builder.add_tensor({.name = "x" + std::to_string(program.tensors.size()),
-                                       .shape = given.shape,
-                                       .dtype = given.dtype,
-                                       .role = Role::weight,
-                                       .arena = Arena::persistent});
+    if (i == tensors.size())
+      tensors.push_back(builder.add_tensor({.name = "x" + std::to_string(program.tensors.size()),
+                                            .shape = given.shape,
+                                            .dtype = given.dtype,
+                                            .role = Role::weight,
+                                            .arena = Arena::persistent}));
     step.operands.push_back({tensors[i], given.access});
   }
   builder.add_step(std::move(step));
+}
+
+Program one_step(const Operation& operation) {
+  Program program;
+  std::vector<TensorId> tensors;
+  add_step(program, operation, tensors);
+  return program;
 }
 
 /// What is measured with: a backend, and the device where it runs (null: here).

@@ -17,16 +17,28 @@ void append(std::vector<Diagnostic>& findings, std::vector<Diagnostic> more) {
   findings.insert(findings.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
-}  // namespace
-
-namespace {
-
 /// The input of a network whose layers are not known.
 Graph graph_of_input(const ModelConfig& model) {
   std::vector<Diagnostic> none;
   Graph graph = build_graph({.input = model.input}, none);
   graph.complete = false;
   return graph;
+}
+
+/// A rate that was told from the config alone explains steps that are too large, and a batch that cannot be learned; so
+/// do inputs on another scale the latter.
+void drop_consequences(std::vector<Diagnostic>& findings) {
+  const auto told = [&](std::initializer_list<std::string_view> codes) {
+    return std::ranges::any_of(findings, [&](const Diagnostic& finding) {
+      return finding.severity != Severity::note && std::ranges::find(codes, finding.code) != codes.end();
+    });
+  };
+  const bool rate = told({"T111", "T112"});
+  const bool scale = told({"D207", "D208", "D211", "D216"});
+  std::erase_if(findings, [&](const Diagnostic& finding) {
+    const bool step = finding.code == "T204" && finding.severity == Severity::warning;
+    return (step && rate) || (finding.code == "T205" && (rate || scale));
+  });
 }
 
 }  // namespace
@@ -56,26 +68,6 @@ CheckedRun check_run(const Config& config, const Arguments& arguments, const Pro
   fix_options(run.findings);
   return run;
 }
-
-namespace {
-
-/// A rate that was told from the config alone explains steps that are too large, and a batch that cannot be learned; so
-/// do inputs on another scale the latter.
-void drop_consequences(std::vector<Diagnostic>& findings) {
-  const auto told = [&](std::initializer_list<std::string_view> codes) {
-    return std::ranges::any_of(findings, [&](const Diagnostic& finding) {
-      return finding.severity != Severity::note && std::ranges::find(codes, finding.code) != codes.end();
-    });
-  };
-  const bool rate = told({"T111", "T112"});
-  const bool scale = told({"D207", "D208", "D211", "D216"});
-  std::erase_if(findings, [&](const Diagnostic& finding) {
-    const bool step = finding.code == "T204" && finding.severity == Severity::warning;
-    return (step && rate) || (finding.code == "T205" && (rate || scale));
-  });
-}
-
-}  // namespace
 
 void measure_run(const Config& config, const Arguments& arguments, CheckedRun& checked, bool deep) {
   if (!checked.splits || checked.splits->train == nullptr || has_errors(checked.findings)) return;

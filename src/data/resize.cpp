@@ -167,6 +167,8 @@ SNUG_AVX2 void narrow_rgb_avx2(const std::uint8_t* in, const ResizeScratch::Weig
     out += 3;
   }
 }
+#else
+bool has_avx2() { return false; }
 #endif
 
 void narrow_gray(const std::uint8_t* in, const ResizeScratch::Weights& columns, std::int64_t origin,
@@ -221,7 +223,7 @@ void resize_box(const std::uint8_t* in, std::int64_t height, std::int64_t width,
   ensure(height > 0 && width > 0 && out_height > 0 && out_width > 0, "pictures have pixels");
   make_weights(height, box.top, box.height, out_height, filter, scratch.rows);
   make_weights(width, box.left, box.width, out_width, filter, scratch.columns);
-  if (channels == 3) cut_weights(scratch.columns);
+  if (channels == 3 && has_avx2()) cut_weights(scratch.columns);
   const Range used = range_of(scratch.columns);
   const std::int64_t row_size = (used.end - used.begin) * channels;
   scratch.sums.resize(static_cast<std::size_t>(row_size));

@@ -32,7 +32,7 @@ CASES = cases_data.CASES + cases_config.CASES + cases_commands.CASES + cases_run
 
 # Codes without a case, and why; "tests/…": the file that makes them happen in another way.
 ELSEWHERE = {
-    "D115": "tests/data/statistics_test.cpp", 
+    "D115": "tests/data/statistics_test.cpp",
     "D152": "tests/train/watch_test.cpp", "D201": "tests/check/data_test.cpp", "D202": "tests/check/data_test.cpp",
     "D203": "tests/check/data_test.cpp", "L123": "tests/data/loader_test.cpp", "L124": "tests/data/open_test.cpp",
     "A910": "tests/cuda/cuda_planner_test.cpp", "M613": "tests/cli/devices_test.cpp",
@@ -43,7 +43,8 @@ ELSEWHERE = {
     "D151": "how long steps wait depends on the machine's load: no test asserts a time",
     "M301": "another process must take memory between plan and start",
     "M302": "as M301: the system must refuse what is free", "M303": "needs a GPU", "M304": "needs a GPU",
-    "M901": "a disk that fills up while another file than a run's is written, in a moment that no test can choose", "M902": "an allocation that fails: kept for what no plan counts",
+    "M901": "a disk that fills up while another file than a run's is written, in a moment that no test can choose",
+    "M902": "an allocation that fails: kept for what no plan counts",
     "N602": "the validation loss alone must overflow: rounding decides",
     "T614": "check tells T108 first; for programs that train by hand",
     "T616": "needs a processor without AVX-512",
