@@ -33,30 +33,31 @@ class Judge:
         self.library = build_slower(folder)
         self.snug_conditions = None
 
-    def measure(self, name, percent):
-        """A results file of as many runs as asked for."""
+    def run(self, percent):
         environment = dict(os.environ)
         if percent:
             environment |= {"LD_PRELOAD": str(self.library), "SLOWER_PERCENT": str(percent)}
-        file = self.folder / name
         o = self.options
         command = [o.snug, "bench", "model", o.config, "--steps", str(o.steps), "--json", *o.more]
         if o.batch:
             command += ["--batch", str(o.batch)]
-        lines = []
-        for _ in range(o.runs):
-            done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True)
-            if done.returncode != 0:
-                sys.exit(f"bench model ended with {done.returncode}: {done.stdout}{done.stderr}")
-            lines.append(done.stdout)
-            self.snug_conditions = self.snug_conditions or json.loads(done.stdout)["conditions"]
-        file.write_text("".join(lines))
-        return file
+        done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True)
+        if done.returncode != 0:
+            sys.exit(f"bench model ended with {done.returncode}: {done.stdout}{done.stderr}")
+        self.snug_conditions = self.snug_conditions or json.loads(done.stdout)["conditions"]
+        return done.stdout
 
     def pair(self, percent, first):
-        """One comparison. `first`: which of the two is run first, so that a drift of the machine weighs on both."""
-        names = {"before": 0, "after": percent}
-        files = {name: self.measure(f"{name}.json", names[name]) for name in (first, *(names.keys() - {first}))}
+        """One comparison of two results files. Their runs are made in turns, and what comes first changes: a drift of
+        the machine weighs on both."""
+        lines = {"before": [], "after": []}
+        for i in range(self.options.runs):
+            order = ("before", "after") if (i % 2 == 0) == (first == "before") else ("after", "before")
+            for name in order:
+                lines[name].append(self.run(percent if name == "after" else 0))
+        files = {name: self.folder / f"{name}.json" for name in lines}
+        for name, file in files.items():
+            file.write_text("".join(lines[name]))
         done = subprocess.run([self.options.snug, "bench", "compare", files["before"], files["after"], "--json"],
                               text=True, capture_output=True)
         result = json.loads(done.stdout)

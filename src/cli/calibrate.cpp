@@ -205,15 +205,15 @@ std::int64_t cache_bytes() {
   return file >> kib >> unit && unit == 'K' && kib > 0 ? kib << 10 : kUsual;
 }
 
-/// The rate at which an output is spared that a norm makes again just before a weight gradient reads it, see
-/// DeviceRates::again_bytes_per_second: both run with everything in the caches, and with nothing.
-double measure_again(Backend& backend, DType dtype) {
-  // As where networks make norms again: before 1×1 and 3×3 convolutions.
+/// DeviceRates::cold_bytes_per_second and stay_bytes_per_second: weight gradients and norms run with everything in the
+/// caches, and with nothing.
+void measure_caches(Backend& backend, DType dtype, DeviceRates& rates) {
+  // As networks have them: norms before 1×1 and 3×3 convolutions.
   constexpr std::array kCases{ConvCase{.batch = 8, .side = 28, .in = 384, .out = 128, .kernel = 1},
                               ConvCase{.batch = 8, .side = 56, .in = 128, .out = 128, .kernel = 1},
                               ConvCase{.batch = 8, .side = 28, .in = 128, .out = 32, .kernel = 3}};
   constexpr std::size_t kColdNorm = 1, kColdGradient = 3, kHotNorm = 6, kHotGradient = 7;
-  double bytes = 0, seconds = 0;
+  double bytes = 0, cold = 0, stay = 0;  // of inputs, which are as large as outputs; seconds more in memory
   for (const ConvCase& c : kCases) {
     const Operation gradient = conv(c, Op::conv_backward_weights, dtype);
     const Shape& map = gradient.operands[0].shape;
@@ -227,23 +227,27 @@ double measure_again(Backend& backend, DType dtype) {
     add_step(program, other, of_other);
     add_step(program, again, of_norm);
     of_gradient.push_back(of_norm.back());
-    for (const bool cold : {true, false}) {
-      if (cold) add_step(program, other, of_other);
+    for (const bool in_memory : {true, false}) {
+      if (in_memory) add_step(program, other, of_other);
       add_step(program, gradient, of_gradient);
       add_step(program, again, of_norm);
     }
     add_step(program, gradient, of_gradient);
     const std::vector<double> least = least_of_steps(backend, program);
-    const auto colder = [&](std::size_t cold, std::size_t hot) { return std::max(0.0, least[cold] - least[hot]); };
+    const auto colder = [&](std::size_t in_memory, std::size_t hot) {
+      return std::max(0.0, least[in_memory] - least[hot]);
+    };
     const auto bytes_of = [&](std::size_t i) {
       return static_cast<double>(gradient.operands[i].shape.elements() * size_bytes(dtype));
     };
     // Of the gradient's operands the other one was made just before it in any case.
     const double share = bytes_of(0) / (bytes_of(0) + bytes_of(1));
     bytes += bytes_of(0);
-    seconds += colder(kColdNorm, kHotNorm) + share * colder(kColdGradient, kHotGradient);
+    cold += share * colder(kColdGradient, kHotGradient);
+    stay += colder(kColdNorm, kHotNorm) / 2;  // the other half is for reading
   }
-  return seconds > 0 ? bytes / seconds : 0;
+  rates.cold_bytes_per_second = cold > 0 ? bytes / cold : 0;
+  rates.stay_bytes_per_second = stay > 0 ? bytes / stay : 0;
 }
 
 /// Of the time in which this process's threads wanted to compute the share in which they had to wait for a core; 0
@@ -369,7 +373,7 @@ DeviceRates measure_rates(Backend& backend, DType dtype) {
   const auto flops = static_cast<double>(step_cost(program, program.steps.front()).flops);
   const double more = 1 / with.best_rate(small, &Cost::flops) - 1 / rates.flops_per_second;
   rates.product_seconds = std::max(0.0, more * flops);
-  rates.again_bytes_per_second = measure_again(backend, dtype);
+  measure_caches(backend, dtype, rates);
   rates.cache_bytes = static_cast<double>(cache_bytes());
   return rates;
 }

@@ -198,6 +198,7 @@ std::int64_t Candidates::transient_limit(std::span<const Program* const> program
 std::vector<Candidates::Option> Candidates::recomputed(const Candidate& candidate) {
   const Limits allowed = limits(candidate);
   std::vector<Option> options;
+  const Dropped& quicker = quicker_again(candidate);
   const auto try_rungs = [&](const Ladders::Ladder& ladder, bool eager_update) {
     const Program open = lower_open(graph_, request_, candidate, ladder.split, eager_update);
     if (!indexable(open)) return;
@@ -206,16 +207,23 @@ std::vector<Candidates::Option> Candidates::recomputed(const Candidate& candidat
     DropEvaluator evaluator(open, std::vector<std::int64_t>(open.steps.size(), 0), device_.rates,
                             request_.lowering.in_place);
     const double seconds = program_seconds(open, device_.rates);
-    for (const Dropped& dropped : ladder.rungs) {
+    const auto try_choice = [&](Dropped dropped) {
       const DropCost cost = evaluator.cost(evaluator.choice(dropped));
-      if (cost.peak_bytes > limit) continue;
+      if (cost.peak_bytes > limit) return;
       options.push_back({.answer = {.fits = true,
                                     .rewrites = {.split = ladder.split,
-                                                 .recomputed = dropped,
+                                                 .recomputed = std::move(dropped),
                                                  .offloaded = {},
                                                  .eager_update = eager_update},
                                     .seconds = seconds + cost.extra_seconds},
                          .room_bytes = limit - cost.peak_bytes});
+    };
+    for (const Dropped& rung : ladder.rungs) {
+      try_choice(rung);
+      if (quicker.empty()) continue;
+      Dropped with = rung;
+      with.insert(quicker.begin(), quicker.end());
+      try_choice(std::move(with));
     }
   };
   for (const Ladders::Ladder& ladder : ladders().ladders) {
@@ -297,15 +305,37 @@ bool Candidates::fits_somehow(const Candidate& candidate, Backend& backend) {
   return false;
 }
 
+const Dropped& Candidates::quicker_again(const Candidate& candidate) {
+  const auto [place, is_new] = quicker_again_.try_emplace(candidate);
+  if (!is_new || !request_.strategies.recompute || device_.rates.cache_bytes <= 0) return place->second;
+  DeviceRates doubtful = device_.rates;  // where it is a close call, nothing is changed
+  doubtful.cold_bytes_per_second *= 1.25;
+  doubtful.stay_bytes_per_second *= 1.25;
+  const Program open = lower_open(graph_, request_, candidate);
+  DropEvaluator evaluator(open, std::vector<std::int64_t>(open.steps.size(), 0), doubtful, request_.lowering.in_place);
+  return place->second = evaluator.names(evaluator.quicker_again());
+}
+
+Program Candidates::lower_plain(const Candidate& candidate) {
+  Rewrites rewrites;
+  rewrites.recomputed = quicker_again(candidate);
+  LoweringOptions options = train_options(request_, candidate, rewrites);
+  options.in_place = false;
+  return lower(graph_, options);
+}
+
 std::optional<Candidates::Answer> Candidates::find_plain(const Candidate& candidate, Backend& backend) {
-  const Program train = lower(graph_, train_options(request_, candidate, {}));
+  Rewrites rewrites;
+  rewrites.recomputed = quicker_again(candidate);
+  const Program train = lower(graph_, train_options(request_, candidate, rewrites));
   const Program* const one[] = {&train};
   // The tensors of the training program alone are a bound that costs no prepared step.
   const std::int64_t limit = transient_limit(one, limits(candidate));
   if (!indexable(train) || live_peak(transient_buffers(train)).bytes > limit) return std::nullopt;
-  if (trial_short_by(candidate, {}, backend) > 0) return std::nullopt;
+  if (trial_short_by(candidate, rewrites, backend) > 0) return std::nullopt;
   std::optional<Answer> plain(std::in_place);
   plain->fits = true;
+  plain->rewrites = std::move(rewrites);
   plain->seconds = program_seconds(train, device_.rates);
   return plain;
 }
@@ -385,11 +415,11 @@ Plan Candidates::plan(const Candidate& candidate) {
   return plan;
 }
 
-void Candidates::estimate(const Candidate& candidate, Plan& plan) const {
+void Candidates::estimate(const Candidate& candidate, Plan& plan) {
   const Program& program = plan.programs[static_cast<std::size_t>(plan.train)].program;
   const double seconds = program_seconds(program, device_.rates);
   if (seconds <= 0) return;
-  const double plain = program_seconds(lower_open(graph_, request_, {candidate.batch, 1}), device_.rates);
+  const double plain = program_seconds(lower_plain({candidate.batch, 1}), device_.rates);
   plan.report.estimated_images_per_second = static_cast<double>(candidate.batch) / seconds;
   plan.report.estimated_slowdown = std::max(1.0, seconds / plain);
 }
@@ -409,8 +439,8 @@ double Candidates::throughput(const Candidate& candidate) {
   return seconds > 0 ? static_cast<double>(candidate.batch) / seconds : 0;
 }
 
-double Candidates::plain_throughput(const Candidate& candidate) const {
-  const double seconds = program_seconds(lower_open(graph_, request_, candidate), device_.rates);
+double Candidates::plain_throughput(const Candidate& candidate) {
+  const double seconds = program_seconds(lower_plain(candidate), device_.rates);
   return seconds > 0 ? static_cast<double>(candidate.batch) / seconds : 0;
 }
 

@@ -38,7 +38,7 @@ class Candidates {
   /// Images a second as the cost model has it, of a candidate that fits; 0 where the device's rates are not known.
   [[nodiscard]] double throughput(const Candidate& candidate);
   /// The same with unlimited memory, fitting or not.
-  [[nodiscard]] double plain_throughput(const Candidate& candidate) const;
+  [[nodiscard]] double plain_throughput(const Candidate& candidate);
   [[nodiscard]] std::int64_t host_bytes(const Candidate& candidate) const;
   [[nodiscard]] Limits limits(const Candidate& candidate) const;
 
@@ -60,6 +60,11 @@ class Candidates {
   [[nodiscard]] std::vector<Option> offloaded(const Candidate& candidate);
   [[nodiscard]] std::optional<Option> option_of(const Candidate& candidate, const Rewrites& rewrites) const;
   [[nodiscard]] bool may_rewrite() const;
+  /// What is made again even where all fits, because that is quicker: on a processor, whose caches hold what was made
+  /// just before. Of the batch alone, so that it is the same for every budget.
+  const Dropped& quicker_again(const Candidate& candidate);
+  /// Rewritten by that alone, before storages are merged.
+  [[nodiscard]] Program lower_plain(const Candidate& candidate);
   /// Of all that makes it fit what takes the least time.
   [[nodiscard]] Answer find_fastest(const Candidate& candidate, Backend& backend);
   /// Whether the option that needs the least fits; found without asking for every step.
@@ -76,7 +81,7 @@ class Candidates {
     return request_.trial_backend ? request_.trial_backend() : nullptr;
   }
   /// Fills in the cost model's figures.
-  void estimate(const Candidate& candidate, Plan& plan) const;
+  void estimate(const Candidate& candidate, Plan& plan);
   /// By how much a plan misses its limits; 0 when it fits.
   [[nodiscard]] std::int64_t short_by(const Plan& plan, const Limits& limits) const;
   /// Whether the library can address every tensor that it is given.
@@ -89,6 +94,7 @@ class Candidates {
   const DeviceMemory& device_;
   Backend& backend_;
   std::map<Candidate, Answer> answers_;
+  std::map<Candidate, Dropped> quicker_again_;
   std::map<Candidate, bool> fits_;          ///< where no answer was asked for
   std::int64_t most_eval_samples_ = 0;      ///< of an evaluation program, which is never split
   std::shared_ptr<const Ladders> ladders_;  ///< made when first needed

@@ -28,10 +28,10 @@ std::string sealed(const std::string& text) { return fmt::format("{}{:016x}\n", 
 }  // namespace
 
 std::string ladder_subject(const Program& open, const DeviceRates& rates, bool in_place) {
-  std::string text = fmt::format("{}{} {} {} {} {} {} {} {} {} {}\n", kHeader, in_place, rates.flops_per_second,
+  std::string text = fmt::format("{}{} {} {} {} {} {} {} {} {} {} {}\n", kHeader, in_place, rates.flops_per_second,
                                  rates.bytes_per_second, rates.least_seconds, rates.depthwise_flops_per_second,
                                  rates.norm_bytes_per_second, rates.product_seconds, rates.fused_flops_per_second,
-                                 rates.again_bytes_per_second, rates.cache_bytes);
+                                 rates.cold_bytes_per_second, rates.stay_bytes_per_second, rates.cache_bytes);
   for (const Storage& storage : open.storages) {
     text += fmt::format("{} {} {}\n", storage.name, storage.size_bytes, to_string(storage.arena));
   }

@@ -26,10 +26,12 @@ struct DeviceRates {
   double norm_bytes_per_second = 0;       ///< of the sweeps of batch norm; 0: as others
   double product_seconds = 0;  ///< of a convolution or product beside that: to rearrange weights, to divide the work
   double host_bytes_per_second = 0;  ///< of a copy between device and host, beside the steps; 0: it is a step as others
-  /// What a norm that is made again spares, its output's bytes at this rate: they are still in the caches when they are
-  /// read, while a kept output goes to memory and comes back; 0: nothing.
-  double again_bytes_per_second = 0;
-  double cache_bytes = 0;  ///< of the last level of caches
+  /// What a weight gradient takes besides when its input comes from memory: the input's bytes at this rate; 0: nothing.
+  double cold_bytes_per_second = 0;
+  /// What a norm takes less whose output is soon read for the last time, so that it overwrites what the caches hold:
+  /// the output's bytes at this rate; 0: nothing.
+  double stay_bytes_per_second = 0;
+  double cache_bytes = 0;  ///< of the last level of caches; 0: what they hold is not counted
   friend bool operator==(const DeviceRates&, const DeviceRates&) = default;
 };
 

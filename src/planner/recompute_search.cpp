@@ -30,13 +30,14 @@ DropEvaluator::DropEvaluator(const Program& program, const std::vector<std::int6
     bytes_.push_back(storage.arena == Arena::transient ? round_up(storage.size_bytes, kArenaAlignmentBytes) : 0);
   }
   set_workspaces(workspace_bytes);
+  const std::vector<double> spared = spared_by_again(program, known(rates));
   for (std::size_t i = 0; i < program.steps.size(); ++i) {
     const Step& step = program.steps[i];
     const auto index = static_cast<std::int32_t>(i);
     add_touched(model_.reads(index), model_.writes(index), once_[i]);
     add_touched(model_.reads_once_more(index), model_.writes_once_more(index), again_[i]);
     const bool possible = again_[i].begin < again_[i].end;
-    again_seconds_.push_back(possible ? step_seconds(program, step_again(step), known(rates)) : 0);
+    again_seconds_.push_back(possible ? step_seconds(program, step_again(step), known(rates)) - spared[i] : 0);
     if (!in_place) continue;
     in_place_[i] = pairs_of(program, step);
     if (possible) in_place_again_[i] = pairs_of(program, step_again(step));
@@ -134,6 +135,17 @@ DropCost DropEvaluator::cost(const std::vector<char>& dropped, std::int64_t limi
     });
   }
   return result;
+}
+
+std::vector<char> DropEvaluator::quicker_again() {
+  std::vector<char> all = model_.nothing(), one = all;
+  for (const std::int32_t candidate : model_.candidates()) {
+    const auto index = static_cast<std::size_t>(candidate);
+    one[index] = 1;
+    if (cost(one).extra_seconds < 0) all[index] = 1;
+    one[index] = 0;
+  }
+  return all;
 }
 
 Dropped DropEvaluator::names(const std::vector<char>& dropped) const {

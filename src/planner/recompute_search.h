@@ -15,7 +15,7 @@ namespace snug {
 struct DropCost {
   std::int64_t peak_bytes = 0;  ///< the largest sum of live transient storages
   std::int64_t turn_bytes = 0;  ///< that sum where backward begins: what is kept adds up there
-  double extra_seconds = 0;
+  double extra_seconds = 0;     ///< below 0 where what is made again is quicker than what comes back from memory
 };
 
 /// Evaluates choices on one program: a step's live bytes and the time of what is done again.
@@ -33,6 +33,8 @@ class DropEvaluator {
   /// Also the sum, over steps, of live bytes beyond `limit`: how far a choice is from fitting.
   [[nodiscard]] DropCost cost(const std::vector<char>& dropped, std::int64_t limit, double& excess);
   [[nodiscard]] std::int64_t bytes(std::int32_t storage) const { return bytes_[static_cast<std::size_t>(storage)]; }
+  /// What is quicker made again than kept, each by itself.
+  [[nodiscard]] std::vector<char> quicker_again();
   /// The choice as names, and back; names that are not candidates here are passed over.
   [[nodiscard]] Dropped names(const std::vector<char>& dropped) const;
   [[nodiscard]] std::vector<char> choice(const Dropped& names) const;

@@ -26,7 +26,18 @@ void draw_blocks(const std::vector<double>& run, Random& random, std::vector<dou
   }
 }
 
-double resampled_median(const Runs& runs, Random& random) {
+/// The deviation of the values over their median, outliers aside.
+double spread(const std::vector<double>& values) {
+  const double middle = median(values);
+  if (middle <= 0) return std::numeric_limits<double>::infinity();
+  std::vector<double> distances;
+  distances.reserve(values.size());
+  for (const double value : values) distances.push_back(std::abs(value - middle));
+  return kNormal * median(std::move(distances)) / middle;
+}
+
+/// `between`: the deviation of single runs from one another, over their median.
+double resampled_median(const Runs& runs, double between, Random& random) {
   std::vector<double> medians;
   medians.reserve(runs.size());
   std::vector<double> drawn;
@@ -36,7 +47,14 @@ double resampled_median(const Runs& runs, Random& random) {
     draw_blocks(run, random, drawn);
     medians.push_back(median(drawn));
   }
-  return median(std::move(medians));
+  return median(std::move(medians)) * (between > 0 ? 1 + between * random.normal() : 1);
+}
+
+/// How far the next run may be from the only one: a part of what its steps differ by (docs/decisions.md). Several runs
+/// say it themselves.
+double between_runs(const Runs& runs) {
+  constexpr double kPart = 0.6;
+  return runs.size() == 1 ? kPart * spread(runs[0]) : 0;
 }
 
 }  // namespace
@@ -60,13 +78,7 @@ double median(std::vector<double> values) {
 
 double median_error(const std::vector<double>& values) {
   if (values.size() < 3) return std::numeric_limits<double>::infinity();
-  const double middle = median(values);
-  if (middle <= 0) return std::numeric_limits<double>::infinity();
-  std::vector<double> distances;
-  distances.reserve(values.size());
-  for (const double value : values) distances.push_back(std::abs(value - middle));
-  return kMedianFactor * kNormal * median(std::move(distances)) / middle /
-         std::sqrt(static_cast<double>(values.size()));
+  return kMedianFactor * spread(values) / std::sqrt(static_cast<double>(values.size()));
 }
 
 double median_of_runs(const Runs& runs) {
@@ -82,11 +94,12 @@ double ratio_of_medians(const Runs& before, const Runs& after) {
 
 Interval ratio_interval(const Runs& before, const Runs& after, double share, std::uint64_t seed) {
   Random random(random_key(seed, RandomStream::synthetic));
+  const double between_before = between_runs(before), between_after = between_runs(after);
   std::vector<double> ratios;
   ratios.reserve(kResamples);
   for (int i = 0; i < kResamples; ++i) {
-    const double denominator = resampled_median(before, random);
-    ratios.push_back(resampled_median(after, random) / denominator);
+    const double denominator = resampled_median(before, between_before, random);
+    ratios.push_back(resampled_median(after, between_after, random) / denominator);
   }
   return {.low = quantile(ratios, (1 - share) / 2), .high = quantile(ratios, (1 + share) / 2)};
 }

@@ -31,7 +31,8 @@ using Runs = std::vector<std::vector<double>>;
 
 /// A bootstrap interval of that ratio that covers `share` of what resampling gives. Neighbouring values are not
 /// independent (a machine is slow for a while), so blocks of them are drawn (Künsch's moving blocks, n^⅔ long),
-/// and where there are several runs, runs first. The same values and seed give the same interval.
+/// and where there are several runs, runs first. A single run says nothing of the next, which differs by more than its
+/// blocks do: there a part of the spread of its values is added. The same values and seed give the same interval.
 [[nodiscard]] Interval ratio_interval(const Runs& before, const Runs& after, double share, std::uint64_t seed = 1);
 
 /// Of consecutive values those where the machine is steady: without a beginning that is more than a tenth slower than

@@ -462,25 +462,50 @@ TEST(PlanTraining, RecomputesOnlyWhereNeededAndFits) {
   EXPECT_GT(tight.report.estimated_images_per_second, 0);
 }
 
-TEST(PlanTraining, MoreMemoryIsNeverSlowerNorSmallerWithRecompute) {
+/// A processor whose cache holds some maps of the network, and whose memory is slow.
+constexpr DeviceRates kCached{.flops_per_second = 1e12,
+                              .bytes_per_second = 1e11,
+                              .cold_bytes_per_second = 1e10,
+                              .stay_bytes_per_second = 1e11,
+                              .cache_bytes = 3e5};
+
+TEST(PlanTraining, WhatIsQuickerMadeAgainIsNotKeptThoughThereIsRoom) {
+  const PlanReport report = plan_with_recompute(32, 1 << 30, BatchChoice::Kind::number, kCached).report;
+  EXPECT_THAT(report.strategy, Contains("recompute"));
+  EXPECT_EQ(report.estimated_slowdown, 1.0) << "it is what unlimited memory would be used for";
+  PlanningBackend backend;
+  DeviceMemory memory = device(1024 * kMiB);
+  memory.rates = kCached;
+  const PlanReport kept = plan_training(test::small_net(true), fixed(32), memory, backend).report;
+  EXPECT_THAT(kept.strategy, Not(Contains("recompute")));
+  EXPECT_GT(report.estimated_images_per_second, kept.estimated_images_per_second);
+  EXPECT_LT(report.total_bytes, kept.total_bytes);
+}
+
+void expect_more_memory_never_slower_nor_smaller(const DeviceRates& rates) {
   std::int64_t last_batch = 0;
   double last_rate = 0;
   for (std::int64_t bytes = 200'000; bytes < 8'000'000; bytes += 400'000) {
     SCOPED_TRACE(bytes);
-    const PlanReport report = plan_with_recompute(1, bytes, BatchChoice::Kind::maximum).report;
+    const PlanReport report = plan_with_recompute(1, bytes, BatchChoice::Kind::maximum, rates).report;
     EXPECT_GE(report.max_batch, last_batch);
     last_batch = report.max_batch;
     if (last_batch == 0) continue;
-    EXPECT_TRUE(plan_with_recompute(last_batch, bytes, BatchChoice::Kind::number).report.fits);
+    EXPECT_TRUE(plan_with_recompute(last_batch, bytes, BatchChoice::Kind::number, rates).report.fits);
     if (last_batch < 256) {
-      EXPECT_FALSE(plan_with_recompute(last_batch + 1, bytes, BatchChoice::Kind::number).report.fits);
+      EXPECT_FALSE(plan_with_recompute(last_batch + 1, bytes, BatchChoice::Kind::number, rates).report.fits);
     }
-    const PlanReport fast = plan_with_recompute(1, bytes, BatchChoice::Kind::automatic).report;
+    const PlanReport fast = plan_with_recompute(1, bytes, BatchChoice::Kind::automatic, rates).report;
     EXPECT_TRUE(fast.fits);
     EXPECT_GE(fast.estimated_images_per_second, 0.97 * last_rate);
     last_rate = std::max(last_rate, fast.estimated_images_per_second);
   }
   EXPECT_GT(last_batch, 32);
+}
+
+TEST(PlanTraining, MoreMemoryIsNeverSlowerNorSmallerWithRecompute) {
+  expect_more_memory_never_slower_nor_smaller(kRates);
+  expect_more_memory_never_slower_nor_smaller(kCached);
 }
 
 /// Where a step takes the same whatever its size, a batch that needs steps more is slower than a smaller one: each is

@@ -69,6 +69,26 @@ TEST(Statistics, IntervalsCoverTheTruthAsOftenAsTheySay) {
   }
 }
 
+/// Whether the interval of two runs lies beyond 2 % on one side: what `bench compare` calls a change.
+bool is_change(const Interval& interval) { return interval.low > 1.02 || interval.high < 0.98; }
+
+TEST(Statistics, RunsThatDifferByHalfOfWhatTheirStepsDoAreNoChange) {
+  Random random(random_key(6, RandomStream::synthetic));
+  int changes = 0, seen = 0;
+  for (int i = 0; i < 200; ++i) {
+    // As on a virtual machine whose neighbours compute: steps differ by 4 %, runs by 2.
+    const double first = 10 * (1 + 0.02 * random.normal()), second = 10 * (1 + 0.02 * random.normal());
+    changes +=
+        is_change(ratio_interval({run_of(random, first, 20, 0.04, 0)}, {run_of(random, second, 20, 0.04, 0)}, 0.95));
+    // As on one that is left alone.
+    const Interval slower =
+        ratio_interval({run_of(random, 10, 20, 0.01, 0)}, {run_of(random, 10.5, 20, 0.01, 0)}, 0.95);
+    seen += is_change(slower);
+  }
+  EXPECT_LE(changes, 10);
+  EXPECT_GE(seen, 190);
+}
+
 TEST(Statistics, IntervalsRepeatAndOfOneValueHaveNoWidth) {
   Random random(random_key(4, RandomStream::synthetic));
   const Runs a{run_of(random, 5, 30, 0.03, 0)}, b{run_of(random, 5, 40, 0.03, 0), run_of(random, 5, 20, 0.03, 0)};
