@@ -1,6 +1,8 @@
 #include "base/file.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <system_error>
 #include <utility>
 
@@ -53,6 +55,19 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 MappedFile::~MappedFile() {
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+void give_back_pages(std::span<const std::byte> file, std::span<const std::byte> read) {
+  if (read.empty()) return;
+  // The system maps pages around the one that is missing too, if it has them: 64 KiB, aligned.
+  constexpr std::size_t kAround = std::size_t{64} << 10;
+  const auto offset = static_cast<std::size_t>(read.data() - file.data());
+  const auto skew = reinterpret_cast<std::uintptr_t>(file.data()) % kAround;
+  const std::size_t begin = (offset + skew) / kAround * kAround;
+  const std::size_t end = std::min((offset + skew + read.size() + kAround - 1) / kAround * kAround, file.size() + skew);
+  const std::size_t from = std::max(begin, skew) - skew;
+  // Where that fails they stay until the system needs them.
+  (void)::madvise(const_cast<std::byte*>(file.data()) + from, end - skew - from, MADV_DONTNEED);
 }
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {

@@ -44,6 +44,9 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
+/// Gives back the pages of a mapped file that hold `read`, a part of it; they come again when they are read again.
+void give_back_pages(std::span<const std::byte> file, std::span<const std::byte> read);
+
 /// Writes beside `path`, syncs, renames over it and syncs the folder: afterwards the file is the old one or the
 /// new one, whole. `commit` does the renaming; without it the temporary file is removed.
 /// Every failure (a full disk too) is a std::system_error that names the path.

@@ -23,10 +23,7 @@ namespace {
 
 /// Data that are more than memory holds stream from the disk: as fast as that is.
 void tell_streaming(const Config& config, const RunSetup& setup, std::vector<Diagnostic>& findings) {
-  std::int64_t bytes = 0;
-  for (const auto& split : {setup.splits.train, setup.splits.val, setup.splits.test}) {
-    if (split != nullptr) bytes += split->info().mapped_bytes;
-  }
+  const std::int64_t bytes = mapped_bytes(setup.splits);
   const std::int64_t free_bytes = cpu_memory().free_bytes;
   if (bytes <= free_bytes / 2 || config.data.cache == CacheMode::ram) return;
   findings.push_back({.code = "M615",

@@ -61,6 +61,7 @@ CheckedRun check_run(const Config& config, const Arguments& arguments, const Pro
           open_data(config.data, config.model.input, config.train.seed, effort.full ? Decoding::all : Decoding::some);
     });
   }
+  if (run.splits) pass_large_through(*run.splits);
   if (run.splits && run.splits->train) name_classes(run.findings, *run.splits->train);
   if (run.splits) append(run.findings, check_data(config, *run.splits, run.graph, effort));
   order_by_place(run.findings);

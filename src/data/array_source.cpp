@@ -1,11 +1,13 @@
 // Images and labels of arrays as a data set; pixels are converted when they are read.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "data/source.h"
 
@@ -72,6 +74,11 @@ class ArraySource final : public Dataset {
     } else {
       gather<std::uint8_t, std::uint8_t>(start, info_.image, strides_, false, reinterpret_cast<std::uint8_t*>(pixels));
     }
+    if (passes_through_) give_back_pages(images_.file.bytes, {start, static_cast<std::size_t>(sample_bytes())});
+  }
+
+  void pass_through() const override {
+    passes_through_ = images_.file.mapped && strides_.sample == info_.image.elements();
   }
 
   [[nodiscard]] std::int64_t label(std::int64_t sample) const override {
@@ -103,6 +110,8 @@ class ArraySource final : public Dataset {
     });
   }
 
+  [[nodiscard]] std::int64_t sample_bytes() const { return info_.image.elements() * size_bytes(images_.element); }
+
   void count_memory(const FileBytes& file) {
     (file.mapped ? info_.mapped_bytes : info_.resident_bytes) += static_cast<std::int64_t>(file.bytes.size());
   }
@@ -124,6 +133,7 @@ class ArraySource final : public Dataset {
   DatasetInfo info_;
   bool contiguous_ = false;
   bool planar_rgb_ = false;
+  mutable std::atomic<bool> passes_through_ = false;
 };
 
 /// The line that puts an array with wrong axes right, if the input's size tells how.

@@ -56,6 +56,9 @@ class Dataset {
   /// Where its label lies: "y.npy[17]".
   [[nodiscard]] virtual std::string label_where(std::int64_t sample) const { return where(sample); }
 
+  /// From now on pages of mapped files are given back as soon as they are read: memory does not hold them all.
+  virtual void pass_through() const {}
+
   /// Whether pictures of their own sizes stand behind the samples, of which read_image shows a resized part. Then:
   [[nodiscard]] virtual bool has_pictures() const { return false; }
   /// the whole picture as it is seen,
@@ -92,6 +95,8 @@ enum class Decoding { all, some };
                                                          const std::vector<std::string>& classes = {});
 /// Of a picture in an archive, "photos.tar.gz:cats/1.jpg", the two names; the second is empty for what is in none.
 [[nodiscard]] std::pair<std::string, std::string> split_archive_name(const std::string& name);
+/// Of the files of all splits.
+[[nodiscard]] std::int64_t mapped_bytes(const Splits& splits);
 /// Notes of all splits, each once.
 [[nodiscard]] std::vector<Diagnostic> notes_of(const Splits& splits);
 

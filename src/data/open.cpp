@@ -326,6 +326,14 @@ std::shared_ptr<const Dataset> open_source(const DataSource& source, const DataC
   return data;
 }
 
+std::int64_t mapped_bytes(const Splits& splits) {
+  std::int64_t bytes = 0;
+  for (const auto& split : {splits.train, splits.val, splits.test}) {
+    if (split != nullptr) bytes += split->info().mapped_bytes;
+  }
+  return bytes;
+}
+
 std::vector<Diagnostic> notes_of(const Splits& splits) {
   std::vector<Diagnostic> notes;
   for (const auto& split : {splits.train, splits.val, splits.test}) {

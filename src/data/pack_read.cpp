@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "data/pack.h"
 #include "data/pack_format.h"
@@ -51,6 +52,12 @@ class PackFiles {
     }
     return files_[shard].bytes.subspan(entry.offset, entry.bytes);
   }
+  /// Of a record that was read.
+  void give_back(std::int64_t sample) const {
+    const auto [shard, record] = place(sample);
+    const pack::Entry& entry = entries_[shard][record];
+    give_back_pages(files_[shard].bytes, files_[shard].bytes.subspan(entry.offset, entry.bytes));
+  }
   [[nodiscard]] std::int64_t label(std::int64_t sample) const {
     const auto [shard, record] = place(sample);
     return entries_[shard][record].label;
@@ -88,7 +95,9 @@ class PixelPack final : public Dataset {
   void read_image(std::int64_t sample, std::byte* pixels) const override {
     const auto record = files_->record(sample).subspan(row_bytes_);
     std::memcpy(pixels, record.data(), record.size());
+    if (passes_through_) files_->give_back(sample);
   }
+  void pass_through() const override { passes_through_ = true; }
   [[nodiscard]] std::int64_t label(std::int64_t sample) const override { return files_->label(sample); }
   void read_row(std::int64_t sample, float* row) const override {
     std::memcpy(row, files_->record(sample).data(), row_bytes_);
@@ -99,6 +108,7 @@ class PixelPack final : public Dataset {
   std::shared_ptr<const PackFiles> files_;
   DatasetInfo info_;
   std::size_t row_bytes_ = 0;  ///< before the pixels of a record
+  mutable std::atomic<bool> passes_through_ = false;
 };
 
 class FilePack final : public PictureStore {

@@ -19,6 +19,7 @@ class Wrapper : public Dataset {
   void read_row(std::int64_t sample, float* row) const override { base_->read_row(at(sample), row); }
   [[nodiscard]] std::string where(std::int64_t sample) const override { return base_->where(at(sample)); }
   [[nodiscard]] std::string label_where(std::int64_t sample) const override { return base_->label_where(at(sample)); }
+  void pass_through() const override { base_->pass_through(); }
   [[nodiscard]] bool has_pictures() const override { return base_->has_pictures(); }
   [[nodiscard]] PictureSize picture_size(std::int64_t sample) const override { return base_->picture_size(at(sample)); }
   [[nodiscard]] PictureSize resized_size(std::int64_t sample) const override { return base_->resized_size(at(sample)); }

@@ -110,14 +110,13 @@ std::int64_t resident_file_bytes() {
   return 0;
 }
 
+/// Whether so much free memory holds what files are mapped.
+bool holds(const Splits& splits, std::int64_t free_bytes) { return mapped_bytes(splits) <= free_bytes / 2; }
+
 /// The device's memory was asked for with the data open; the data counts as host memory, not as the process's.
 DeviceMemory without_data(const DeviceMemory& device, const Splits& splits) {
-  std::int64_t mapped = 0;
-  for (const auto& split : {splits.train, splits.val, splits.test}) {
-    if (split != nullptr) mapped += split->info().mapped_bytes;
-  }
   // Pages of mapped files are free as it is. What data have in memory is given back here, and taken as host memory.
-  return steady(device, device.driver_bytes - std::min(mapped, resident_file_bytes()));
+  return steady(device, device.driver_bytes - std::min(mapped_bytes(splits), resident_file_bytes()));
 }
 
 /// What holds for plans on a GPU, which has memory and limits of its own. Returns the most samples at a time.
@@ -228,7 +227,16 @@ RunSetup make_setup(const Config& config) {
   std::vector<Diagnostic> findings;
   Graph graph = build_graph(config.model, findings);
   if (has_errors(findings)) throw Error(std::move(findings));
-  return make_setup(config, std::move(graph), open_data(config.data, config.model.input, config.train.seed));
+  Splits splits = open_data(config.data, config.model.input, config.train.seed);
+  pass_large_through(splits);
+  return make_setup(config, std::move(graph), std::move(splits));
+}
+
+void pass_large_through(const Splits& splits) {
+  if (holds(splits, cpu_memory().free_bytes)) return;
+  for (const auto& split : {splits.train, splits.val, splits.test}) {
+    if (split != nullptr) split->pass_through();
+  }
 }
 
 RunSetup make_setup(const Config& config, Graph graph, Splits splits, const Processor& processor) {
@@ -327,13 +335,10 @@ OutcomesOptions epoch_outcomes(const Config& config, const RunSetup& setup) {
 std::int64_t host_bytes(const Config& config, const RunSetup& setup, std::int64_t batch, std::int64_t free_bytes) {
   std::int64_t bytes = largest_parameter(setup.graph) * size_bytes(DType::f32);
   if (setup.splits.val != nullptr) bytes += 2 * outcomes_bytes(epoch_outcomes(config, setup));  // the last, the best
-  std::int64_t mapped = 0;
   for (const auto& split : {setup.splits.train, setup.splits.val, setup.splits.test}) {
-    if (split == nullptr) continue;
-    bytes += split->info().resident_bytes;
-    mapped += split->info().mapped_bytes;
+    if (split != nullptr) bytes += split->info().resident_bytes;
   }
-  if (mapped <= free_bytes / 2) bytes += mapped;
+  if (holds(setup.splits, free_bytes)) bytes += mapped_bytes(setup.splits);
   const LoaderOptions train = train_loader_options(config, batch, setup.row_width);
   const LoaderOptions eval = eval_loader_options(config, batch, setup.row_width);
   if (setup.splits.train != nullptr) bytes += Loader::ring_bytes(setup.splits.train->info(), train);

@@ -30,6 +30,10 @@ struct RunSetup {
   LoweringOptions lowering;  ///< of training; batch and parts are still open
 };
 
+/// Splits whose mapped files are more than half of the free memory: their pages are given back as they are read, and
+/// the plan does not count them.
+void pass_large_through(const Splits& splits);
+
 /// Opens the data, builds the graph, holds them against each other and against the loss. Throws Error with every
 /// finding.
 [[nodiscard]] RunSetup make_setup(const Config& config);

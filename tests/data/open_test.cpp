@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <set>
 
@@ -237,6 +238,44 @@ TEST(Open, CountsMemory) {
                   {}, {3, 4, 1}, 1);
   EXPECT_EQ(packed->info().resident_bytes, 24 + 2);
   EXPECT_EQ(packed->info().mapped_bytes, 0);
+}
+
+/// Pages of files that this process has mapped in.
+std::int64_t resident_file_bytes() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  std::int64_t kibibytes = 0;
+  while (status >> word) {
+    if (word == "RssFile:" && status >> kibibytes) break;
+  }
+  return kibibytes * 1024;
+}
+
+TEST(Open, WhatPassesThroughLeavesNoPagesBehind) {
+  constexpr std::uint32_t kSamples = 256;
+  constexpr std::size_t kBytes = std::size_t{kSamples} << 16;  // 16 MiB
+  const TempFolder folder;
+  std::string pixels(kBytes, '\0');
+  for (std::size_t i = 0; i < kBytes; ++i) pixels[i] = static_cast<char>(i * 2654435761U >> 13);
+  const std::string images = folder.write("x", idx({kSamples, 256, 256}, pixels));
+  const std::string labels = folder.write("y", idx({kSamples}, std::string(kSamples, '\0')));
+  for (const bool passing : {true, false}) {
+    const auto data = open_source(array_source(images, labels, DataFormat::idx), {}, {256, 256, 1}, 1);
+    if (passing) data->pass_through();
+    const std::int64_t before = resident_file_bytes();
+    std::string image(std::size_t{1} << 16, '\0');
+    for (std::int64_t k = 0; k < 2 * kSamples; ++k) {
+      const std::int64_t sample = k * 37 % kSamples;  // none in its turn, each twice
+      data->read_image(sample, reinterpret_cast<std::byte*>(image.data()));
+      ASSERT_EQ(image, pixels.substr(static_cast<std::size_t>(sample) << 16, image.size()));
+    }
+    const std::int64_t more = resident_file_bytes() - before;
+    if (passing) {
+      EXPECT_LT(more, 1 << 20);
+    } else {
+      EXPECT_GT(more, 12 << 20) << "pages that stay are seen";
+    }
+  }
 }
 
 /// `counts[k]` samples of class k, mixed, each image a single pixel.
