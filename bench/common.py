@@ -1,6 +1,7 @@
 """What the benchmarks of this folder share."""
 
 import datetime
+import json
 import os
 import pathlib
 import platform
@@ -32,3 +33,26 @@ def conditions(script):
     return {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "processor": processor(), "cores": os.cpu_count(), "system": platform.platform(),
             "command": shlex.join([script, *sys.argv[1:]])}
+
+
+class Results:
+    """A results file that is gone on with: {conditions…, "runs": […]}, whole after each run. A run that was made
+    another day or elsewhere carries its own conditions."""
+
+    def __init__(self, path, made):
+        self.path, self.made = path, made
+        self.report = json.loads(path.read_text()) if path.exists() else {**made, "runs": []}
+
+    def of(self, wanted):
+        """The runs that have these values."""
+        return [run for run in self.report["runs"] if all(run.get(key) == value for key, value in wanted.items())]
+
+    def add(self, run):
+        other = {key: value for key, value in self.made.items() if self.report[key] != value and key != "date"}
+        self.report["runs"].append(run | ({"made": other} if other else {}))
+        self.write()
+
+    def write(self):
+        unfinished = self.path.with_suffix(".part")
+        unfinished.write_text(json.dumps(self.report, indent=1) + "\n")
+        unfinished.replace(self.path)

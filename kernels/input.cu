@@ -64,6 +64,79 @@ void normalize_as(void* y, const void* x, std::int64_t pixels, const Normalizati
   launch_normalize<T, From, 1, false>(y, x, n, f, stream);
 }
 
+/// Where pixels of y come from.
+template <class From>
+struct Source {
+  const From* images;
+  const int* places;
+  int height, width, channels;
+};
+
+/// The coordinate that `i` mirrors to when it lies outside [0, size).
+__device__ inline int reflected(int i, int size) {
+  if (i < 0) return -i;
+  return i < size ? i : 2 * (size - 1) - i;
+}
+
+/// The channels of the pixel that becomes (row, column) of y's image `n`; null beside its image.
+template <class From>
+__device__ inline const From* source_pixel(const Source<From>& s, int n, int row, int column) {
+  const int* const place = s.places + 4 * n;
+  const int turns = place[3];
+  row += place[1];
+  column += place[2];
+  if ((turns & kReflected) != 0) {
+    row = reflected(row, s.height);
+    column = reflected(column, s.width);
+  }
+  if (row < 0 || row >= s.height || column < 0 || column >= s.width) return nullptr;
+  if ((turns & kUpsideDown) != 0) row = s.height - 1 - row;
+  if ((turns & kMirrored) != 0) column = s.width - 1 - column;
+  return s.images + ((static_cast<std::int64_t>(place[0]) * s.height + row) * s.width + column) * s.channels;
+}
+
+/// A thread per packet of y, whose V elements follow one another across pixels and images.
+template <class T, class From, int V>
+__global__ void __launch_bounds__(kThreads) gather(T* y, Source<From> s, int n, Normalization f) {
+  const std::int64_t at = (static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x) * V;
+  if (at >= n) return;
+  const int first = static_cast<int>(at);
+  int column = first / s.channels;
+  int channel = first - column * s.channels;
+  int row = column / s.width;
+  column -= row * s.width;
+  int image = row / s.height;
+  row -= image * s.height;
+  const From* from = source_pixel(s, image, row, column);
+  float values[V];
+#pragma unroll
+  for (int v = 0; v < V; ++v) {
+    if (channel == s.channels) {
+      channel = 0;
+      if (++column == s.width) {
+        column = 0;
+        if (++row == s.height) {
+          row = 0;
+          ++image;
+        }
+      }
+      from = source_pixel(s, image, row, column);
+    }
+    values[v] = normalized(f, from != nullptr ? to_float(from[channel]) : 0.0F, channel);
+    ++channel;
+  }
+  store<V>(y + first, values);
+}
+
+template <class T, class From>
+void gather_as(void* y, const Source<From>& s, std::int64_t n, const Normalization& f, Stream stream) {
+  const bool wide = aligned(y) && n % kWide<T> == 0;
+  by_width<T>(wide, [&]<int V>() {
+    launch(gather<T, From, V>, static_cast<unsigned>(divide_up(n, std::int64_t{kThreads} * V)), kThreads, 0, stream,
+           static_cast<T*>(y), s, static_cast<int>(n), f);
+  });
+}
+
 }  // namespace
 
 void normalize_input(bool bytes, Data data, float divisor, const void* images, const float* mean,
@@ -76,6 +149,22 @@ void normalize_input(bool bytes, Data data, float divisor, const void* images, c
       normalize_as<T, std::uint8_t>(y, images, pixels, f, stream);
     } else {
       normalize_as<T, float>(y, images, pixels, f, stream);
+    }
+  });
+}
+
+void normalize_gathered(bool bytes, Data data, float divisor, const void* images, const int* places, const float* mean,
+                        const float* inverse_std, void* y, const Images& shape, Stream stream) {
+  const std::int64_t n = shape.n * shape.h * shape.w * shape.c;
+  if (n <= 0) return;
+  const Normalization f{divisor, mean, inverse_std, shape.c, shape.c};
+  by_type(data, [&]<class T>() {
+    if (bytes) {
+      gather_as<T>(y, Source<std::uint8_t>{static_cast<const std::uint8_t*>(images), places, shape.h, shape.w, shape.c},
+                   n, f, stream);
+    } else {
+      gather_as<T>(y, Source<float>{static_cast<const float*>(images), places, shape.h, shape.w, shape.c}, n, f,
+                   stream);
     }
   });
 }

@@ -155,7 +155,7 @@ install_cudnn() {
 
 mention_cuda() {
   if command -v nvcc >/dev/null || [[ -x /usr/local/cuda/bin/nvcc ]]; then
-    say "CUDA: a toolkit is here; -DSNUG_CUDA=ON builds its part in (README, \"On a GPU\"). This build computes on the CPU."
+    say "CUDA: a toolkit is here; with cuDNN beside it the release build computes on GPUs too (README, \"On a GPU\")."
   else
     say "CUDA: no toolkit here: the program computes on the CPU, and plans for any GPU."
   fi

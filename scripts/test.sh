@@ -7,6 +7,8 @@ cd "$snug_root"
 headline "What is needed"
 setup build test
 
+# Without CUDA, as every preset but "release" has it: nvcc would compile for minutes what no test here can run, and the
+# commands on the emulated device are linked with the kernels of the emulator instead.
 headline "Build with tests"
 build test
 

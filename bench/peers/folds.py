@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Accuracy on few photographs, beside PyTorch: stratified folds over all of them, each once the validation split. In
 each fold Snug and PyTorch train configs/catsdogs.toml's network with crop and flip alone, and Snug with the config's own
-augmentation. One thread each, so many at a time as there are cores.
+augmentation. One thread each, so many at a time as there are cores. The results file is gone on with.
 
   PYTHON=venv/bin/python bench/peers/folds.py PHOTOGRAPHS --seeds 2 --out bench/results/folds-NAME.json
 
@@ -22,7 +22,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
-from common import conditions  # noqa: E402
+from common import Results, conditions  # noqa: E402
 
 CONFIG = "configs/catsdogs.toml"
 CROP_AND_FLIP = "data.augment=[{ random_crop = 96 }, { hflip = 0.5 }]"
@@ -87,23 +87,26 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True)
     options = parser.parse_args()
     cases = options.cases.split(",")
-    report = {**conditions("bench/peers/folds.py"), "folds": options.folds, "seeds": options.seeds, "epochs": options.epochs,
-              "runs": []}
+    results = Results(options.out, conditions("bench/peers/folds.py"))
+    wanted = [{"case": case, "fold": fold, "seed": seed, "folds": options.folds, "epochs": options.epochs}
+              for seed in range(1, options.seeds + 1) for fold in range(options.folds) for case in cases]
+    missing = [run for run in wanted if not results.of(run)]
     with tempfile.TemporaryDirectory() as name, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         folder = pathlib.Path(name)
         write_folds(folder, options.photographs.resolve(), options.folds)
-        runs = [(case, fold, seed) for seed in range(1, options.seeds + 1) for fold in range(options.folds)
-                for case in cases]
-        for run, (right, of) in zip(runs, pool.map(lambda run: train(options, folder, *run), runs)):
-            report["runs"].append(dict(zip(("case", "fold", "seed"), run)) | {"right": right, "of": of})
-            print(*run, f"{right} of {of}", flush=True)
+        trainings = {pool.submit(train, options, folder, run["case"], run["fold"], run["seed"]): run for run in missing}
+        for training in concurrent.futures.as_completed(trainings):
+            run, (right, of) = trainings[training], training.result()
+            results.add(run | {"right": right, "of": of})
+            print(run["case"], run["fold"], run["seed"], f"{right} of {of}", flush=True)
     for case in cases:
-        by_seed = [100 * sum(r["right"] for r in rows) / sum(r["of"] for r in rows)
-                   for seed in range(1, options.seeds + 1)
-                   if (rows := [r for r in report["runs"] if r["case"] == case and r["seed"] == seed])]
-        report[case] = {"percent": statistics.mean(by_seed), "by_seed": by_seed}
-        print(f"{case:10} {report[case]['percent']:.1f} %  ({', '.join(f'{p:.1f}' for p in by_seed)})")
-    options.out.write_text(json.dumps(report, indent=1) + "\n")
+        by_seed = []
+        for seed in range(1, options.seeds + 1):
+            rows = [row for run in wanted if (run["case"], run["seed"]) == (case, seed) for row in results.of(run)]
+            by_seed.append(100 * sum(row["right"] for row in rows) / sum(row["of"] for row in rows))
+        results.report[case] = {"percent": statistics.mean(by_seed), "by_seed": by_seed}
+        print(f"{case:10} {results.report[case]['percent']:.1f} %  ({', '.join(f'{p:.1f}' for p in by_seed)})")
+    results.write()
 
 
 main()

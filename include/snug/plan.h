@@ -31,6 +31,8 @@ struct PlanPeak {
 /// The arenas as they are allocated: with the holes between buffers and whole pages.
 struct PlanArenas {
   std::int64_t persistent = 0, transient = 0, input = 0;
+  std::int64_t data = 0;  ///< images that stay on the device: data.cache = "device"
+  [[nodiscard]] std::int64_t total() const { return persistent + transient + input + data; }
 };
 
 /// What a library computes a step with.
@@ -87,6 +89,7 @@ struct PlanReport {
   /// driver, library, both arenas, input and padding are the total.
   std::int64_t persistent_arena_bytes = 0, transient_arena_bytes = 0, lower_bound_bytes = 0;
   PlanArenas allocated;
+  std::int64_t data_bytes = 0;  ///< of breakdown.input: images that stay on the device
   PlanPeak peak;
   std::int64_t host_bytes = 0, checkpoint_bytes = 0;
   std::int64_t offload_bytes = 0;    ///< of host_bytes: activations that wait there for the backward pass

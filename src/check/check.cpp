@@ -46,7 +46,7 @@ void order_by_place(std::vector<Diagnostic>& findings) {
 std::vector<Diagnostic> check_config(const Config& config, const Graph& graph, const Processor& processor) {
   Findings findings;
   const FaultyTables& faulty = config.faulty;
-  if (!faulty.data) check_support(config, findings);
+  if (!faulty.data) check_support(config, processor, findings);
   if (!faulty.model && !faulty.loss) check_loss(config, graph, findings);
   if (!faulty.model) check_layers(graph, findings);
   if (!faulty.train) check_training(config, graph, processor, findings);

@@ -50,8 +50,8 @@ struct OutputRange {
 void check_loss(const Config& config, const Graph& graph, Findings& findings);  // F: loss.cpp
 void check_layers(const Graph& graph, Findings& findings);                      // A: layers.cpp
 void check_training(const Config& config, const Graph& graph, const Processor& processor,
-                    Findings& findings);                       // T: training.cpp
-void check_support(const Config& config, Findings& findings);  // C: support.cpp
+                    Findings& findings);                                                   // T: training.cpp
+void check_support(const Config& config, const Processor& processor, Findings& findings);  // C: support.cpp
 
 /// The splits that are there, training first.
 [[nodiscard]] std::vector<Look> look_at_splits(const Splits& splits, bool full);              // pixels.cpp

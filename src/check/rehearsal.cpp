@@ -71,7 +71,8 @@ std::byte* Rehearsal::address(TensorId tensor) const {
     case Arena::persistent: return persistent_.data() + offset;
     case Arena::transient: return transient_.data() + offset;
     case Arena::input: return input_.data() + offset;
-    case Arena::host: break;  // nothing is moved out here
+    case Arena::data:
+    case Arena::host: break;  // nothing is kept or moved out here
   }
   return nullptr;
 }

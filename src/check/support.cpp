@@ -1,26 +1,13 @@
-// C: what a config can say and this version does not do. What open_data refuses by itself is not repeated here.
-#include <algorithm>
-
-#include <fmt/format.h>
+// C: what a config can say and this run does not do. What open_data refuses by itself is not repeated here.
+#include <utility>
 
 #include "check/families.h"
+#include "train/setup.h"
 
 namespace snug {
 
-namespace {
-
-void unsupported(const Config& config, std::string_view key, std::string_view value, std::string fix,
-                 Findings& findings) {
-  findings.push_back(finding("C201", config.where(key),
-                             fmt::format("{} = {} is not supported by this version", key, value), std::move(fix)));
-}
-
-}  // namespace
-
-void check_support(const Config& config, Findings& findings) {
-  if (config.data.cache == CacheMode::device) {
-    unsupported(config, "data.cache", "\"device\"", "cache = \"ram\"", findings);
-  }
+void check_support(const Config& config, const Processor& processor, Findings& findings) {
+  if (auto why = cannot_keep_images(config, processor)) findings.push_back(*std::move(why));
 }
 
 }  // namespace snug

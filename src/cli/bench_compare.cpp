@@ -102,10 +102,10 @@ int run(const Arguments& arguments) {
                     .bytes_after = after.planned_bytes};
   result.before = median_of_runs(before.milliseconds);
   result.after = median_of_runs(after.milliseconds);
-  // The whole interval must lie beyond the threshold: neither noise alone nor a difference that is real and tiny
-  // counts.
-  if (interval.low > 1 + threshold) result.change = Change::slower;
-  if (interval.high < 1 - threshold) result.change = Change::faster;
+  // The medians must differ by more than the threshold, and the whole interval lie beyond half of it: neither noise
+  // alone nor a difference that is real and tiny counts.
+  if (result.ratio > 1 + threshold && interval.low > 1 + threshold / 2) result.change = Change::slower;
+  if (result.ratio < 1 - threshold && interval.high < 1 - threshold / 2) result.change = Change::faster;
   print_result(arguments, to_json(result), to_text(result));
   return result.change == Change::slower ? kSlower : 0;
 }

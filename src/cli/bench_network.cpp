@@ -32,12 +32,16 @@ constexpr std::size_t kMostTimedSteps = 50;  // with every step of the program t
 constexpr double kTogetherSeconds = 0.25;    // of steps that follow each other on a device before one is timed by parts
 constexpr double kUpdateRate = 1e-6;         // weights hardly move: every step does the same work
 
-/// Random images and labels: what the values are does not change the time.
+/// Random images, or places of kept ones, and labels: what the values are does not change the time.
 void load_random_batch(Network& network, const Config& config, const RunSetup& setup, std::int64_t batch) {
   Random random(random_key(1, RandomStream::synthetic));
   const auto& input = config.model.input;
-  std::vector<std::byte> images(static_cast<std::size_t>(batch * input[0] * input[1] * input[2]));
+  const std::int64_t kept = network.kept_samples();
+  std::vector<std::byte> images(static_cast<std::size_t>(kept > 0 ? 0 : batch * input[0] * input[1] * input[2]));
   for (std::byte& pixel : images) pixel = static_cast<std::byte>(random.next());
+  std::vector<SamplePlace> places(static_cast<std::size_t>(kept > 0 ? batch : 0));
+  for (SamplePlace& place : places)
+    place.sample = static_cast<std::int32_t>(random.below(static_cast<std::uint32_t>(kept)));
   std::vector<std::int32_t> labels;
   std::vector<float> rows(static_cast<std::size_t>(batch * setup.row_width), 0.0F);
   for (std::int64_t i = 0; i < batch; ++i) {
@@ -45,7 +49,7 @@ void load_random_batch(Network& network, const Config& config, const RunSetup& s
     if (setup.row_width == 0) labels.push_back(label);
     if (setup.row_width > 0) rows[static_cast<std::size_t>(i * setup.row_width + label)] = 1.0F;
   }
-  network.load({.images = images, .labels = labels, .rows = rows, .count = batch, .samples = {}});
+  network.load({.images = images, .labels = labels, .rows = rows, .places = places, .count = batch, .samples = {}});
 }
 
 /// Seconds of every step of the program: means over those rounds whose sum lies in the middle half, so that a round

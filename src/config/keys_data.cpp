@@ -112,7 +112,9 @@ constexpr std::array kKeys{
         .forms = kChoice,
         .choices = kCacheWords,
         .fallback = R"("auto")",
-        .meaning = "Where decoded data is kept.",
+        .meaning =
+            "Where decoded data is kept: \"ram\"; \"stream\", nowhere; \"auto\", in memory where that costs little; "
+            "\"device\", the training images on the GPU, which then flips and shifts them itself.",
         .example = R"("ram")"},
     Key{.scopes = "data",
         .name = "on_bad",

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/ensure.h"
 #include "base/rng.h"
 #include "data/color.h"
 
@@ -18,6 +19,11 @@ namespace {
 std::int64_t scale(std::uint32_t word, std::int64_t bound) {
   return static_cast<std::int64_t>((static_cast<std::uint64_t>(word) * static_cast<std::uint64_t>(bound)) >> 32);
 }
+
+/// By how many pixels a crop moves along one axis.
+std::int64_t crop_shift(const RandomCrop& crop, std::uint32_t word) { return scale(word, 2 * crop.pad + 1) - crop.pad; }
+
+bool is_flipped(const Flip& flip, std::uint32_t word) { return static_cast<double>(to_unit(word)) < flip.probability; }
 
 /// The place that `i` mirrors to when it lies outside [0, size); the border itself is not repeated.
 std::int64_t reflect(std::int64_t i, std::int64_t size) {
@@ -193,6 +199,21 @@ bool crops_pictures(std::span<const Augmentation> list) {
   });
 }
 
+std::vector<std::string> not_placed(std::span<const Augmentation> list) {
+  std::vector<std::string> names;
+  bool moved = false;
+  for (const Augmentation& augmentation : list) {
+    if (std::holds_alternative<Flip>(augmentation.what)) continue;
+    const auto* crop = std::get_if<RandomCrop>(&augmentation.what);
+    // Without padding it takes a part of a whole picture, and of two the first cuts what the second would see.
+    if (crop != nullptr && crop->pad > 0 && !std::exchange(moved, true)) continue;
+    std::string name(name_of(augmentation));
+    if (crop != nullptr) name = crop->pad > 0 ? "a second random_crop" : "random_crop without pad";
+    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
+  }
+  return names;
+}
+
 void check_augmentations(std::span<const Augmentation> list, const Shape& image, DType dtype, Findings& findings) {
   for (const Augmentation& augmentation : list) {
     const std::string where = to_string(augmentation.where);
@@ -248,6 +269,27 @@ void Augmenter::read(const Dataset& data, std::uint64_t key, std::int64_t sample
   apply(key, sample, pixels, scratch);
 }
 
+SamplePlace Augmenter::place(std::uint64_t key, std::int64_t sample) const {
+  SamplePlace at{.sample = static_cast<std::int32_t>(sample)};
+  for (std::size_t place = 0; place < list_.size(); ++place) {
+    const auto words = philox(key, static_cast<std::uint64_t>(sample), place);
+    if (const auto* cut = std::get_if<RandomCrop>(&list_[place].what)) {
+      at.down += static_cast<std::int32_t>(crop_shift(*cut, words[0]));
+      at.right += static_cast<std::int32_t>(crop_shift(*cut, words[1]));
+      if (cut->reflect) at.turns |= SamplePlace::reflected;
+    } else if (const auto* flip = std::get_if<Flip>(&list_[place].what)) {
+      if (!is_flipped(*flip, words[0])) continue;
+      // A picture that was moved and is turned now is one that was turned and then moved the other way.
+      at.turns ^= flip->vertical ? SamplePlace::upside_down : SamplePlace::mirrored;
+      std::int32_t& shift = flip->vertical ? at.down : at.right;
+      shift = -shift;
+    } else {
+      fail("an augmentation that needs the image", __FILE__, __LINE__);
+    }
+  }
+  return at;
+}
+
 void Augmenter::apply(std::uint64_t key, std::int64_t sample, std::byte* pixels, std::byte* scratch) const {
   apply_from(list_.size(), key, sample, pixels, scratch);
 }
@@ -270,11 +312,11 @@ void Augmenter::apply_from(std::size_t skip, std::uint64_t key, std::int64_t sam
     Random random((std::uint64_t{words[1]} << 32) | words[0]);
     const auto& what = list_[place].what;
     if (const auto* cut = std::get_if<RandomCrop>(&what)) {
-      const std::int64_t down = scale(words[0], 2 * cut->pad + 1) - cut->pad;
-      const std::int64_t right = scale(words[1], 2 * cut->pad + 1) - cut->pad;
+      const std::int64_t down = crop_shift(*cut, words[0]);
+      const std::int64_t right = crop_shift(*cut, words[1]);
       if (down != 0 || right != 0) crop(*cut, down, right, pixels, scratch);
     } else if (const auto* flip = std::get_if<Flip>(&what)) {
-      if (static_cast<double>(to_unit(words[0])) < flip->probability) mirror(flip->vertical, pixels);
+      if (is_flipped(*flip, words[0])) mirror(flip->vertical, pixels);
     } else if (std::holds_alternative<RandomResizedCrop>(what)) {
       const Box box = draw_part(random, {height_, width_});
       by_type([&](auto* in_place, auto* free) { resize_part(box, image_, in_place, free); });

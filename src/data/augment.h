@@ -5,9 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/dtype.h"
+#include "base/sample_place.h"
 #include "base/shape.h"
 #include "data/dataset.h"
 #include "data/findings.h"
@@ -28,6 +30,8 @@ class Augmenter {
   void read(const Dataset& data, std::uint64_t key, std::int64_t sample, std::byte* pixels, std::byte* scratch) const;
   /// Changes `pixels` in place.
   void apply(std::uint64_t key, std::int64_t sample, std::byte* pixels, std::byte* scratch) const;
+  /// The same change as `read` makes, for whoever has the image: of a list without `not_placed`.
+  [[nodiscard]] SamplePlace place(std::uint64_t key, std::int64_t sample) const;
   /// Mixes the samples of a whole batch in pairs, the first with the last and so on, pixels and rows alike. Of several
   /// kinds in the list one is chosen for each batch.
   void mix(std::uint64_t key, std::int64_t batch, std::span<std::byte> images, std::span<float> rows,
@@ -49,6 +53,9 @@ class Augmenter {
 [[nodiscard]] bool has_mix(std::span<const Augmentation> list);
 /// Whether crops are taken of whole pictures, where there are such: images of one size cannot stand for them.
 [[nodiscard]] bool crops_pictures(std::span<const Augmentation> list);
+
+/// What of `list` no SamplePlace can say, by name; empty: all of it can be done where the data set lies.
+[[nodiscard]] std::vector<std::string> not_placed(std::span<const Augmentation> list);
 
 /// What in `list` cannot be done to images of this shape and type: D findings.
 void check_augmentations(std::span<const Augmentation> list, const Shape& image, DType dtype, Findings& findings);

@@ -24,8 +24,13 @@ namespace {
 
 constexpr std::int64_t kPage = 4096;
 
+/// Whether samples are decoded, and not only copied or named.
+bool decodes(const DatasetInfo& info, const LoaderOptions& options) { return info.reader_bytes > 0 && !options.places; }
+
 /// Samples that a worker takes at a time: the lock is rare, small batches still share. Pictures are work enough.
-std::int64_t piece_size(const DatasetInfo& info) { return info.reader_bytes > 0 ? 8 : 64; }
+std::int64_t piece_size(const DatasetInfo& info, const LoaderOptions& options) {
+  return decodes(info, options) ? 8 : 64;
+}
 
 void fill_order(std::vector<std::int64_t>& order, bool shuffle, std::uint64_t seed, std::int64_t epoch) {
   std::iota(order.begin(), order.end(), std::int64_t{0});
@@ -40,10 +45,10 @@ void fill_order(std::vector<std::int64_t>& order, bool shuffle, std::uint64_t se
 std::int64_t image_bytes(const DatasetInfo& info) { return info.image.elements() * size_bytes(info.dtype); }
 
 /// What `workers = 0` means. Copying bytes is light, and the cores are for the training; decoding pictures is not.
-int worker_count(int asked, const DatasetInfo& info) {
-  if (asked > 0) return asked;
+int worker_count(const DatasetInfo& info, const LoaderOptions& options) {
+  if (options.workers > 0) return options.workers;
   const unsigned cores = std::thread::hardware_concurrency();
-  return static_cast<int>(info.reader_bytes > 0 ? std::clamp(cores / 2, 1U, 8U) : std::clamp(cores / 4, 1U, 4U));
+  return static_cast<int>(decodes(info, options) ? std::clamp(cores / 2, 1U, 8U) : std::clamp(cores / 4, 1U, 4U));
 }
 
 std::int64_t whole_pages(std::int64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
@@ -111,6 +116,7 @@ void fill_evenly(std::vector<std::int64_t>& order, ClassLists& lists, std::uint6
 /// One batch of the ring.
 struct Slot {
   PageBuffer images;
+  std::vector<SamplePlace> places;  ///< instead of images
   std::vector<std::int32_t> labels;
   std::vector<float> rows;
   Batch batch;
@@ -167,7 +173,7 @@ Loader::State::State(std::shared_ptr<const Dataset> source, LoaderOptions wanted
       options(std::move(wanted)),
       augmenter(options.augment, data->info().image, data->info().dtype),
       sample_bytes(image_bytes(data->info())),
-      piece_samples(piece_size(data->info())),
+      piece_samples(piece_size(data->info(), options)),
       order(static_cast<std::size_t>(data->info().samples)) {
   const DatasetInfo& info = data->info();
   ensure(options.batch > 0 && options.ring >= 2, "a batch has samples; one batch is read while another is filled");
@@ -180,17 +186,22 @@ Loader::State::State(std::shared_ptr<const Dataset> source, LoaderOptions wanted
                                : fmt::format("{{ dense = {} }}", info.label_width)));
   }
   ensure(!augmenter.mixes() || options.row_width > 0, "mixed labels are rows");
+  ensure(!options.places || not_placed(options.augment).empty(), "what cannot be placed was refused");
   if (options.even_classes) classes = list_classes(*data);
   slots.resize(static_cast<std::size_t>(options.ring));
   for (Slot& slot : slots) {
-    slot.images = PageBuffer(options.batch * sample_bytes);
+    if (options.places) {
+      slot.places.resize(static_cast<std::size_t>(options.batch));
+    } else {
+      slot.images = PageBuffer(options.batch * sample_bytes);
+    }
     if (options.row_width > 0) {
       slot.rows.resize(static_cast<std::size_t>(options.batch * options.row_width));
     } else {
       slot.labels.resize(static_cast<std::size_t>(options.batch));
     }
   }
-  for (int worker = 0; worker < worker_count(options.workers, info); ++worker) workers.emplace_back([this] { work(); });
+  for (int worker = 0; worker < worker_count(info, options); ++worker) workers.emplace_back([this] { work(); });
 }
 
 Loader::State::~State() {
@@ -203,7 +214,7 @@ Loader::State::~State() {
 }
 
 void Loader::State::work() {
-  std::vector<std::byte> scratch(augmenter.active() ? static_cast<std::size_t>(sample_bytes) : 0);
+  std::vector<std::byte> scratch(augmenter.active() && !options.places ? static_cast<std::size_t>(sample_bytes) : 0);
   std::unique_lock lock(mutex);
   for (;;) {
     work_waits.wait(lock, [this] { return stop || has_work(); });
@@ -252,8 +263,11 @@ void Loader::State::work() {
 void Loader::State::fill(Slot& slot, std::int64_t begin, std::int64_t finish, std::byte* scratch) const {
   for (std::int64_t place = begin; place < finish; ++place) {
     const std::int64_t sample = order[static_cast<std::size_t>(slot.first + place)];
-    std::byte* pixels = slot.images.data() + place * sample_bytes;
-    augmenter.read(*data, augment_key, sample, pixels, scratch);
+    if (options.places) {
+      slot.places[static_cast<std::size_t>(place)] = augmenter.place(augment_key, sample);
+    } else {
+      augmenter.read(*data, augment_key, sample, slot.images.data() + place * sample_bytes, scratch);
+    }
     fill_label(slot, place, sample);
   }
 }
@@ -346,7 +360,11 @@ const Batch* Loader::next() {
   ++state.next;
   if (slot.error) std::rethrow_exception(slot.error);
   const auto count = static_cast<std::size_t>(slot.batch.count);
-  slot.batch.images = slot.images.first(count * static_cast<std::size_t>(state.sample_bytes));
+  if (state.options.places) {
+    slot.batch.places = std::span(slot.places).first(count);
+  } else {
+    slot.batch.images = slot.images.first(count * static_cast<std::size_t>(state.sample_bytes));
+  }
   slot.batch.labels = std::span(slot.labels).first(slot.labels.empty() ? 0 : count);
   slot.batch.rows = std::span(slot.rows).first(count * static_cast<std::size_t>(state.options.row_width));
   slot.batch.samples = std::span(state.order).subspan(static_cast<std::size_t>(slot.first), count);
@@ -361,12 +379,12 @@ double Loader::waited_seconds() const {
 int Loader::workers() const { return static_cast<int>(state_->workers.size()); }
 
 std::int64_t Loader::ring_bytes(const DatasetInfo& info, const LoaderOptions& options) {
-  const std::int64_t sample = image_bytes(info);
+  const bool placed = options.places;
+  const std::int64_t sample = placed ? static_cast<std::int64_t>(sizeof(SamplePlace)) : image_bytes(info);
   const std::int64_t labels = options.batch * (options.row_width > 0 ? options.row_width * 4 : 4);
-  const std::int64_t worker = (options.augment.empty() ? 0 : sample) + info.reader_bytes;
+  const std::int64_t worker = placed ? 0 : (options.augment.empty() ? 0 : sample) + info.reader_bytes;
   const std::int64_t order = info.samples * 8 * (options.even_classes ? 2 : 1);
-  return options.ring * (whole_pages(options.batch * sample) + labels) + order +
-         worker_count(options.workers, info) * worker;
+  return options.ring * (whole_pages(options.batch * sample) + labels) + order + worker_count(info, options) * worker;
 }
 
 }  // namespace snug

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/sample_place.h"
 #include "data/dataset.h"
 
 namespace snug {
@@ -21,13 +22,15 @@ struct LoaderOptions {
   std::vector<Augmentation> augment;  ///< keyed by (seed, epoch, sample), mixup and cutmix by (seed, epoch, batch)
   std::int64_t row_width = 0;  ///< > 0: labels are delivered as rows of this width (class numbers become one-hot, or
                                ///< one 0/1 column when it is 1)
+  bool places = false;         ///< images stay where they are: a batch says which and how they change (`not_placed`)
   bool even_classes = false;   ///< each class is drawn as often as any other (instead of `shuffle`)
 };
 
 struct Batch {
-  std::span<const std::byte> images;     ///< count × image, of the data set's dtype
+  std::span<const std::byte> images;     ///< count × image, of the data set's dtype; empty with `places`
   std::span<const std::int32_t> labels;  ///< class numbers, when row_width is 0
   std::span<const float> rows;
+  std::span<const SamplePlace> places{};  ///< instead of images, where these were asked for
   std::int64_t count = 0;                 ///< samples; fewer than the batch in the last one
   std::span<const std::int64_t> samples;  ///< their indices in the data set
 };

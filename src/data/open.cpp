@@ -59,16 +59,17 @@ SourcePointer open_pictures(const DataSource& source, const DataConfig& config, 
 /// Decoded images of this size are kept unasked: reading them again costs more than the memory.
 constexpr std::int64_t kKeptUnasked = std::int64_t{256} << 20;
 
-/// Keeps decoded images where the config wants it, or where it costs little. `cropped`: crops are taken of whole
-/// pictures, for which images of one size cannot stand.
-SourcePointer keep(SourcePointer data, const DataConfig& config, bool cropped) {
+/// Keeps decoded images where the config wants it, or where it costs little; not those that are read once, to stay on
+/// the device. `cropped`: crops are taken of whole pictures, for which images of one size cannot stand.
+SourcePointer keep(SourcePointer data, const DataConfig& config, bool of_train, bool cropped) {
   const DatasetInfo& info = data->info();
   if (cropped && data->has_pictures()) return data;
+  if (of_train && config.cache == CacheMode::device) return data;
   const std::int64_t bytes = info.samples * info.image.elements() * size_bytes(info.dtype);
   const bool costly = info.reader_bytes > 0;
   const bool wanted = config.cache == CacheMode::ram
                           ? costly || info.mapped_bytes > 0
-                          : config.cache == CacheMode::automatic && costly && bytes <= kKeptUnasked;
+                          : config.cache != CacheMode::stream && costly && bytes <= kKeptUnasked;
   return wanted ? make_kept(std::move(data)) : data;
 }
 
@@ -212,7 +213,8 @@ SourcePointer open_one(const DataSource& source, const DataConfig& config, const
   const bool fits = check_size(*data, source, input, opening, findings);
   if (labelled) data = finish_labels(std::move(data), config, findings);
   if (!fits || !data) return nullptr;
-  return keep(std::move(data), config, opening.split == 0 && crops_pictures(config.augment));
+  const bool of_train = opening.split == 0;
+  return keep(std::move(data), config, of_train, of_train && crops_pictures(config.augment));
 }
 
 /// All splits go through one program: the same type of pixels, the same kind of labels.

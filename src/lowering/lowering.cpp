@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/ensure.h"
+#include "base/sample_place.h"
 #include "lowering/parameters.h"
 #include "ops/op.h"
 
@@ -22,7 +23,8 @@ namespace {
 
 /// The tensors by which host and program talk.
 struct Exchange {
-  TensorId images, labels, mean, inverse_std, control, stats, totals, class_weights, weight_sum, norm, scaling, outputs;
+  TensorId images, places, labels, mean, inverse_std, control, stats, totals, class_weights, weight_sum, norm, scaling,
+      outputs;
 };
 
 class Lowering {
@@ -76,6 +78,8 @@ class Lowering {
   /// Whether gradients could be too small for their type: the loss is scaled then.
   [[nodiscard]] bool scaled() const { return options_.training && options_.dtype == DType::f16; }
   [[nodiscard]] Phase end_phase() const { return options_.training ? Phase::update : Phase::eval; }
+  /// Whether images stay on the device; an evaluation's come from the host.
+  [[nodiscard]] bool gathers() const { return options_.training && options_.kept_samples > 0; }
   [[nodiscard]] Phase begin_phase() const { return options_.training ? Phase::forward : Phase::eval; }
 
   TensorId add_exchange_tensor(std::string_view name, const Shape& shape, DType dtype) {
@@ -86,7 +90,16 @@ class Lowering {
   void add_exchange() {
     const Shape image{graph_.input[0], graph_.input[1], graph_.input[2]};
     const Shape channels{graph_.input[2]};
-    exchange_.images = add_exchange_tensor(exchange::kImages, image.with_batch(options_.batch), options_.image_dtype);
+    if (gathers()) {
+      exchange_.images = builder_.add_tensor({.name = std::string(exchange::kKeptImages),
+                                              .shape = image.with_batch(options_.kept_samples),
+                                              .dtype = options_.image_dtype,
+                                              .role = Role::input,
+                                              .arena = Arena::data});
+      exchange_.places = add_exchange_tensor(exchange::kPlaces, {options_.batch, kSamplePlaceNumbers}, DType::i32);
+    } else {
+      exchange_.images = add_exchange_tensor(exchange::kImages, image.with_batch(options_.batch), options_.image_dtype);
+    }
     exchange_.mean = add_exchange_tensor(exchange::kMean, channels, parameter_dtype());
     exchange_.inverse_std = add_exchange_tensor(exchange::kInverseStd, channels, parameter_dtype());
     if (options_.training) {
@@ -255,8 +268,12 @@ class Lowering {
                                             .shape = image.with_batch(samples),
                                             .dtype = options_.dtype,
                                             .role = Role::activation});
-    step(Op::normalize_input, begin_phase(), NormalizeAttributes{.divisor = options_.image_divisor},
-         {{part_of(exchange_.images, first, samples)}, {exchange_.mean}, {exchange_.inverse_std}, {x, Access::out}});
+    const TensorId images = gathers() ? exchange_.images : part_of(exchange_.images, first, samples);
+    std::vector<Operand> operands{{images}, {exchange_.mean}, {exchange_.inverse_std}};
+    if (gathers()) operands.push_back({part_of(exchange_.places, first, samples)});
+    operands.push_back({x, Access::out});
+    step(Op::normalize_input, begin_phase(),
+         NormalizeAttributes{.divisor = options_.image_divisor, .gathered = gathers()}, std::move(operands));
     return x;
   }
 

@@ -30,6 +30,7 @@ struct LoweringOptions {
   DType dtype = DType::f32;  ///< of activations and their gradients; all else is f64 in f64 programs and f32 in others
   DType image_dtype = DType::u8;           ///< as the host delivers images: u8, f32 (f64 in f64 programs)
   double image_divisor = 1;                ///< of normalize_input
+  std::int64_t kept_samples = 0;           ///< training gathers its images from so many that stay; 0: the host's
   std::vector<bool> frozen;                ///< by node; empty: none
   TrainConfig train;                       ///< loss, optimizer, clipping, EMA, freezing of statistics, seed, …
   bool fuse = true;                        ///< a norm takes the sum and the activation behind it into its own sweeps
@@ -44,9 +45,12 @@ struct LoweringOptions {
   StepSeconds step_seconds;  ///< for when to begin their copies
 };
 
-/// Names of the tensors that host and program exchange (arena `input`).
+/// Names of the tensors that host and program exchange (arena `input`). A program has `images`, or what stands for them
+/// where images are kept: `kept_images` and `places`.
 namespace exchange {
 inline constexpr std::string_view kImages = "images";                 ///< [batch, h, w, c], raw
+inline constexpr std::string_view kKeptImages = "kept_images";        ///< [samples, h, w, c], raw; arena `data`
+inline constexpr std::string_view kPlaces = "places";                 ///< i32 [batch, 4]: a SamplePlace each
 inline constexpr std::string_view kLabels = "labels";                 ///< i32 [batch], or f32 rows [batch, outputs]
 inline constexpr std::string_view kMean = "input.mean";               ///< [c], after the division
 inline constexpr std::string_view kInverseStd = "input.inverse_std";  ///< [c]

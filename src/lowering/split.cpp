@@ -80,8 +80,8 @@ struct Front {
 class Fronts {
  public:
   explicit Fronts(const Program& program) : program_(program) {
-    const TensorId images = program.find(exchange::kImages);
-    if (images.valid()) batch_ = program[images].shape[0];
+    for (const std::string_view name : {exchange::kImages, exchange::kPlaces})
+      if (const TensorId input = program.find(name); input.valid()) batch_ = program[input].shape[0];
     for (std::size_t i = 0; i < program.steps.size(); ++i) {
       const Step& step = program.steps[i];
       if (step.op == Op::normalize_input) {
@@ -251,7 +251,8 @@ class Splitter {
   [[nodiscard]] bool is_sample_data(const TensorInfo& tensor) const {
     if (tensor.role == Role::gradient) return false;
     const Storage& storage = program_[tensor.view.storage];
-    return storage.arena == Arena::transient || (storage.arena == Arena::input && storage.name == exchange::kImages);
+    return storage.arena == Arena::transient ||
+           (storage.arena == Arena::input && (storage.name == exchange::kImages || storage.name == exchange::kPlaces));
   }
 
   TensorId sliced_tensor(TensorId whole, std::size_t part, std::int64_t first, std::int64_t rows) {

@@ -14,6 +14,12 @@ std::int64_t conv_flops(const Program& program, TensorId output, TensorId weight
   return 2 * program[output].shape.elements() * (w.elements() / w[0]);
 }
 
+/// The images that a normalize_input step makes.
+TensorId output_of_input(const Step& step) {
+  const auto* input = std::get_if<NormalizeAttributes>(&step.attributes);
+  return step.operands[input != nullptr && input->gathered ? 4 : 3].tensor;
+}
+
 std::int64_t step_flops(const Program& program, const Step& step) {
   const auto tensor = [&](std::size_t operand) { return step.operands[operand].tensor; };
   switch (step.op) {
@@ -33,7 +39,7 @@ std::int64_t step_flops(const Program& program, const Step& step) {
     }
     case Op::conv1x1_backward_data: return conv_flops(program, tensor(0), tensor(1));
     case Op::conv1x1_backward_weights: return conv_flops(program, tensor(1), tensor(6));
-    case Op::normalize_input:
+    case Op::normalize_input: return program[output_of_input(step)].shape.elements();
     case Op::batchnorm_statistics:
     case Op::batchnorm_backward_apply:
     case Op::batchnorm_forward:
@@ -78,6 +84,13 @@ std::int64_t step_flops(const Program& program, const Step& step) {
   return 0;
 }
 
+/// Elements that the step moves: all of an operand, but of images that are kept those that the batch is made of.
+std::int64_t moved_elements(const Program& program, const Step& step, std::size_t operand) {
+  const bool kept = program.storage_of(step.operands[operand].tensor).arena == Arena::data;
+  const TensorId tensor = kept ? output_of_input(step) : step.operands[operand].tensor;
+  return program[tensor].shape.elements();
+}
+
 /// How often the step sweeps over an operand: statistics of a batch, and sums of its gradient, must be complete before
 /// they are used.
 int sweeps(const Step& step, std::size_t operand) {
@@ -98,7 +111,7 @@ Cost step_cost(const Program& program, const Step& step) {
   for (std::size_t i = 0; i < step.operands.size(); ++i) {
     const TensorInfo& tensor = program[step.operands[i].tensor];
     if (tensor.role == Role::workspace) continue;
-    const std::int64_t bytes = tensor.shape.elements() * size_bytes(tensor.dtype) * sweeps(step, i);
+    const std::int64_t bytes = moved_elements(program, step, i) * size_bytes(tensor.dtype) * sweeps(step, i);
     cost.bytes += step.operands[i].access == Access::inout ? 2 * bytes : bytes;
   }
   return cost;

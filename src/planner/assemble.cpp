@@ -159,7 +159,8 @@ std::vector<StagedInput> staged_inputs(std::span<const Program* const> programs)
   std::vector<StagedInput> staged;
   std::int64_t offset = 0;
   for (const SharedStorage& storage : share_by_name(programs, Arena::input).storages) {
-    if (storage.name != exchange::kImages && storage.name != exchange::kLabels) continue;
+    const bool of_batch = storage.name == exchange::kImages || storage.name == exchange::kPlaces;
+    if (!of_batch && storage.name != exchange::kLabels) continue;
     staged.push_back({storage.name, offset, storage.size_bytes});
     offset += round_up(storage.size_bytes, kArenaAlignmentBytes);
   }
@@ -184,12 +185,15 @@ Plan assemble(std::vector<PlannedProgram> prepared, std::optional<std::int64_t> 
   const std::vector<const Program*> all = pointers(plan.programs);
   const SharedArena persistent = share_by_name(all, Arena::persistent);
   const SharedArena input = share_by_name(all, Arena::input);
+  const SharedArena data = share_by_name(all, Arena::data);
   plan.persistent_bytes = persistent.bytes;
   plan.input_bytes = input.bytes;
+  plan.data_bytes = data.bytes;
   for (PlannedProgram& planned : plan.programs) {
     planned.offsets.assign(planned.program.storages.size(), 0);
     take_offsets(planned, persistent, Arena::persistent);
     take_offsets(planned, input, Arena::input);
+    take_offsets(planned, data, Arena::data);
     plan.transient_bytes = std::max(plan.transient_bytes, place_shared(planned, Arena::transient, enough_bytes));
     if (uses_host(planned.program)) plan.host_bytes = std::max(plan.host_bytes, place_shared(planned, Arena::host));
   }

@@ -189,7 +189,7 @@ const Ladders& Candidates::ladders() {
 
 std::int64_t Candidates::transient_limit(std::span<const Program* const> programs, const Limits& limits) const {
   const std::int64_t others = share_by_name(programs, Arena::persistent).bytes +
-                              share_by_name(programs, Arena::input).bytes +
+                              share_by_name(programs, Arena::input).bytes + share_by_name(programs, Arena::data).bytes +
                               (device_.stages_inputs() ? staged_bytes(programs) : 0);
   const std::int64_t fixed = device_.driver_bytes + device_.library_bytes;
   return std::min(limits.total_bytes - fixed, limits.arena_bytes) - others;

@@ -207,7 +207,7 @@ std::int64_t input_arena_bytes(const Plan& plan, const DeviceMemory& device) {
 
 std::int64_t arena_bytes(const Plan& plan, const DeviceMemory& device) {
   return given(plan.persistent_bytes, device) + given(plan.transient_bytes, device) +
-         given(input_arena_bytes(plan, device), device);
+         given(input_arena_bytes(plan, device), device) + given(plan.data_bytes, device);
 }
 
 std::int64_t total_bytes(const Plan& plan, const DeviceMemory& device) {
@@ -229,11 +229,16 @@ void describe(Plan& plan, const DeviceMemory& device) {
   report.free_bytes = device.free_bytes;
   report.allocated = {.persistent = given(plan.persistent_bytes, device),
                       .transient = given(plan.transient_bytes, device),
-                      .input = given(input_arena_bytes(plan, device), device)};
+                      .input = given(input_arena_bytes(plan, device), device),
+                      .data = given(plan.data_bytes, device)};
   report.breakdown.driver = device.driver_bytes;
   report.breakdown.library = library_bytes(plan, device);
   describe_peak(find_largest(plan), report);
   describe_persistent(programs, report.breakdown);
+  for (const SharedStorage& storage : share_by_name(programs, Arena::data).storages) {
+    report.data_bytes += storage.size_bytes;
+  }
+  report.breakdown.input = report.data_bytes;
   for (const SharedStorage& storage : share_by_name(programs, Arena::input).storages) {
     report.breakdown.input += storage.size_bytes;
   }

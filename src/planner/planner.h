@@ -132,6 +132,7 @@ struct PlannedProgram {
 struct Plan {
   PlanReport report;
   std::int64_t persistent_bytes = 0, transient_bytes = 0, input_bytes = 0;  ///< sizes of the arenas
+  std::int64_t data_bytes = 0;  ///< of the arena of images that stay on the device
   std::int64_t host_bytes = 0;  ///< of the arena in host memory: activations that wait there
   std::vector<PlannedProgram> programs;
   int train = -1, train_last = -1, eval = -1, eval_last = -1;  ///< indices into programs; -1: not needed
@@ -141,7 +142,7 @@ struct Plan {
 inline constexpr std::int64_t kArenaAlignmentBytes = 256;
 
 /// What a batch is in while the one before it is computed: beside the input arena of a device, where copies from the
-/// host end. Images and labels.
+/// host end. Images, or the places of images that are kept, and labels.
 struct StagedInput {
   std::string tensor;
   std::int64_t offset = 0, size_bytes = 0;  ///< within the staging; the largest of all programs

@@ -89,6 +89,7 @@ struct FillAttributes {
 /// `scale` · ((x ÷ divisor) − mean[c]) · inverse_std[c] has its mean and inverse_std as operands.
 struct NormalizeAttributes {
   double divisor = 1;
+  bool gathered = false;  ///< images are all that there are, and an operand says which become y
   friend bool operator==(const NormalizeAttributes&, const NormalizeAttributes&) = default;
 };
 

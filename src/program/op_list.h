@@ -15,12 +15,14 @@
 namespace snug {
 
 enum class Op : std::uint8_t {
-  normalize_input,         ///< images (u8, f32), mean [c], inverse_std [c] → y      (NormalizeAttributes)
-  conv_forward,            ///< x, w, [bias] → y, with the activation behind it       (ConvAttributes)
-  conv_backward_data,      ///< dy, w → dx
-  conv_backward_weights,   ///< x, dy → dw, [dbias]          (± with accumulate)
-  dense_forward,           ///< x, w, [bias] → y                                      (DenseAttributes)
-  dense_backward_data,     ///< dy, w → dx
+  normalize_input,        ///< images (u8, f32), mean [c], inverse_std [c], [places: gathered] → y. places i32 [n, 4]:
+                          ///< which of the images each sample is, and how it is changed (base/sample_place.h)
+                          ///<                                                       (NormalizeAttributes)
+  conv_forward,           ///< x, w, [bias] → y, with the activation behind it       (ConvAttributes)
+  conv_backward_data,     ///< dy, w → dx
+  conv_backward_weights,  ///< x, dy → dw, [dbias]          (± with accumulate)
+  dense_forward,          ///< x, w, [bias] → y                                      (DenseAttributes)
+  dense_backward_data,    ///< dy, w → dx
   dense_backward_weights,  ///< x, dy → dw, [dbias]          (± with accumulate)
   batchnorm_forward,  ///< x, gamma, beta, running_mean ±, running_var ±, [residual] → y, mean, inverse_std (of the
                       ///< batch)                                                (BatchNormAttributes)

@@ -35,6 +35,7 @@ std::string_view to_string(Arena arena) {
     case Arena::persistent: return "persistent";
     case Arena::transient: return "transient";
     case Arena::input: return "input";
+    case Arena::data: return "data";
     case Arena::host: return "host";
   }
   return "?";

@@ -24,6 +24,7 @@ enum class Arena : std::uint8_t {
   persistent,  ///< weights, masters, optimizer state, statistics: keeps its bytes from step to step
   transient,   ///< activations, gradients, workspaces: shares bytes over the step
   input,       ///< what the host writes or reads between steps: images, labels, control, statistics of the loss
+  data,        ///< images that stay where they are computed with, written once before the first step
   host,        ///< host memory beside the device's: what waits there for the backward pass; shared over the step
 };
 /// Whether the arena's bytes are shared over a step, and nothing in them outlives it.

@@ -31,6 +31,7 @@ std::string signature(const Step& step) {
   const auto* norm = std::get_if<BatchNormAttributes>(&step.attributes);
   const auto* loss = std::get_if<LossAttributes>(&step.attributes);
   const auto* update = std::get_if<UpdateAttributes>(&step.attributes);
+  const auto* input = std::get_if<NormalizeAttributes>(&step.attributes);
   const std::string dx = norm != nullptr && norm->accumulate_dx ? "m" : "o";
   const std::string sums = norm != nullptr && norm->accumulate ? "mm" : "oo";
   const std::string residual = norm != nullptr && norm->residual ? "i" : "";
@@ -38,7 +39,7 @@ std::string signature(const Step& step) {
   const std::string factors =
       update != nullptr ? std::string(std::size_t{update->clip_norm > 0} + std::size_t{update->scaled}, 'i') : "";
   switch (step.op) {
-    case Op::normalize_input: return "iiio";
+    case Op::normalize_input: return input != nullptr && input->gathered ? "iiiio" : "iiio";
     case Op::conv_forward:
     case Op::dense_forward: return bias ? "iiio" : "iio";
     case Op::conv_backward_data:

@@ -105,6 +105,7 @@ std::string_view part_class(std::string_view name) {
   if (name == "gradients") return "gradient";
   if (name == "weights") return "weight";
   if (name == "statistics") return "statistic";
+  if (name == "images") return "input";
   return name;
 }
 

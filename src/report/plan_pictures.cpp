@@ -221,7 +221,7 @@ std::string memory_curve(const PlanPage& page) {
   const auto constant = [&](std::int64_t bytes) { return std::vector<std::int64_t>(plan.steps.size(), bytes); };
   add("driver", constant(plan.breakdown.driver + plan.breakdown.library));
   add("weight", constant(plan.allocated.persistent));
-  add("input", constant(plan.allocated.input));
+  add("input", constant(plan.allocated.input + plan.allocated.data));
   add("gradient", live.gradients);
   add("activation", live.activations);
   add("workspace", live.workspace);

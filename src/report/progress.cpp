@@ -58,8 +58,7 @@ class ConsoleReporter final : public Reporter {
     if (plan.accumulation > 1) text += fmt::format(" in {} parts of {}", plan.accumulation, plan.micro_batch);
     text += fmt::format(" on {}, {} of a budget of {} ({} arenas, {} host memory)", plan.device,
                         format_bytes(plan.total_bytes), format_bytes(plan.budget_bytes),
-                        format_bytes(plan.allocated.persistent + plan.allocated.transient + plan.allocated.input),
-                        format_bytes(plan.host_bytes));
+                        format_bytes(plan.allocated.total()), format_bytes(plan.host_bytes));
     line(text);
   }
   void show(const StepEvent&) {}  // the progress line says it

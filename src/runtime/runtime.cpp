@@ -49,7 +49,7 @@ struct Bound {
 };
 
 struct Arenas {
-  ArenaMemory persistent, transient, input, host;
+  ArenaMemory persistent, transient, input, data, host;
 };
 
 using DevicePointer = std::shared_ptr<Device>;
@@ -84,6 +84,7 @@ void bind_storages(Bound& bound, const Arenas& arenas, const RuntimeOptions& opt
     switch (program.storages[i].arena) {
       case Arena::persistent: bound.storages[i] = arenas.persistent.data() + offset; break;
       case Arena::input: bound.storages[i] = arenas.input.data() + offset; break;
+      case Arena::data: bound.storages[i] = arenas.data.data() + offset; break;
       case Arena::transient: bound.storages[i] = arenas.transient.data() + (options.reuse_memory ? offset : 0); break;
       case Arena::host: bound.storages[i] = arenas.host.data() + (options.reuse_memory ? offset : 0); break;
     }
@@ -347,13 +348,15 @@ Runtime::Runtime(const Plan& plan, const RuntimeOptions& options) : state_(std::
   if (device != nullptr) state.staged = staged_inputs(programs);
   state.input_bytes = plan.input_bytes;
   const std::int64_t input = plan.input_bytes + (device != nullptr ? staged_bytes(programs) : 0);
-  state.guarded([&] { require_free(plan.persistent_bytes + transient + input, host, device.get()); });
+  state.guarded([&] { require_free(plan.persistent_bytes + transient + input + plan.data_bytes, host, device.get()); });
   state.arenas = {.persistent = ArenaMemory(plan.persistent_bytes, "persistent arena", device),
                   .transient = ArenaMemory(transient, "transient arena", device),
                   .input = ArenaMemory(input, "input arena", device),
+                  .data = ArenaMemory(plan.data_bytes, "arena of kept images", device),
                   .host = ArenaMemory(host, "host arena", device, ArenaMemory::Kind::host)};
   state.arena_bytes = state.arenas.persistent.taken_bytes() + state.arenas.transient.taken_bytes() +
-                      state.arenas.input.taken_bytes() + state.arenas.host.taken_bytes();
+                      state.arenas.input.taken_bytes() + state.arenas.data.taken_bytes() +
+                      state.arenas.host.taken_bytes();
   if (device != nullptr) state.staging = std::make_unique<Staging>(device, plan.input_bytes);
   for (const PlannedProgram& planned : plan.programs) {
     auto bound = std::make_unique<Bound>();
@@ -510,9 +513,11 @@ std::span<std::byte> Runtime::bytes(std::string_view tensor) {
 
 std::int64_t Runtime::size_bytes(std::string_view tensor) const { return state_->kept(tensor).bytes; }
 
-void Runtime::write(std::string_view tensor, std::span<const std::byte> from) {
-  const State::Kept kept = state_->kept(tensor);
-  ensure(std::cmp_less_equal(from.size(), kept.bytes), "what is written fits the tensor");
+void Runtime::write(std::string_view tensor, std::span<const std::byte> from, std::int64_t offset_bytes) {
+  State::Kept kept = state_->kept(tensor);
+  ensure(offset_bytes >= 0 && std::cmp_less_equal(from.size(), kept.bytes - offset_bytes),
+         "what is written fits the tensor");
+  kept.data += offset_bytes;
   if (from.empty()) return;
   Staging* const staging = state_->staging.get();
   if (staging == nullptr) {

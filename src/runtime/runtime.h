@@ -63,8 +63,9 @@ class Runtime {
   /// Its size, wherever its memory is; 0 when there is none.
   [[nodiscard]] std::int64_t size_bytes(std::string_view tensor) const;
   /// The first bytes of such a tensor, wherever its memory is: for the runs that follow, and after those before.
-  /// Reading waits for them; so does writing, but to the input arena.
-  void write(std::string_view tensor, std::span<const std::byte> from);
+  /// Reading waits for them; so does writing, but to the input arena. `offset_bytes`: where in the tensor it is
+  /// written.
+  void write(std::string_view tensor, std::span<const std::byte> from, std::int64_t offset_bytes = 0);
   void read(std::string_view tensor, std::span<std::byte> to);
   /// Of a small tensor, what the runs before make of it, without waiting for them: `take` does, in the order of `post`.
   /// Two may be on their way.

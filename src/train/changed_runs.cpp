@@ -16,7 +16,15 @@ namespace snug {
 
 namespace {
 
-enum Setting : unsigned { kStrategy = 1, kScratch = 2, kPrecision = 4, kOptimizer = 8, kState = 16, kPictures = 32 };
+enum Setting : unsigned {
+  kStrategy = 1,
+  kScratch = 2,
+  kPrecision = 4,
+  kOptimizer = 8,
+  kState = 16,
+  kPictures = 32,
+  kCache = 64
+};
 
 /// One setting changed, or several.
 struct Change {
@@ -56,6 +64,13 @@ void change_scratch(Change& change) {
   change.config.memory.workspace_bytes = 16 << 20;
   change.lines.emplace_back("memory.workspace = \"16MiB\"");
   change.effects.emplace_back("less scratch");
+  change.weight += 1;
+}
+
+void change_cache(Change& change) {
+  change.config.data.cache = CacheMode::ram;
+  change.lines.emplace_back(kImagesFromHost);
+  change.effects.emplace_back("images come from the host");
   change.weight += 1;
 }
 
@@ -103,6 +118,7 @@ class Settings {
       possible_ |= kScratch;
     const bool wide = config.train.precision == Precision::fp32 || config.train.precision == Precision::tf32;
     if (wide && options.planning && !cannot_compute(Precision::bf16, options.processor)) possible_ |= kPrecision;
+    if (refused.data_bytes > 0) possible_ |= kCache;
     if (refused.breakdown.optimizer > 0) possible_ |= kState;
     if (config.train.optimizer.kind != OptimizerKind::sgd) possible_ |= kOptimizer;
     if (setup.splits.train == nullptr && config.model.input[0] > 1) possible_ |= kPictures;
@@ -115,6 +131,7 @@ class Settings {
     Change made{.settings = settings, .config = config_};
     if ((settings & kStrategy) != 0) change_strategy(made, on_gpu_);
     if ((settings & kScratch) != 0) change_scratch(made);
+    if ((settings & kCache) != 0) change_cache(made);
     if ((settings & kPrecision) != 0) change_precision(made);
     if ((settings & kState) != 0)
       change_optimizer(made, 0);
@@ -139,11 +156,12 @@ std::vector<Change> changes_to_try(const Settings& settings) {
     seen.push_back(wanted);
     changes.push_back(settings.change(wanted));
   };
-  for (const unsigned wanted : {kStrategy + 0U, kScratch + 0U, kStrategy | kScratch, kPrecision + 0U, kOptimizer + 0U,
-                                kState + 0U, kStrategy | kPrecision, kStrategy | kState}) {
+  for (const unsigned wanted :
+       {kCache + 0U, kStrategy + 0U, kScratch + 0U, kStrategy | kScratch, kStrategy | kCache, kPrecision + 0U,
+        kOptimizer + 0U, kState + 0U, kStrategy | kPrecision, kStrategy | kState}) {
     if (settings.possible(wanted)) add(wanted);
   }
-  const unsigned most = settings.all_of(kStrategy | kScratch | kPrecision | kState);
+  const unsigned most = settings.all_of(kStrategy | kScratch | kCache | kPrecision | kState);
   add(most);
   if (!settings.possible(kPictures)) return changes;
   for (const std::int64_t divisor : {2, 4}) {
@@ -161,7 +179,7 @@ std::optional<ChangedRun> changed_run(const Change& change, const RunSetup& setu
                   .effect = fmt::format("{}", fmt::join(change.effects, ", ")),
                   .weight = change.weight,
                   .changes = change.settings,
-                  .keeps_results = (change.settings & ~(kStrategy | kScratch)) == 0 && !pictures,
+                  .keeps_results = (change.settings & ~(kStrategy | kScratch | kCache)) == 0 && !pictures,
                   .last_resort = pictures,
                   .request = request,
                   .device = device,
@@ -173,6 +191,7 @@ std::optional<ChangedRun> changed_run(const Change& change, const RunSetup& setu
   if (pictures) made.graph = std::make_shared<const Graph>(changed.graph);
   made.request.changed_runs = nullptr;
   made.request.lowering = lowering_options(change.config, changed, findings);
+  if (!device.driver_in_use) made.request.lowering.kept_samples = kept_samples(change.config, changed);
   made.request.strategies = strategies_of(change.config, !device.driver_in_use);
   made.request.workspace_limit_bytes = change.config.memory.workspace_bytes;
   if (options.planning) {

@@ -7,6 +7,9 @@
 
 namespace snug {
 
+/// The change by which images that do not fit the device come from the host.
+inline constexpr std::string_view kImagesFromHost = "data.cache = \"ram\"";
+
 /// From what changes little to what changes much: every strategy, less scratch, two-byte activations, an optimizer with
 /// less state, smaller pictures; and several of them. `request`: of the run as it is, for `device`.
 [[nodiscard]] std::vector<ChangedRun> changed_runs(const Config& config, const RunSetup& setup,

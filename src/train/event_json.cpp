@@ -97,7 +97,9 @@ void add_plan(Json& object, const PlanReport& plan) {
   object["lower_bound_bytes"] = plan.lower_bound_bytes;
   object["allocated"] = {{"persistent", plan.allocated.persistent},
                          {"transient", plan.allocated.transient},
-                         {"input", plan.allocated.input}};
+                         {"input", plan.allocated.input},
+                         {"data", plan.allocated.data}};
+  object["data_bytes"] = plan.data_bytes;  // of breakdown.input: images that stay on the device
   object["peak"] = peak_object(plan.peak);
   object["host_bytes"] = plan.host_bytes;
   object["host_breakdown"] = {{"data", plan.host_bytes - plan.offload_bytes}, {"offload", plan.offload_bytes}};

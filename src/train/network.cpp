@@ -48,7 +48,8 @@ void Network::write(std::string_view name, std::span<const float> values) {
 
 std::int64_t Network::samples_of(int program) const {
   const Program& p = plan_.programs[static_cast<std::size_t>(program)].program;
-  return p[p.find(exchange::kImages)].shape[0];
+  const TensorId images = p.find(exchange::kImages);
+  return p[images.valid() ? images : p.find(exchange::kPlaces)].shape[0];
 }
 
 std::int64_t Network::batch_of(int whole, int last) const {
@@ -62,8 +63,22 @@ int Network::program_of(int whole, int last, std::int64_t count) const {
   fail("no program was planned for a batch of this size", __FILE__, __LINE__);
 }
 
+std::int64_t Network::kept_samples() const {
+  const TensorInfo* images = runtime_.find(exchange::kKeptImages);
+  return images != nullptr ? images->shape[0] : 0;
+}
+
+void Network::keep(std::int64_t first, std::span<const std::byte> images) {
+  const std::int64_t image_bytes = runtime_.size_bytes(exchange::kKeptImages) / kept_samples();
+  runtime_.write(exchange::kKeptImages, images, first * image_bytes);
+}
+
 void Network::load(const Batch& batch) {
-  runtime_.write(exchange::kImages, batch.images);
+  if (batch.places.empty()) {
+    runtime_.write(exchange::kImages, batch.images);
+  } else {
+    runtime_.write(exchange::kPlaces, std::as_bytes(batch.places));
+  }
   const auto labels = batch.rows.empty() ? std::as_bytes(batch.labels) : std::as_bytes(batch.rows);
   if (!labels.empty()) runtime_.write(exchange::kLabels, labels);
 }

@@ -34,7 +34,11 @@ class Network final : public TensorStore {
   [[nodiscard]] int train_program(std::int64_t count) const { return program_of(plan_.train, plan_.train_last, count); }
   [[nodiscard]] int eval_program(std::int64_t count) const { return program_of(plan_.eval, plan_.eval_last, count); }
 
-  /// Copies images and labels to where the programs read them. Allocates nothing.
+  /// Samples whose images stay on the device, for training to gather its batches from; 0: batches bring theirs.
+  [[nodiscard]] std::int64_t kept_samples() const;
+  /// Copies images of the samples from `first` on to where they stay. Waits.
+  void keep(std::int64_t first, std::span<const std::byte> images);
+  /// Copies images, or the places of kept ones, and labels to where the programs read them. Allocates nothing.
   void load(const Batch& batch);
   void set_control(double learning_rate, std::int64_t step);
   void run(int program);

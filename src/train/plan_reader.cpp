@@ -107,6 +107,10 @@ PlanReport read_report(const Json& json) {
   plan.allocated.persistent = whole_number(json.at("allocated").at("persistent"));
   plan.allocated.transient = whole_number(json.at("allocated").at("transient"));
   plan.allocated.input = whole_number(json.at("allocated").at("input"));
+  if (json.contains("data_bytes")) {  // runs before images could stay on the device have none
+    plan.allocated.data = whole_number(json.at("allocated").at("data"));
+    plan.data_bytes = whole_number(json.at("data_bytes"));
+  }
   plan.peak = read_peak(json.at("peak"));
   plan.host_bytes = whole_number(json.at("host_bytes"));
   plan.checkpoint_bytes = whole_number(json.at("checkpoint_bytes"));

@@ -1,6 +1,7 @@
 #include "train/setup.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -93,6 +94,7 @@ void check_supported(const Config& config, const Processor& processor, std::vect
   if (const auto why = cannot_compute(precision, processor))
     findings.push_back(
         finding("T616", to_string(config.where("train.precision")), *why, computable_instead(precision, processor)));
+  if (auto why = cannot_keep_images(config, processor)) findings.push_back(*std::move(why));
   if (config.data.balance == Balance::weights && !config.train.class_weights.empty())
     findings.push_back(finding(
         "T107", to_string(config.where("data.balance")),
@@ -207,6 +209,24 @@ LoweringOptions lowering_options(const Config& config, const RunSetup& setup, st
   return options;
 }
 
+std::optional<Diagnostic> cannot_keep_images(const Config& config, const Processor& processor) {
+  if (config.data.cache != CacheMode::device) return std::nullopt;
+  const auto refuse = [&](std::string code, std::string what) {
+    return finding(std::move(code), to_string(config.where("data.cache")), std::move(what), "cache = \"ram\"");
+  };
+  if (!processor.gpu)
+    return refuse("C201", "data.cache = \"device\" keeps the training images on a GPU; this run is on the CPU");
+  const std::vector<std::string> others = not_placed(config.data.augment);
+  if (others.empty()) return std::nullopt;
+  return refuse("C202", fmt::format("data.cache = \"device\" flips and shifts images on the GPU, and does not do {}",
+                                    fmt::join(others, ", ")));
+}
+
+std::int64_t kept_samples(const Config& config, const RunSetup& setup) {
+  const bool kept = config.data.cache == CacheMode::device && setup.splits.train != nullptr;
+  return kept ? setup.splits.train->info().samples : 0;
+}
+
 Computer this_computer(int threads) {
   return {.planning =
               [=](const Config& config) {
@@ -309,6 +329,7 @@ LoaderOptions train_loader_options(const Config& config, std::int64_t batch, std
           .workers = static_cast<int>(config.data.workers),
           .augment = config.data.augment,
           .row_width = row_width,
+          .places = config.data.cache == CacheMode::device,
           .even_classes = config.data.balance == Balance::sampler};
 }
 
@@ -318,6 +339,13 @@ LoaderOptions eval_loader_options(const Config& config, std::int64_t batch, std:
           .workers = static_cast<int>(config.data.workers),
           .augment = {},
           .row_width = row_width};
+}
+
+LoaderOptions keeping_loader_options(const Config& config, const Dataset& train, std::int64_t row_width) {
+  constexpr std::int64_t kBytes = 4 << 20;
+  const DatasetInfo& info = train.info();
+  const std::int64_t image_bytes = info.image.elements() * size_bytes(info.dtype);
+  return eval_loader_options(config, std::clamp<std::int64_t>(kBytes / image_bytes, 1, info.samples), row_width);
 }
 
 OutcomesOptions epoch_outcomes(const Config& config, const RunSetup& setup) {
@@ -341,7 +369,15 @@ std::int64_t host_bytes(const Config& config, const RunSetup& setup, std::int64_
   if (holds(setup.splits, free_bytes)) bytes += mapped_bytes(setup.splits);
   const LoaderOptions train = train_loader_options(config, batch, setup.row_width);
   const LoaderOptions eval = eval_loader_options(config, batch, setup.row_width);
-  if (setup.splits.train != nullptr) bytes += Loader::ring_bytes(setup.splits.train->info(), train);
+  if (setup.splits.train != nullptr) {
+    const DatasetInfo& info = setup.splits.train->info();
+    std::int64_t ring = Loader::ring_bytes(info, train);
+    if (train.places) {  // they were read before the first batch
+      const LoaderOptions keeping = keeping_loader_options(config, *setup.splits.train, setup.row_width);
+      ring = std::max(ring, Loader::ring_bytes(info, keeping));
+    }
+    bytes += ring;
+  }
   if (setup.splits.val != nullptr) bytes += Loader::ring_bytes(setup.splits.val->info(), eval);
   return bytes;
 }
@@ -386,6 +422,7 @@ Plan plan_run(const Config& config, const RunSetup& setup, const DeviceMemory& d
                       .arena_budget_bytes = options.arena_budget_bytes,
                       .workspace_limit_bytes = config.memory.workspace_bytes,
                       .checkpoint_bytes = checkpoint_bytes(config, setup.graph)};
+  if (on_gpu) request.lowering.kept_samples = kept_samples(config, setup);
   request.batch_limit = options.batch_limit;
   request.alone = options.alone;
   if (options.batch > 0) request.batch = {.kind = BatchChoice::Kind::number, .number = options.batch};
@@ -443,6 +480,18 @@ Diagnostic does_not_fit(const Config& config, const PlanReport& report) {
                                 hungriest_layer(report), report.batch, format_bytes(report.workspace_bytes),
                                 format_bytes(*config.memory.workspace_bytes)),
             .fix = fix};
+  }
+  const bool fits_without =
+      std::ranges::find(report.remedies, kImagesFromHost, &PlanRemedy::change) != report.remedies.end();
+  if (report.data_bytes > 0 && fits_without) {
+    return {
+        .code = "M618",
+        .where = to_string(config.where("data.cache")),
+        .what = fmt::format("cache = \"device\" keeps {} of images there; {} with batch {}, the budget is {}: {} too "
+                            "much",
+                            format_bytes(report.data_bytes), format_bytes(report.total_bytes), report.batch,
+                            format_bytes(report.budget_bytes), format_bytes(report.short_by_bytes)),
+        .fix = pasteable(config, std::string(kImagesFromHost))};
   }
   const bool own_budget = config.memory.budget.bytes.has_value() && config.positions.contains("memory.budget");
   const auto with_host = [](std::int64_t bytes, std::int64_t host) {

@@ -50,11 +50,19 @@ void check_images(const Dataset& data, const Config& config, std::string_view wh
 [[nodiscard]] LoweringOptions lowering_options(const Config& config, const RunSetup& setup,
                                                std::vector<Diagnostic>& findings);
 
+/// Why the training images cannot stay where they are computed with, as data.cache = "device" asks; nothing where they
+/// can, or need not.
+[[nodiscard]] std::optional<Diagnostic> cannot_keep_images(const Config& config, const Processor& processor);
+/// Samples whose images stay on the device; 0: none do.
+[[nodiscard]] std::int64_t kept_samples(const Config& config, const RunSetup& setup);
+
 /// Width of the rows that labels are delivered as; 0: class numbers.
 [[nodiscard]] std::int64_t label_row_width(Loss loss, std::int64_t outputs);
 [[nodiscard]] LoaderOptions train_loader_options(const Config& config, std::int64_t batch, std::int64_t row_width);
 /// In order, whole, without augmentation.
 [[nodiscard]] LoaderOptions eval_loader_options(const Config& config, std::int64_t batch, std::int64_t row_width);
+/// The same, for images that go to the device to stay: a few MiB at a time.
+[[nodiscard]] LoaderOptions keeping_loader_options(const Config& config, const Dataset& train, std::int64_t row_width);
 
 /// What a run is planned for: memory, and backends to prepare steps with; these share what the first has found out.
 struct Planning {

@@ -69,6 +69,7 @@ void Training::make_plan() {
 void Training::make_loaders() {
   network_ = std::make_unique<Network>(plan_, setup_.scaling, setup_.lowering.train,
                                        RuntimeOptions{.device = computer_.device});
+  keep_images();
   const std::int64_t batch = network_->train_batch();
   const std::int64_t samples = setup_.splits.train->info().samples;
   train_loader_ = std::make_unique<Loader>(setup_.splits.train, train_loader_options(config_, batch, setup_.row_width));
@@ -94,6 +95,19 @@ void Training::make_loaders() {
   state_.samples = samples;
   state_.steps_per_epoch = steps_per_epoch_;
   state_.seed = config_.train.seed;
+}
+
+/// Where images stay on the device, they are read once now, as they are before augmentation.
+void Training::keep_images() {
+  if (network_->kept_samples() == 0) return;
+  Loader loader(setup_.splits.train, keeping_loader_options(config_, *setup_.splits.train, setup_.row_width));
+  loader.start_epoch(0);
+  std::int64_t first = 0;
+  while (const Batch* batch = loader.next()) {
+    if (stop_asked()) return;  // no step follows
+    network_->keep(first, batch->images);
+    first += batch->count;
+  }
 }
 
 /// A run goes on exactly only over the same batches.

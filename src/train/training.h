@@ -36,6 +36,7 @@ class Training {
   void require_same(std::string_view what, std::uint64_t saved, std::uint64_t now) const;
   void make_plan();
   void make_loaders();
+  void keep_images();
   void fill_parameters();
   void load_init(const std::filesystem::path& path);
   void open_files();

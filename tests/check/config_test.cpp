@@ -241,13 +241,14 @@ INSTANTIATE_TEST_SUITE_P(
             .near_miss = {.layers = "{ batchnorm = true }, " + kPool + "{ dense = 10 }", .train = "batch = 1"}}));
 
 INSTANTIATE_TEST_SUITE_P(Support, ConfigFault,
-                         testing::Values(ConfigCase{.name = "cache on the device",
-                                                    .faulty = {.data = Text{}.data + "\ncache = \"device\""},
-                                                    .code = "C201",
-                                                    .key = "data.cache",
-                                                    .what = "data.cache = \"device\" is not supported by this version",
-                                                    .fix = "cache = \"ram\"",
-                                                    .near_miss = {.data = Text{}.data + "\ncache = \"ram\""}}));
+                         testing::Values(ConfigCase{
+                             .name = "cache on the device",
+                             .faulty = {.data = Text{}.data + "\ncache = \"device\""},
+                             .code = "C201",
+                             .key = "data.cache",
+                             .what = "keeps the training images on a GPU; this run is on the CPU",
+                             .fix = "cache = \"ram\"",
+                             .near_miss = {.data = Text{}.data + "\ncache = \"ram\""}}));
 
 // ---- no false alarms ------------------------------------------------------------------------------------------
 

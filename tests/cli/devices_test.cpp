@@ -70,6 +70,35 @@ TEST_F(Devices, PlansForAProfileAddUp) {
   }
 }
 
+/// Images that are to stay on the device are a part of the plan, also of a GPU that is not here.
+TEST_F(Devices, ImagesThatStayAreCounted) {
+  const Json streamed = plan("--device h100-80gb --batch 64");
+  const Json kept = plan("--device h100-80gb --batch 64 --set data.cache=device");
+  expect_sound(kept);
+  const auto bytes = [](const Json& object, const char* name) {
+    return object.at(Json::json_pointer(name)).get<std::int64_t>();
+  };
+  const std::int64_t images = bytes(kept, "/data_bytes");
+  EXPECT_EQ(images, 200 * 16 * 16 * 3);
+  EXPECT_GE(bytes(kept, "/allocated/data"), images);
+  EXPECT_EQ(bytes(streamed, "/allocated/data"), 0);
+  EXPECT_GT(bytes(kept, "/breakdown/input"), images);
+  std::int64_t arenas = 0;
+  for (const auto& [name, arena] : kept["allocated"].items()) arenas += arena.get<std::int64_t>();
+  EXPECT_EQ(bytes(kept, "/total_bytes"), bytes(kept, "/breakdown/driver") + bytes(kept, "/breakdown/library") + arenas);
+  const std::string text = run("plan c.toml --device h100-80gb --batch 64 --set data.cache=device").out;
+  EXPECT_NE(text.find("images"), std::string::npos) << text;
+  // Refused where they do not fit, with what does.
+  const std::int64_t all = bytes(kept, "/total_bytes") - 1;
+  const Json refused = plan(
+      "--device h100-80gb --batch 64 --set data.cache=device --set memory.strategy=[] --budget " + std::to_string(all),
+      4);
+  bool offered = false;
+  for (const Json& remedy : refused["remedies"]) offered = offered || remedy["change"] == "data.cache = \"ram\"";
+  EXPECT_TRUE(offered) << refused["remedies"];
+  EXPECT_EQ(first_code("check c.toml --set data.cache=device", 2), "C201") << "this machine has none";
+}
+
 TEST_F(Devices, PlansOfOneThingAreEqual) {
   Json cold = plan("--device rtx4090 --batch 32");
   Json warm = plan("--device rtx4090 --batch 32");

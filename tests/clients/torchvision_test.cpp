@@ -38,9 +38,10 @@ constexpr double kLogits = 1e-4, kGradients = 1e-3, kLoss = 1e-5;
 constexpr double kTimesPyTorch = 4, kOfWhole = 1e-6;
 // bf16 has 8 bits: how far it gets from the exact values is the network's doing. So it is held against what PyTorch's
 // bf16 makes of the same network: logits may be half again as far, the whole gradient twice. One tensor may be three
-// times as far, and 2^-5 of its norm in any case: where an activation flips at a kink is chance.
+// times as far, and 2^-5 of its norm in any case: where an activation flips at a kink is chance, and each processor has
+// its own. So one tensor of a hundred may be four times that far.
 constexpr double kTimesBf16 = 1.5, kTimesBf16OfGradient = 2;
-constexpr double kTimesBf16OfTensor = 3, kFlips = 1.0 / 32, kOfWholeBf16 = 1e-4;
+constexpr double kTimesBf16OfTensor = 3, kFlips = 1.0 / 32, kOfWholeBf16 = 1e-4, kOfChance = 4;
 constexpr double kRounding = 1.0 / 256;
 constexpr std::uint64_t kImages = 1000, kLabels = 1001, kNoise = 1002, kDigest = 2000;
 constexpr double kRate = 1 << 20;  // the step is then far larger than the weights, and gives the gradient without loss
@@ -390,14 +391,19 @@ void expect_logits_bf16(Net& net, const Json& mode) {
 void expect_gradients_bf16(Net& net, const Json& mode, const Tensors& exact) {
   const double whole = norm_of(mode["gradients"]);
   double ours = 0, theirs = 0, worst = 0;
+  std::size_t tensors = 0, by_chance = 0;
   for (const auto& [name, gradient] : gradients_of(net)) {
     const Json& expected = mode["gradients"][name];
     const double norm = expected[0], pytorch = expected[3], found = distance(gradient, exact.at(name));
-    EXPECT_LE(found, kTimesBf16OfTensor * pytorch + kFlips * norm + kOfWholeBf16 * whole) << name << ", norm " << norm;
+    const double usual = kTimesBf16OfTensor * pytorch + kFlips * norm + kOfWholeBf16 * whole;
+    EXPECT_LE(found, kOfChance * usual) << name << ", norm " << norm;
+    by_chance += found > usual ? 1 : 0;
+    ++tensors;
     ours += found * found;
     theirs += pytorch * pytorch;
     if (norm > 1e-3 * whole) worst = std::max(worst, found / pytorch);
   }
+  EXPECT_LE(by_chance, (tensors + 99) / 100);
   EXPECT_LE(std::sqrt(ours), kTimesBf16OfGradient * std::sqrt(theirs));
   std::cout << fmt::format("bf16: whole gradient {:.1e}, PyTorch's {:.1e}; of one tensor at most {:.2f} of PyTorch's\n",
                            std::sqrt(ours) / whole, std::sqrt(theirs) / whole, worst);

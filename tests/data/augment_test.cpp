@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/rng.h"
+#include "base/sample_place.h"
 #include "data/pictures.h"
 
 namespace snug {
@@ -122,6 +123,70 @@ TEST(Augment, ColorsNeedBytes) {
                                                  .what = ColorJitter{0.4, 0, 0, 0}}},
                       kImage, DType::f32, findings);
   expect_finding(findings, {"D116", "c.toml:7:12", {"color_jitter", "8-bit"}, "np.uint8"});
+}
+
+/// The picture as a place says it: the definition in base/sample_place.h, pixel by pixel.
+std::vector<std::uint8_t> placed(const std::vector<std::uint8_t>& pixels, const SamplePlace& place, std::int64_t side) {
+  const auto inside = [&](std::int64_t i) {
+    if ((place.turns & SamplePlace::reflected) != 0) i = i < 0 ? -i : i < side ? i : 2 * (side - 1) - i;
+    return i >= 0 && i < side ? i : -1;
+  };
+  std::vector<std::uint8_t> made(pixels.size(), 0);
+  for (std::int64_t r = 0; r < side; ++r) {
+    for (std::int64_t c = 0; c < side; ++c) {
+      std::int64_t row = inside(r + place.down), column = inside(c + place.right);
+      if (row < 0 || column < 0) continue;
+      if ((place.turns & SamplePlace::upside_down) != 0) row = side - 1 - row;
+      if ((place.turns & SamplePlace::mirrored) != 0) column = side - 1 - column;
+      for (std::int64_t k = 0; k < 3; ++k)
+        made[static_cast<std::size_t>((r * side + c) * 3 + k)] =
+            pixels[static_cast<std::size_t>((row * side + column) * 3 + k)];
+    }
+  }
+  return made;
+}
+
+TEST(Augment, APlaceSaysWhatIsDoneToThePixels) {
+  const auto pixels = generated(24, 24).pixels;
+  const Flip across{.probability = 0.5}, over{.probability = 0.5, .vertical = true};
+  const RandomCrop black{.size = 24, .pad = 5}, mirrored{.size = 24, .pad = 7, .reflect = true};
+  const std::uint64_t key = random_key(3, RandomStream::augmentation, 2);
+  for (const std::vector<What>& list : std::vector<std::vector<What>>{{},
+                                                                      {across},
+                                                                      {over},
+                                                                      {black},
+                                                                      {mirrored},
+                                                                      {across, over, black},
+                                                                      {mirrored, over, across},
+                                                                      {over, black, across, over},
+                                                                      {across, mirrored, across}}) {
+    std::vector<Augmentation> augmentations;
+    for (const What& what : list) augmentations.push_back({.where = {}, .what = what});
+    ASSERT_TRUE(not_placed(augmentations).empty());
+    const Augmenter augmenter(augmentations, kImage, DType::u8);
+    for (std::int64_t sample = 0; sample < 40; ++sample) {
+      std::vector<std::uint8_t> changed = pixels;
+      std::vector<std::byte> scratch(pixels.size());
+      augmenter.apply(key, sample, reinterpret_cast<std::byte*>(changed.data()), scratch.data());
+      const SamplePlace place = augmenter.place(key, sample);
+      ASSERT_EQ(place.sample, sample);
+      ASSERT_EQ(placed(pixels, place, 24), changed) << "list of " << list.size() << ", sample " << sample;
+    }
+  }
+}
+
+TEST(Augment, WhatNoPlaceSaysIsNamed) {
+  const auto names = [](const std::vector<What>& list) {
+    std::vector<Augmentation> augmentations;
+    for (const What& what : list) augmentations.push_back({.where = {}, .what = what});
+    return not_placed(augmentations);
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(names({Flip{0.5}, RandomCrop{.size = 24, .pad = 2}}), Names{});
+  EXPECT_EQ(names({Rotate{10}, Flip{0.5}, Rotate{20}, Erase{0.5}}), (Names{"rotate", "erase"}));
+  EXPECT_EQ(names({RandomCrop{.size = 24, .pad = 0}}), Names{"random_crop without pad"});
+  EXPECT_EQ(names({RandomCrop{.size = 24, .pad = 2}, RandomCrop{.size = 24, .pad = 2}}), Names{"a second random_crop"});
+  EXPECT_EQ(names({RandomResizedCrop{24}, Mix{}}), (Names{"random_resized_crop", "mixup"}));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/rng.h"
+#include "data/augment.h"
 #include "data/files.h"
 
 namespace snug {
@@ -108,6 +109,29 @@ TEST(Loader, GivesTheSameBytesWithAnyNumberOfWorkers) {
       EXPECT_TRUE(bytes == one) << workers;
     }
   }
+}
+
+TEST(Loader, NamesPlacesInsteadOfImages) {
+  LoaderOptions options{.batch = 96, .shuffle = true, .seed = 5, .workers = 2, .augment = kAugment};
+  Loader images(ramp(), options);
+  options.places = true;
+  Loader places(ramp(), options);
+  const Augmenter augmenter(kAugment, ramp()->info().image, DType::u8);
+  const std::uint64_t key = random_key(5, RandomStream::augmentation, 3);
+  for (Loader* loader : {&images, &places}) loader->start_epoch(3);
+  while (const Batch* with = images.next()) {
+    const Batch* named = places.next();
+    ASSERT_NE(named, nullptr);
+    ASSERT_EQ(named->count, with->count);
+    EXPECT_TRUE(named->images.empty());
+    EXPECT_TRUE(with->places.empty());
+    ASSERT_EQ(std::ssize(named->places), named->count);
+    EXPECT_TRUE(std::ranges::equal(named->labels, with->labels));
+    for (std::size_t i = 0; i < named->places.size(); ++i)
+      EXPECT_EQ(named->places[i], augmenter.place(key, with->samples[i]));
+  }
+  EXPECT_EQ(places.next(), nullptr);
+  EXPECT_EQ(Loader::ring_bytes(ramp()->info(), options), 3 * (4096 + 96 * 4) + 1000 * 8) << "a page of places";
 }
 
 TEST(Loader, GoesOnWithinAnEpochAsIfItHadNotStopped) {

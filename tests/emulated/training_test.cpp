@@ -62,7 +62,7 @@ TEST_P(Emulated, takes_what_was_planned_once) {
   const RunResult run = runs_.emulated(GetParam(), {.device = device});
   const PlanArenas& planned = run.plan.allocated;
   EXPECT_EQ(device->allocation_count(), 3) << "the arenas";
-  EXPECT_EQ(device->most_allocated(), planned.persistent + planned.transient + planned.input);
+  EXPECT_EQ(device->most_allocated(), planned.total());
   EXPECT_EQ(run.done.arena_bytes, device->most_allocated());
 }
 
@@ -92,6 +92,42 @@ TEST_P(Emulated, resumes_exactly) {
   const RunResult whole = runs_.emulated(GetParam());
   (void)runs_.emulated(GetParam(), {.max_steps = 4});
   const RunResult rest = runs_.emulated(GetParam(), {.resume = true});
+  EXPECT_TRUE(whole.weights == rest.weights);
+}
+
+const std::string kPlacedAugment =
+    R"([ { hflip = 0.5 }, { random_crop = 16, pad = 3, pad_mode = "reflect" }, { vflip = 0.3 } ])";
+
+/// Planned, read once, and gathered there for every batch.
+TEST_P(Emulated, images_that_stay_on_the_device_change_no_bit) {
+  for (const char* precision : {"fp32", "bf16"}) {
+    RunOptions options{.precision = precision, .set = {{"data.augment", kPlacedAugment}, {"data.cache", "ram"}}};
+    const RunResult streamed = runs_.emulated(GetParam(), options);
+    options.set.back().second = "device";
+    options.device = std::make_shared<EmulatedDevice>();
+    const RunResult kept = runs_.emulated(GetParam(), options);
+    expect_learns(kept);
+    EXPECT_EQ(streamed.losses, kept.losses);
+    EXPECT_EQ(streamed.epochs.back().val_loss, kept.epochs.back().val_loss);
+    EXPECT_EQ(options.device->allocation_count(), 4) << "the arenas";
+    EXPECT_EQ(options.device->most_allocated(), kept.plan.allocated.total());
+    EXPECT_EQ(kept.done.arena_bytes, kept.plan.allocated.total());
+    EXPECT_GE(kept.plan.data_bytes, 44 * 16 * 16);
+    EXPECT_GE(kept.plan.allocated.data, kept.plan.data_bytes);
+    EXPECT_EQ(streamed.plan.data_bytes, 0);
+    EXPECT_EQ(kept.plan.breakdown.total(), kept.plan.total_bytes);
+  }
+}
+
+TEST_P(Emulated, goes_on_exactly_with_images_that_stay) {
+  RunOptions options{.set = {{"data.augment", kPlacedAugment}, {"data.cache", "device"}}};
+  options.isolate = true;  // and every step sees them alone
+  const RunResult whole = runs_.emulated(GetParam(), options);
+  options.max_steps = 4;
+  (void)runs_.emulated(GetParam(), options);
+  options.max_steps = 0;
+  options.resume = true;
+  const RunResult rest = runs_.emulated(GetParam(), options);
   EXPECT_TRUE(whole.weights == rest.weights);
 }
 
@@ -134,6 +170,55 @@ TEST(EmulatedSteps, that_offload_change_no_bit) {
     EXPECT_EQ(without.losses, with.losses);
     EXPECT_EQ(without.epochs.back().val_loss, with.epochs.back().val_loss);
   }
+}
+
+/// The first layers are done in slices of the batch, each of which gathers its own.
+TEST(EmulatedSteps, that_are_split_gather_slices) {
+  const Runs runs;
+  const RunOptions whole{.set = {{"data.cache", "device"}}};
+  const RunResult one = runs.emulated(nets()[0], whole);
+  const RunResult sliced =
+      runs.emulated(nets()[0], {.set = {{"data.cache", "device"},
+                                        {"memory.strategy", R"(["inplace", "split"])"},
+                                        {"memory.budget", std::to_string(one.plan.total_bytes - 8'192)}}});
+  EXPECT_THAT(sliced.plan.strategy, testing::Contains("split"));
+  EXPECT_LE(distance(one.losses, sliced.losses), 1e-5);
+}
+
+Diagnostic refusal(const Runs& runs, const RunOptions& options, bool emulated = true) {
+  try {
+    (void)(emulated ? runs.emulated(nets()[1], options) : runs.on_cpu(nets()[1], options));
+  } catch (const Error& error) {
+    EXPECT_EQ(error.findings().size(), 1U);
+    return error.findings().front();
+  }
+  return {};
+}
+
+TEST(EmulatedImages, that_do_not_fit_are_refused_with_what_does) {
+  const Runs runs;
+  std::vector<std::pair<std::string, std::string>> set{{"memory.strategy", "[]"}, {"data.cache", "ram"}};
+  const std::int64_t streamed = runs.emulated(nets()[1], {.set = set}).plan.total_bytes;
+  set.emplace_back("memory.budget", std::to_string(streamed));
+  set[1].second = "device";
+  const Diagnostic found = refusal(runs, {.set = set});
+  EXPECT_EQ(found.code, "M618");
+  EXPECT_THAT(found.what, testing::HasSubstr("keeps 33.0 KiB of images"));
+  EXPECT_LE(found.what.size(), 160U);
+  EXPECT_THAT(found.fix, testing::HasSubstr("data.cache"));
+  set[1].second = "ram";
+  EXPECT_TRUE(runs.emulated(nets()[1], {.set = set}).plan.fits) << "the fix fits";
+}
+
+TEST(EmulatedImages, that_cannot_stay_are_refused_by_name) {
+  const Runs runs;
+  const std::string augment = R"([ { rotate = 5 }, { hflip = 0.5 }, { erase = 0.1 } ])";
+  const Diagnostic turned = refusal(runs, {.set = {{"data.augment", augment}, {"data.cache", "device"}}});
+  EXPECT_EQ(turned.code, "C202");
+  EXPECT_THAT(turned.what, testing::EndsWith("does not do rotate, erase"));
+  const Diagnostic cpu = refusal(runs, {.set = {{"data.cache", "device"}}}, false);
+  EXPECT_EQ(cpu.code, "C201");
+  for (const Diagnostic& found : {turned, cpu}) EXPECT_EQ(found.fix, "cache = \"ram\"");
 }
 
 /// The step is found though another was on its way, and the tensor in it by running its batch again.

@@ -363,6 +363,9 @@ CONFIG = [
                   END), mended=net('{ conv = 8, kernel = 3, activation = "relu" }', "{ maxpool = 2 }", END)),
     Case("C201", "a cache on the device", where="c.toml:4:", text=config(data='cache = "device"\n'),
          near=config(data='cache = "ram"\n')),
+    Case("C202", "a rotation where images stay on the device", where="c.toml:4:", what=("does not do rotate",),
+         text=config(data='cache = "device"\naugment = [ { rotate = 10 } ]\n'), words="--device rtx4090",
+         near=config(data='cache = "device"\naugment = [ { hflip = 0.5 } ]\n'), near_words="--device rtx4090"),
 ]
 
 TARGETS = config(layers=CONV + GAP + "  { dense = 1 },\n", more='loss = "mse"\n')

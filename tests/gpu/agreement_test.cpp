@@ -27,6 +27,7 @@ const std::vector<Table>& tables() {
       {"copy", copy_cases},
       {"dropout", both_ways<dropout_cases>},
       {"input", input_cases},
+      {"gathered_input", gathered_input_cases},
       {"batchnorm", both_ways<batchnorm_cases>},
       {"fused_batchnorm", both_ways<fused_batchnorm_cases>},
       {"fused_inference", fused_inference_cases},

@@ -31,6 +31,7 @@ TEST(KernelAgreement, elementwise) { expect_all(elementwise_cases()); }
 TEST(KernelAgreement, copy) { expect_all(copy_cases()); }
 TEST(KernelAgreement, dropout) { expect_all(dropout_cases()); }
 TEST(KernelAgreement, input) { expect_all(input_cases()); }
+TEST(KernelAgreement, gathered_input) { expect_all(gathered_input_cases()); }
 TEST(KernelAgreement, batchnorm) { expect_all(batchnorm_cases()); }
 TEST(KernelAgreement, fused_batchnorm) {
   expect_all(fused_batchnorm_cases());

@@ -31,6 +31,15 @@ TEST(ReferenceForward, normalize_input) {
   expect_near(result[3], {-1, 0, 3, 8});
 }
 
+TEST(ReferenceForward, normalize_input_gathers) {
+  // Of two images of 2×3, 1…6 and 11…16: the second upside down and mirrored, then one row down; the first, two columns
+  // to the right, of which what is beside it is mirrored.
+  const auto result = run(Op::normalize_input, NormalizeAttributes{.divisor = 1, .gathered = true},
+                          {in({2, 2, 3, 1}, {1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16}, Kind::byte), in({1}, {1}),
+                           in({1}, {2}), in({2, 4}, {1, 1, 0, 3, 0, 0, 2, 4}, Kind::number), out({2, 2, 3, 1})});
+  expect_near(result[4], {24, 22, 20, -2, -2, -2, 4, 2, 0, 10, 8, 6});
+}
+
 TEST(ReferenceForward, conv_pads_with_zeros_and_strides) {
   // A 3×3 image 1…9 under a 2×2 kernel of ones, stride 2, one pixel of padding above and left.
   const ConvAttributes attributes{.window = {.kernel = {2, 2}, .stride = {2, 2}, .pad_begin = {1, 1}}, .bias = true};

@@ -40,6 +40,8 @@ struct FusedProduct {
 
 // Single steps.
 [[nodiscard]] std::vector<StepCase> input_cases();
+/// Of images that are kept: of backends for devices alone.
+[[nodiscard]] std::vector<StepCase> gathered_input_cases();
 [[nodiscard]] std::vector<StepCase> copy_cases();
 [[nodiscard]] std::vector<StepCase> loss_cases();
 [[nodiscard]] std::vector<StepCase> update_cases();

@@ -4,6 +4,9 @@
 #include <limits>
 #include <string>
 
+#include <fmt/format.h>
+
+#include "base/sample_place.h"
 #include "ops/op_cases.h"
 
 namespace snug::ops_test {
@@ -26,6 +29,36 @@ std::vector<StepCase> input_cases() {
   add(many, Kind::byte, 1);
   add(color, Kind::real, 1);
   add(gray, Kind::real, 255);
+  return cases;
+}
+
+std::vector<StepCase> gathered_input_cases() {
+  std::vector<StepCase> cases;
+  // Images that move by less, and by more, than their size, every turn, and the same one twice.
+  const auto add = [&](const Shape& kept, std::int64_t batch, Kind kind) {
+    Values pixels = random_values(kept, 1, 0, 256);
+    if (kind == Kind::byte) std::ranges::transform(pixels, pixels.begin(), [](double p) { return std::floor(p); });
+    const Shape c{kept.back()}, y{batch, kept[1], kept[2], kept[3]};
+    Values places;
+    for (std::int64_t i = 0; i < batch; ++i) {
+      const std::int64_t turns = i % 8;
+      const bool reflected = (turns & SamplePlace::reflected) != 0;
+      const std::int64_t most = reflected ? std::min(kept[1], kept[2]) - 1 : kept[1] + 1;
+      for (const std::int64_t number :
+           {(i * 5) % kept[0], (i * 3) % (2 * most + 1) - most, (i * 7 + 2) % (2 * most + 1) - most, turns})
+        places.push_back(static_cast<double>(number));
+    }
+    cases.push_back({.name = fmt::format("gather {} of {}", batch, to_string(kept)),
+                     .op = Op::normalize_input,
+                     .attributes = NormalizeAttributes{.divisor = 255, .gathered = true},
+                     .args = {in(kept, pixels, kind), in(c, random_values(c, 2, 0, 1)),
+                              in(c, random_values(c, 3, 0.5, 4)), in({batch, 4}, places, Kind::number), out(y)}});
+  };
+  add({5, 4, 6, 3}, 16, Kind::byte);
+  add({7, 5, 5, 1}, 11, Kind::byte);
+  add({3, 3, 2, 13}, 9, Kind::byte);
+  add({4, 3, 3, 8}, 24, Kind::byte);
+  add({5, 4, 6, 3}, 8, Kind::real);
   return cases;
 }
 

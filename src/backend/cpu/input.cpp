@@ -6,6 +6,7 @@ namespace {
 
 template <class T>
 PreparedStep normalize_input(const CpuContext& context, const StepView& step) {
+  if (step.attributes<NormalizeAttributes>().gathered) step.cannot_run("images are kept on GPUs alone");
   const DType type = step[0].dtype;
   if (type != DType::u8 && type != DType::f32) step.cannot_run("images must be uint8 or fp32");
   step.expect({type, kF32, kF32, kStored<T>});

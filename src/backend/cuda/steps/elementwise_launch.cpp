@@ -2,6 +2,7 @@
 
 #include "backend/cuda/steps/launch.h"
 #include "base/rng.h"
+#include "base/sample_place.h"
 #include "kernels/activation.cuh"
 #include "kernels/dropout.cuh"
 #include "kernels/elementwise.cuh"
@@ -75,6 +76,14 @@ Launch dropout_launch(const Info& s) {
 Launch input_launch(const Info& s) {
   const auto divisor = static_cast<float>(s->attributes<NormalizeAttributes>().divisor);
   const auto channels = static_cast<int>(s->shape(0).back());
+  static_assert(SamplePlace::mirrored == static_cast<int>(kernels::kMirrored) &&
+                SamplePlace::upside_down == static_cast<int>(kernels::kUpsideDown) &&
+                SamplePlace::reflected == static_cast<int>(kernels::kReflected));
+  if (s->attributes<NormalizeAttributes>().gathered)
+    return {.run = [=](const Addresses& a) {
+      kernels::normalize_gathered((*s)[0].dtype == DType::u8, s->data(4), divisor, a[0], a.as<const int>(3), a.as(1),
+                                  a.as(2), a[4], s->images(4), a.stream());
+    }};
   return {.run = [=](const Addresses& a) {
     kernels::normalize_input((*s)[0].dtype == DType::u8, s->data(3), divisor, a[0], a.as(1), a.as(2), a[3],
                              s->elements(0) / channels, channels, channels, a.stream());
