@@ -5,10 +5,12 @@ written after each training and gone on with, so that an interrupted evening is 
   bench/accuracy.py cifar10-cpu FOLDER-OF-THE-BATCHES --out bench/results/accuracy-NAME.json
   bench/accuracy.py pneumonia FOLDER-OF-THE-ARCHIVE --out bench/results/accuracy-NAME.json
 
-Of a config with a test split that split's accuracy counts, else the validation split's.
+Of a config with a test split that split's accuracy counts, else the validation split's. With --threads 1 each training
+has one core, and so many are made at a time as there are.
 """
 
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -34,12 +36,13 @@ def train(options, seed, folder):
     begin = time.monotonic()
     more = [word for setting in options.set for word in ("--set", setting)]
     run = folder / f"run-{seed}"
-    events = json_lines([options.snug, "train", options.config_file, "--data-root", options.data, "--json", "--set",
-                         f"train.seed={seed}", "--out", run, *more])
+    events = json_lines([options.snug, "train", options.config_file, "--data-root", options.data, "--json", "--threads",
+                         str(options.threads), "--set", f"train.seed={seed}", "--out", run, *more])
     seconds = time.monotonic() - begin
     epochs = [event for event in events if event.get("event") == "epoch"]
     done = next(event for event in events if event.get("event") == "done")
-    found = {"config": options.config, "set": options.set, "seed": seed, "epochs": len(epochs), "split": "val",
+    found = {"config": options.config, "set": options.set, "seed": seed, "threads": options.threads, "epochs": len(epochs),
+             "split": "val",
              "percent": 100 * epochs[-1]["val_accuracy"], "val_percent": 100 * epochs[-1]["val_accuracy"],
              "val_loss": epochs[-1]["val_loss"], "seconds": round(seconds, 1),
              "planned_peak_bytes": done["planned_peak_bytes"], "measured_peak_bytes": done["measured_peak_bytes"]}
@@ -55,6 +58,7 @@ def main():
     parser.add_argument("config", help="the name of a file of configs/")
     parser.add_argument("data", type=lambda text: pathlib.Path(text).resolve(), help="its --data-root")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of a training")
     parser.add_argument("--set", action="append", default=[], help="as of snug train")
     parser.add_argument("--snug", default=os.environ.get("SNUG", "build/release/bin/snug"))
     parser.add_argument("--out", type=pathlib.Path, required=True)
@@ -64,15 +68,19 @@ def main():
     options.test = "\ntest = " in (ROOT / options.config_file).read_text()
     results = Results(options.out, conditions("bench/accuracy.py"))
     recipe = {"config": options.config, "set": options.set}
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in range(1, options.seeds + 1):
-            if not results.of(recipe | {"seed": seed}):
-                results.add(train(options, seed, pathlib.Path(folder)))
-            run = results.of(recipe | {"seed": seed})[0]
-            print(f"{options.config} seed {seed}: {run['percent']:.2f} % of {run['split']} after {run['seconds']:.0f} s",
-                  flush=True)
-    percents = [run["percent"] for run in results.of(recipe) if run["seed"] <= options.seeds]
-    print(f"{options.config}: mean {statistics.mean(percents):.2f} % of {len(percents)}")
+    missing = [seed for seed in range(1, options.seeds + 1) if not results.of(recipe | {"seed": seed})]
+    at_a_time = max(1, os.cpu_count() // options.threads)
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
+        trainings = [pool.submit(train, options, seed, pathlib.Path(folder)) for seed in missing]
+        for training in concurrent.futures.as_completed(trainings):
+            run = training.result()
+            results.add(run)
+            print(f"{options.config} seed {run['seed']}: {run['percent']:.2f} % of {run['split']} after "
+                  f"{run['seconds']:.0f} s", flush=True)
+    runs = [run for run in results.of(recipe) if run["seed"] <= options.seeds]
+    means = {key: statistics.mean(run[key] for run in runs) for key in ("percent", "val_percent", "val_loss")}
+    print(f"{options.config} {options.set}: mean {means['percent']:.2f} % of {len(runs)} trainings; validation "
+          f"{means['val_percent']:.2f} %, loss {means['val_loss']:.4f}")
 
 
 main()

@@ -97,16 +97,16 @@ __device__ inline const From* source_pixel(const Source<From>& s, int n, int row
 
 /// A thread per packet of y, whose V elements follow one another across pixels and images.
 template <class T, class From, int V>
-__global__ void __launch_bounds__(kThreads) gather(T* y, Source<From> s, int n, Normalization f) {
+__global__ void __launch_bounds__(kThreads) gather(T* y, Source<From> s, std::int64_t n, Normalization f) {
   const std::int64_t at = (static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x) * V;
   if (at >= n) return;
-  const int first = static_cast<int>(at);
+  const int image_elements = s.height * s.width * s.channels;
+  int image = static_cast<int>(at / image_elements);
+  const int first = static_cast<int>(at - static_cast<std::int64_t>(image) * image_elements);
   int column = first / s.channels;
   int channel = first - column * s.channels;
   int row = column / s.width;
   column -= row * s.width;
-  int image = row / s.height;
-  row -= image * s.height;
   const From* from = source_pixel(s, image, row, column);
   float values[V];
 #pragma unroll
@@ -125,7 +125,7 @@ __global__ void __launch_bounds__(kThreads) gather(T* y, Source<From> s, int n, 
     values[v] = normalized(f, from != nullptr ? to_float(from[channel]) : 0.0F, channel);
     ++channel;
   }
-  store<V>(y + first, values);
+  store<V>(y + at, values);
 }
 
 template <class T, class From>
@@ -133,7 +133,7 @@ void gather_as(void* y, const Source<From>& s, std::int64_t n, const Normalizati
   const bool wide = aligned(y) && n % kWide<T> == 0;
   by_width<T>(wide, [&]<int V>() {
     launch(gather<T, From, V>, static_cast<unsigned>(divide_up(n, std::int64_t{kThreads} * V)), kThreads, 0, stream,
-           static_cast<T*>(y), s, static_cast<int>(n), f);
+           static_cast<T*>(y), s, n, f);
   });
 }
 
