@@ -26,6 +26,9 @@ struct PreparedStep {
   std::int64_t workspace_bytes = 0;
   /// Allocates nothing; absent where only planning is possible. On a device it enqueues and never waits.
   std::function<void(const StepArguments&)> run;
+  /// Makes what running needs and planning does not, machine code; again it does nothing. Absent where there is no such
+  /// thing. `run` does it where nobody has, and allocates then.
+  std::function<void()> load;
 };
 
 class Backend {

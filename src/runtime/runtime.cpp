@@ -100,6 +100,7 @@ void bind_calls(Bound& bound, const DevicePointer& device) {
   for (std::size_t i = 0; i < steps.size(); ++i) {
     ensure(static_cast<bool>(bound.planned.steps[i].run), "a program that runs has every step prepared for it");
     Call call{.step = &bound.planned.steps[i]};
+    if (call.step->load) call.step->load();
     call.arguments.operands = bound.operands.data() + bound.operands.size();
     for (const Operand& operand : steps[i].operands) bound.operands.push_back(bound.address(operand.tensor));
     if (steps[i].has_workspace) call.arguments.workspace = bound.operands.back();

@@ -115,7 +115,7 @@ PreparedStep prepare_conv_forward(const CpuContext& context, const StepView& ste
   std::vector<PrimitiveSequence::Argument> arguments{
       {DNNL_ARG_SRC, at_operand(0), t.x}, {DNNL_ARG_WEIGHTS, weights, wanted}, {DNNL_ARG_DST, at_operand(out), t.y}};
   if (conv.bias) arguments.push_back({DNNL_ARG_BIAS, at_operand(2), t.bias});
-  sequence.add(dnnl::convolution_forward(description), std::move(arguments));
+  sequence.add(description, std::move(arguments));
   return as_step(std::move(sequence), algorithm_name(description.impl_info_str(), weights.in_workspace));
 }
 
@@ -155,9 +155,9 @@ PreparedStep prepare_conv_backward_data(const CpuContext& context, const StepVie
   const BackwardData description = backward_data(sequence.engine(), t, depthwise);
   const Layout wanted = description.weights_desc();
   const Place weights = weights_in(sequence, t, wanted);
-  sequence.add(dnnl::convolution_backward_data(description), {{DNNL_ARG_DIFF_DST, at_operand(0), t.y},
-                                                              {DNNL_ARG_WEIGHTS, weights, wanted},
-                                                              {DNNL_ARG_DIFF_SRC, at_operand(2), t.x}});
+  sequence.add(description, {{DNNL_ARG_DIFF_DST, at_operand(0), t.y},
+                             {DNNL_ARG_WEIGHTS, weights, wanted},
+                             {DNNL_ARG_DIFF_SRC, at_operand(2), t.x}});
   return as_step(std::move(sequence), algorithm_name(description.impl_info_str(), weights.in_workspace));
 }
 
@@ -184,7 +184,7 @@ PreparedStep prepare_conv_backward_weights(const CpuContext& context, const Step
                                                      {DNNL_ARG_DIFF_DST, at_operand(1), t.y},
                                                      {DNNL_ARG_DIFF_WEIGHTS, weights, wanted}};
   if (conv.bias) arguments.push_back({DNNL_ARG_DIFF_BIAS, bias_place, t.bias});
-  sequence.add(dnnl::convolution_backward_weights(description), std::move(arguments));
+  sequence.add(description, std::move(arguments));
   if (weights.in_workspace) sequence.add_reorder(weights, wanted, at_operand(2), t.dw, conv.accumulate);
   if (conv.bias && conv.accumulate) sequence.add_reorder(bias_place, t.bias, at_operand(3), t.bias, true);
   return as_step(std::move(sequence), algorithm_name(description.impl_info_str(), reordered));

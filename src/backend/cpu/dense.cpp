@@ -90,7 +90,7 @@ PreparedStep prepare_dense_forward(const CpuContext& context, const StepView& st
                                                      {DNNL_ARG_WEIGHTS, at_operand(1), w},
                                                      {DNNL_ARG_DST, at_operand(static_cast<std::int64_t>(out)), y}};
   if (dense.bias) arguments.push_back({DNNL_ARG_BIAS, at_operand(2), bias});
-  sequence.add(dnnl::inner_product_forward(description), std::move(arguments));
+  sequence.add(description, std::move(arguments));
   return as_step(std::move(sequence), fmt::format("dense:{}", description.impl_info_str()));
 }
 
@@ -105,9 +105,9 @@ PreparedStep prepare_dense_backward_data(const CpuContext& context, const StepVi
                                                          dy, user_scratchpad());
   const dnnl::inner_product_backward_data::primitive_desc description(sequence.engine(), dx, w, dy, hint,
                                                                       user_scratchpad());
-  sequence.add(dnnl::inner_product_backward_data(description), {{DNNL_ARG_DIFF_DST, at_operand(0), dy},
-                                                                {DNNL_ARG_WEIGHTS, at_operand(1), w},
-                                                                {DNNL_ARG_DIFF_SRC, at_operand(2), dx}});
+  sequence.add(description, {{DNNL_ARG_DIFF_DST, at_operand(0), dy},
+                             {DNNL_ARG_WEIGHTS, at_operand(1), w},
+                             {DNNL_ARG_DIFF_SRC, at_operand(2), dx}});
   return as_step(std::move(sequence), fmt::format("dense:{}", description.impl_info_str()));
 }
 
@@ -130,7 +130,7 @@ PreparedStep prepare_dense_backward_weights(const CpuContext& context, const Ste
   std::vector<PrimitiveSequence::Argument> arguments{
       {DNNL_ARG_SRC, at_operand(0), x}, {DNNL_ARG_DIFF_DST, at_operand(1), dy}, {DNNL_ARG_DIFF_WEIGHTS, weights, dw}};
   if (dense.bias) arguments.push_back({DNNL_ARG_DIFF_BIAS, dbias, bias});
-  sequence.add(dnnl::inner_product_backward_weights(description), std::move(arguments));
+  sequence.add(description, std::move(arguments));
   if (dense.accumulate) sequence.add_reorder(weights, dw, at_operand(2), dw, true);
   if (dense.accumulate && dense.bias) sequence.add_reorder(dbias, bias, at_operand(3), bias, true);
   return as_step(std::move(sequence), fmt::format("dense:{}", description.impl_info_str()));

@@ -41,10 +41,9 @@ Place PrimitiveSequence::add_scratch(const dnnl::memory::desc& layout) {
   return {.in_workspace = true, .at = layout_.add_bytes(static_cast<std::int64_t>(layout.get_size()))};
 }
 
-void PrimitiveSequence::add(const dnnl::primitive& primitive, std::vector<Argument> arguments) {
-  Call call{.primitive = primitive, .bindings = {}, .arguments = {}};
-  const auto* description = primitive.get_primitive_desc();
-  const dnnl_memory_desc* scratchpad = dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0);
+void PrimitiveSequence::add(const dnnl::primitive_desc_base& description, std::vector<Argument> arguments) {
+  Call call{.description = description, .primitive = {}, .bindings = {}, .arguments = {}};
+  const dnnl_memory_desc* scratchpad = dnnl_primitive_desc_query_md(description.get(), dnnl_query_scratchpad_md, 0);
   if (scratchpad != nullptr && dnnl_memory_desc_get_size(scratchpad) > 0) {
     dnnl_memory_desc_t copy = nullptr;
     check(dnnl_memory_desc_clone(&copy, scratchpad), "copying a layout");
@@ -68,10 +67,18 @@ void PrimitiveSequence::add_reorder(Place from, const dnnl::memory::desc& from_l
   }
   const dnnl::reorder::primitive_desc description(library_->engine, from_layout, library_->engine, to_layout,
                                                   attributes);
-  add(dnnl::reorder(description), {{DNNL_ARG_FROM, from, from_layout}, {DNNL_ARG_TO, to, to_layout}});
+  add(description, {{DNNL_ARG_FROM, from, from_layout}, {DNNL_ARG_TO, to, to_layout}});
 }
 
-void PrimitiveSequence::run(const StepArguments& arguments) const {
+void PrimitiveSequence::load() {
+  if (loaded_) return;
+  omp_set_num_threads(library_->threads);
+  for (Call& call : calls_) call.primitive = dnnl::primitive(call.description.get());
+  loaded_ = true;
+}
+
+void PrimitiveSequence::run(const StepArguments& arguments) {
+  load();
   // OpenMP keeps the number per thread: whoever calls must have the one that the primitives were made for.
   if (omp_get_max_threads() != library_->threads) omp_set_num_threads(library_->threads);
   for (const Call& call : calls_) {
@@ -88,10 +95,11 @@ void PrimitiveSequence::run(const StepArguments& arguments) const {
 
 PreparedStep as_step(PrimitiveSequence sequence, std::string algorithm) {
   const std::int64_t bytes = sequence.workspace_bytes();
-  auto shared = std::make_shared<const PrimitiveSequence>(std::move(sequence));
-  return {.algorithm = std::move(algorithm), .workspace_bytes = bytes, .run = [shared](const StepArguments& arguments) {
-            shared->run(arguments);
-          }};
+  auto shared = std::make_shared<PrimitiveSequence>(std::move(sequence));
+  return {.algorithm = std::move(algorithm),
+          .workspace_bytes = bytes,
+          .run = [shared](const StepArguments& arguments) { shared->run(arguments); },
+          .load = [shared] { shared->load(); }};
 }
 
 }  // namespace snug::cpu

@@ -27,8 +27,9 @@ struct Place {
 };
 [[nodiscard]] inline Place at_operand(std::int64_t number) { return {.in_workspace = false, .at = number}; }
 
-/// Primitives to run one after another. All objects are made while preparing; running only sets addresses. The
-/// addresses live in the objects, so one sequence runs at a time.
+/// Primitives to run one after another. While preparing they are described alone, for their code is half of what
+/// planning would take; `load` has it made, and running only sets addresses. These live in the objects, so one sequence
+/// runs at a time.
 class PrimitiveSequence {
  public:
   explicit PrimitiveSequence(std::shared_ptr<Library> library) : library_(std::move(library)) {}
@@ -41,13 +42,14 @@ class PrimitiveSequence {
   /// Room for a tensor of this layout in the workspace.
   Place add_scratch(const dnnl::memory::desc& layout);
   /// Appends a primitive; its scratchpad goes to the workspace.
-  void add(const dnnl::primitive& primitive, std::vector<Argument> arguments);
+  void add(const dnnl::primitive_desc_base& description, std::vector<Argument> arguments);
   /// Appends a copy between layouts; `accumulate` adds to what is there.
   void add_reorder(Place from, const dnnl::memory::desc& from_layout, Place to, const dnnl::memory::desc& to_layout,
                    bool accumulate = false);
   [[nodiscard]] const dnnl::engine& engine() const { return library_->engine; }
   [[nodiscard]] std::int64_t workspace_bytes() const { return layout_.bytes(); }
-  void run(const StepArguments& arguments) const;
+  void load();
+  void run(const StepArguments& arguments);  ///< loads first where nobody has
 
  private:
   struct Binding {
@@ -55,13 +57,15 @@ class PrimitiveSequence {
     dnnl::memory memory;
   };
   struct Call {
-    dnnl::primitive primitive;
+    dnnl::primitive_desc_base description;
+    dnnl::primitive primitive;  ///< empty until it is loaded
     std::vector<Binding> bindings;
     std::vector<dnnl_exec_arg_t> arguments;
   };
   std::shared_ptr<Library> library_;
   std::vector<Call> calls_;
   WorkspaceLayout layout_;
+  bool loaded_ = false;
 };
 
 /// The sequence as a prepared step.
