@@ -1,6 +1,8 @@
 """Random runs from a seed: networks, batches, optimizers and strategies as configs."""
 
+import json
 import random
+import subprocess
 
 STRATEGIES = ['"auto"', '"auto"', '"auto"', "[]", '["inplace"]', '["recompute"]', '["inplace", "recompute"]',
               '["inplace", "split"]', '["inplace", "recompute", "split", "microbatch"]', '["inplace", "offload"]',
@@ -86,8 +88,14 @@ def optimizer(rng):
                        '{ name = "adam", lr = 1e-3 }', '{ name = "adamw", lr = 1e-3, weight_decay = 1e-2 }'])
 
 
+def computes_bf16(program):
+    """Whether this processor does."""
+    run = subprocess.run([program, "version", "--json"], capture_output=True, text=True, check=True)
+    return any("avx512" in name for name in json.loads(run.stdout)["architectures"])
+
+
 def random_config(rng, batches, sides, bf16):
-    """A whole run on generated pictures."""
+    """A whole run on generated pictures; `bf16`: in that precision at times."""
     config = Config()
     batch, side = rng.choice(batches), rng.choice(sides)
     norm = rng.random() < 0.6

@@ -40,7 +40,7 @@ def losses(events):
 
 def one_run(options, rng, folder, number):
     """A line for the table and what is wrong."""
-    config = nets.random_config(rng, *SIZES, bf16=True)
+    config = nets.random_config(rng, *SIZES, bf16=options.bf16)
     config.set("train.epochs", "2")
     if number == 0:  # one parameter is most of the memory: every copy of it shows
         config.set("model.input", "[32, 32, 3]")
@@ -106,6 +106,7 @@ def main():
     options = parser.parse_args()
     if options.small:
         SIZES[:] = [[8, 32], [16, 32]]
+    options.bf16 = nets.computes_bf16(options.program)
     rng = nets.generator(options.seed)
     began, failed, offs = time.time(), 0, []
     with tempfile.TemporaryDirectory() as name:

@@ -22,9 +22,19 @@ namespace x86_64_v4_bf16 {
 Kernels kernels();
 }
 
+namespace {
+
+// Even filling a table takes instructions of its level: it is done only where the processor has them.
+template <Kernels (*Fill)()>
+const Kernels* table_if(bool usable) {
+  if (!usable) return nullptr;
+  static const Kernels kTable = Fill();
+  return &kTable;
+}
+
+}  // namespace
+
 std::array<const Kernels*, 4> usable_kernels() {
-  static const std::array<Kernels, 4> kTables{x86_64_v2::kernels(), x86_64_v3::kernels(), x86_64_v4::kernels(),
-                                              x86_64_v4_bf16::kernels()};
   __builtin_cpu_init();
   // The features by which the levels differ for compiled code; no processor has these without the rest.
   const bool v2 = __builtin_cpu_supports("sse4.2") != 0 && __builtin_cpu_supports("popcnt") != 0;
@@ -33,8 +43,8 @@ std::array<const Kernels*, 4> usable_kernels() {
   const bool v4 = v3 && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
                   __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
   const bool bf16 = v4 && __builtin_cpu_supports("avx512bf16") != 0;
-  return {v2 ? &kTables[0] : nullptr, v3 ? &kTables[1] : nullptr, v4 ? &kTables[2] : nullptr,
-          bf16 ? &kTables[3] : nullptr};
+  return {table_if<x86_64_v2::kernels>(v2), table_if<x86_64_v3::kernels>(v3), table_if<x86_64_v4::kernels>(v4),
+          table_if<x86_64_v4_bf16::kernels>(bf16)};
 }
 
 const Kernels& best_kernels() {
