@@ -38,8 +38,8 @@ class Backend {
   /// Chooses how to run one step (its operands' shapes, types and strides, its attributes and the chosen alternative;
   /// not the workspace operand). Answers may be cached by exactly these. Throws Error when it cannot run it.
   [[nodiscard]] virtual PreparedStep prepare(const Program& program, const Step& step) = 0;
-  /// Whether it computes this step, which stands for several (is_fused_product, with what it needs beside it). A
-  /// program has such steps only where the backend that it is planned for says so.
+  /// Whether it computes this step, which stands for several (is_fused_product, is_pooled_norm, with what it needs
+  /// beside it). A program has such steps only where the backend that it is planned for says so.
   [[nodiscard]] virtual bool fuses(const Program& /*program*/, const Step& /*step*/) const { return false; }
   /// A better way to run the step than `prepare` chose, where it may take so many bytes of scratch; nothing where there
   /// is none. It takes no more than them.

@@ -502,6 +502,8 @@ Program lower(const Graph& graph, const LoweringOptions& options) {
     ensure_sound(program, "fusing convolutions and activations");
     fuse_products(program, options.products);
     ensure_sound(program, "fusing products");
+    fuse_pool(program, options.products);
+    ensure_sound(program, "fusing norms and pools");
   }
   choose_saved(program);
   ensure_sound(program, "choosing what is saved");

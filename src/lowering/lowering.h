@@ -14,7 +14,7 @@
 
 namespace snug {
 
-/// Which products may take what stands around them (fuse_products).
+/// Which products may take what stands around them (fuse_products), and which norms a pool (fuse_pool).
 struct ProductFusion {
   /// Whether the backend computes such a step; empty: none is made.
   std::function<bool(const Program&, const Step&)> possible;
@@ -97,6 +97,10 @@ void fuse_products(Program& program, const ProductFusion& may);
 /// Takes the slope of a relu in front of a max pool from the pool's output, before the gradient is spread: the same
 /// bits. Runs before alternatives are chosen.
 void take_slope_behind_pool(Program& program);
+
+/// Joins a norm with the relu and the max pool behind it, both ways, where nothing else reads what lies between: the
+/// same bits. Asks `may` as fuse_products does; runs behind it.
+void fuse_pool(Program& program, const ProductFusion& may);
 
 /// Lets what is joined by channels be written and read in its place in the join, and norms add their gradient to the
 /// one that is there. Runs after alternatives are chosen.

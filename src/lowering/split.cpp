@@ -45,6 +45,8 @@ bool is_per_sample(Op op) {
     case Op::batchnorm_backward:
     case Op::batchnorm_statistics:
     case Op::batchnorm_backward_apply:
+    case Op::batchnorm_maxpool_forward:
+    case Op::batchnorm_maxpool_backward:
     case Op::conv1x1_forward:
     case Op::conv1x1_backward_data:
     case Op::conv1x1_backward_weights:

@@ -40,6 +40,8 @@ std::int64_t step_flops(const Program& program, const Step& step) {
     case Op::conv1x1_backward_data: return conv_flops(program, tensor(0), tensor(1));
     case Op::conv1x1_backward_weights: return conv_flops(program, tensor(1), tensor(6));
     case Op::normalize_input: return program[output_of_input(step)].shape.elements();
+    case Op::batchnorm_maxpool_backward: return elements(program, step, 6);
+    case Op::batchnorm_maxpool_forward:
     case Op::batchnorm_statistics:
     case Op::batchnorm_backward_apply:
     case Op::batchnorm_forward:
@@ -94,6 +96,7 @@ std::int64_t moved_elements(const Program& program, const Step& step, std::size_
 /// How often the step sweeps over an operand: statistics of a batch, and sums of its gradient, must be complete before
 /// they are used.
 int sweeps(const Step& step, std::size_t operand) {
+  if (step.op == Op::batchnorm_maxpool_backward) return operand < 2 || operand == 6 ? 2 : 1;  // dy, index, x
   const bool two_passes = step.op == Op::batchnorm_forward || step.op == Op::batchnorm_backward;
   if (!two_passes) return 1;
   const bool residual = std::get<BatchNormAttributes>(step.attributes).residual;

@@ -15,7 +15,9 @@ bool is_depthwise(const Program& program, const Step& step) {
   return program[step.operands[weights].tensor].shape[3] == 1;
 }
 
-bool is_norm(Op op) { return op == Op::batchnorm_forward || op == Op::batchnorm_apply || op == Op::batchnorm_backward; }
+bool is_norm(Op op) {
+  return op == Op::batchnorm_forward || op == Op::batchnorm_apply || op == Op::batchnorm_backward || is_pooled_norm(op);
+}
 
 double flops_per_second(const Program& program, const Step& step, const DeviceRates& rates) {
   if (rates.fused_flops_per_second > 0 && is_fused_product(step.op)) return rates.fused_flops_per_second;

@@ -68,6 +68,13 @@ struct PoolAttributes {
   friend bool operator==(const PoolAttributes&, const PoolAttributes&) = default;
 };
 
+/// A norm with the relu and the max pool behind it.
+struct NormPoolAttributes {
+  Window window;            ///< of the pool
+  bool accumulate = false;  ///< backward: dgamma and dbeta are added to
+  friend bool operator==(const NormPoolAttributes&, const NormPoolAttributes&) = default;
+};
+
 /// Random zeroing with scale 1 ÷ (1 − rate). Element e of sample s of the batch (s = sample_offset + the row in this
 /// tensor) is kept when to_unit(word) ≥ rate, where word is the (e mod 4)-th of
 /// philox(random_key(seed, RandomStream::dropout, layer), control step << 32 | s, e ÷ 4).
@@ -143,9 +150,9 @@ struct NoAttributes {
   friend bool operator==(const NoAttributes&, const NoAttributes&) = default;
 };
 
-using Attributes =
-    std::variant<NoAttributes, ConvAttributes, DenseAttributes, BatchNormAttributes, Conv1x1Attributes,
-                 ActivationAttributes, PoolAttributes, DropoutAttributes, FillAttributes, NormalizeAttributes,
-                 LossAttributes, CastAttributes, GradientNormAttributes, UpdateAttributes, LossScaleAttributes>;
+using Attributes = std::variant<NoAttributes, ConvAttributes, DenseAttributes, BatchNormAttributes, Conv1x1Attributes,
+                                ActivationAttributes, PoolAttributes, NormPoolAttributes, DropoutAttributes,
+                                FillAttributes, NormalizeAttributes, LossAttributes, CastAttributes,
+                                GradientNormAttributes, UpdateAttributes, LossScaleAttributes>;
 
 }  // namespace snug

@@ -18,6 +18,8 @@ std::string_view to_string(Op op) {
     case Op::batchnorm_inference_backward: return "batchnorm_inference_backward";
     case Op::batchnorm_statistics: return "batchnorm_statistics";
     case Op::batchnorm_backward_apply: return "batchnorm_backward_apply";
+    case Op::batchnorm_maxpool_forward: return "batchnorm_maxpool_forward";
+    case Op::batchnorm_maxpool_backward: return "batchnorm_maxpool_backward";
     case Op::conv1x1_forward: return "conv1x1_forward";
     case Op::conv1x1_backward_data: return "conv1x1_backward_data";
     case Op::conv1x1_backward_weights: return "conv1x1_backward_weights";
@@ -64,6 +66,8 @@ bool is_product(Op op) {
 bool is_fused_product(Op op) {
   return op == Op::conv1x1_forward || op == Op::conv1x1_backward_data || op == Op::conv1x1_backward_weights;
 }
+
+bool is_pooled_norm(Op op) { return op == Op::batchnorm_maxpool_forward || op == Op::batchnorm_maxpool_backward; }
 
 bool is_loss(Op op) {
   return op == Op::softmax_crossentropy || op == Op::softmax_crossentropy_rows || op == Op::sigmoid_crossentropy ||

@@ -38,6 +38,11 @@ enum class Op : std::uint8_t {
   batchnorm_backward_apply,  ///< g, gamma, mean, inverse_std, sums [2, c], x → dx (± with accumulate_dx), dgamma, dbeta
                              ///< (± with accumulate): batchnorm_backward, given the gradient in front of the activation
                              ///< with its sums, Σ g and Σ g · (x − mean)
+  // A norm with the relu and the max pool behind it, see lowering/fuse_pool.cpp; of backends that say so
+  // (Backend::fuses). What lies between them is never written.                          (NormPoolAttributes)
+  batchnorm_maxpool_forward,  ///< x, gamma, beta, mean, inverse_std → y, index: batchnorm_apply, relu, maxpool_forward
+  batchnorm_maxpool_backward,  ///< dy, index, gamma, beta, mean, inverse_std, x → dx, dgamma, dbeta (± with
+                               ///< accumulate): maxpool_backward, then batchnorm_backward through the relu
   // 1×1 convolutions (stride 1, no padding, one group) with what stands around them, see lowering/fuse_products.cpp; of
   // backends that say so (Backend::fuses).                                              (Conv1x1Attributes)
   conv1x1_forward,  ///< x, w, [gamma, beta, mean, inverse_std: norm of x], [running_mean ±, running_var ±: statistics]
@@ -87,6 +92,8 @@ inline constexpr std::size_t kOpCount = static_cast<std::size_t>(Op::wait) + 1;
 [[nodiscard]] bool is_product(Op op);
 /// Products with what stands around them, by kernels of our own: only backends that say so are given them.
 [[nodiscard]] bool is_fused_product(Op op);
+/// Norms with a max pool behind them: likewise.
+[[nodiscard]] bool is_pooled_norm(Op op);
 /// What makes a loss of logits and labels.
 [[nodiscard]] bool is_loss(Op op);
 

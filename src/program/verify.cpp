@@ -53,6 +53,11 @@ std::string signature(const Step& step) {
     case Op::batchnorm_inference_backward: return "iiii" + dx + sums;
     case Op::batchnorm_statistics: return "immoo";
     case Op::batchnorm_backward_apply: return "iiiiii" + dx + sums;
+    case Op::batchnorm_maxpool_forward: return "iiiiioo";
+    case Op::batchnorm_maxpool_backward: {
+      const auto* pooled = std::get_if<NormPoolAttributes>(&step.attributes);
+      return pooled != nullptr && pooled->accumulate ? "iiiiiiiomm" : "iiiiiiiooo";
+    }
     case Op::conv1x1_forward:
     case Op::conv1x1_backward_data:
     case Op::conv1x1_backward_weights: return conv1x1_signature(step);

@@ -274,5 +274,18 @@ TEST(CudaPlanner, FusesWhatItsKernelsCan) {
   EXPECT_EQ(fused_on("h100-80gb", DType::bf16, "vgg16"), 0);
 }
 
+/// In every type, on every GPU.
+TEST(CudaPlanner, PoolsInTheSweepsOfNorms) {
+  const auto planner = make_cuda_planner(source_for("t4", kBound), {});
+  const auto possible = [&](const Program& program, const Step& step) { return planner->fuses(program, step); };
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    const Program program = lower(model("resnet50"), {.batch = 8, .dtype = dtype, .products = {.possible = possible}});
+    EXPECT_EQ(std::ranges::count(program.steps, Op::batchnorm_maxpool_forward, &Step::op), 1);
+    const auto backward = std::ranges::find(program.steps, Op::batchnorm_maxpool_backward, &Step::op);
+    ASSERT_NE(backward, program.steps.end());
+    EXPECT_GT(planner->prepare(program, *backward).workspace_bytes, 0);
+  }
+}
+
 }  // namespace
 }  // namespace snug

@@ -31,6 +31,7 @@ const std::vector<Table>& tables() {
       {"batchnorm", both_ways<batchnorm_cases>},
       {"fused_batchnorm", both_ways<fused_batchnorm_cases>},
       {"fused_inference", fused_inference_cases},
+      {"norm_pool", both_ways<norm_pool_cases>},
       {"pool", both_ways<pool_cases>},
       {"softmax", both_ways<softmax_cases>},
       {"losses", loss_cases},

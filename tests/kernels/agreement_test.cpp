@@ -41,6 +41,7 @@ TEST(KernelAgreement, halves_of_norms) {
   for (const Shape& x : {Shape{1, 1, 1, 1}, Shape{2, 7, 5, 8}, Shape{3, 11, 13, 37}, Shape{1, 3, 2, 2'048}})
     expect_all(half_norm_cases(x));
 }
+TEST(KernelAgreement, norm_pool) { expect_all(norm_pool_cases()); }
 TEST(KernelAgreement, pool) { expect_all(pool_cases()); }
 TEST(KernelAgreement, softmax) { expect_all(softmax_cases()); }
 TEST(KernelAgreement, losses) { expect_all(loss_cases()); }

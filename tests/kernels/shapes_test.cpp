@@ -4,12 +4,14 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "backend/cuda/steps/cuda_backend.h"
 #include "base/rng.h"
 #include "emulator/emulator.h"
 #include "emulator/half.h"
 #include "kernels/batchnorm.cuh"
+#include "kernels/batchnorm_pool.cuh"
 #include "kernels/bias.cuh"
 #include "kernels/dropout.cuh"
 #include "kernels/elementwise.cuh"
@@ -186,6 +188,96 @@ TEST(KernelBits, apply_gives_what_forward_gave) {
     kernels::batchnorm_apply(norm, {.x = x.data(), .gamma = gamma.data(), .beta = beta.data(), .y = y.data()},
                              run.mean.data(), run.inverse_std.data(), nullptr);
     EXPECT_EQ(bits(y), bits(run.y));
+  }
+}
+
+/// Elements as they are stored: what a launcher of `data` takes.
+std::vector<std::uint16_t> stored(const std::vector<float>& values, kernels::Data data) {
+  std::vector<std::uint16_t> words(values.size() * (data == kernels::Data::f32 ? 2 : 1));
+  if (data == kernels::Data::f32) {
+    std::memcpy(words.data(), values.data(), values.size() * sizeof(float));
+    return words;
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    words[i] = data == kernels::Data::f16 ? emulator::float_to_half(values[i])
+                                          : static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(values[i]) >> 16);
+  }
+  return words;
+}
+
+/// A norm, relu and max pool in one sweep each way against the three, one after another.
+TEST(KernelBits, a_norm_with_its_pool_gives_what_both_gave) {
+  const kernels::SlidingWindow resnet{.kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1}};
+  const kernels::SlidingWindow dilated{.kernel = {2, 3}, .stride = {2, 1}, .dilation = {2, 1}, .pad = {0, 1}};
+  for (const kernels::Data data : {kernels::Data::f32, kernels::Data::bf16, kernels::Data::f16}) {
+    for (const int channels : {8, 7, 40}) {
+      for (const bool is_resnet : {true, false}) {
+        const kernels::Pool pool{.data = data,
+                                 .x = {.n = 3, .h = 27, .w = 31, .c = channels},
+                                 .y_h = is_resnet ? 14 : 13,
+                                 .y_w = is_resnet ? 16 : 31,
+                                 .window = is_resnet ? resnet : dilated};
+        const kernels::BatchNorm norm{.data = data,
+                                      .rows = pool.x.n * pool.x.h * pool.x.w,
+                                      .channels = channels,
+                                      .activation = kernels::Activation::relu};
+        const std::int64_t outputs = pool.x.n * pool.y_h * pool.y_w * channels;
+        const auto x = stored(numbers(norm.rows * channels, 1), data), dy = stored(numbers(outputs, 2), data);
+        const std::vector<float> gamma = numbers(channels, 3), beta = numbers(channels, 4), mean = numbers(channels, 5);
+        const std::vector<float> inverse_std(static_cast<std::size_t>(channels), 1.75F);
+        std::vector<float> scratch(static_cast<std::size_t>(kernels::batchnorm_workspace_bytes(norm.rows, channels) /
+                                                            static_cast<std::int64_t>(sizeof(float))));
+        const std::size_t width = data == kernels::Data::f32 ? 2 : 1, out = static_cast<std::size_t>(outputs);
+        std::vector<std::uint16_t> map(x.size()), y(out * width), dmap(x.size()), dx(x.size());
+        std::vector<std::uint8_t> index(out);
+        std::vector<float> dgamma(mean.size()), dbeta(mean.size());
+        kernels::batchnorm_apply(norm, {.x = x.data(), .gamma = gamma.data(), .beta = beta.data(), .y = map.data()},
+                                 mean.data(), inverse_std.data(), nullptr);
+        kernels::maxpool_forward(pool, map.data(), y.data(), index.data(), nullptr);
+        kernels::maxpool_backward(pool, dy.data(), index.data(), dmap.data(), nullptr);
+        kernels::batchnorm_backward(norm,
+                                    {.dy = dmap.data(),
+                                     .gamma = gamma.data(),
+                                     .beta = beta.data(),
+                                     .mean = mean.data(),
+                                     .inverse_std = inverse_std.data(),
+                                     .saved = x.data(),
+                                     .dx = dx.data(),
+                                     .dgamma = dgamma.data(),
+                                     .dbeta = dbeta.data()},
+                                    scratch.data(), nullptr);
+
+        std::vector<std::uint16_t> fused_y(y.size()), fused_dx(x.size());
+        std::vector<std::uint8_t> fused_index(out);
+        std::vector<float> fused_dgamma(mean.size()), fused_dbeta(mean.size());
+        kernels::batchnorm_maxpool_forward(pool,
+                                           {.x = x.data(),
+                                            .gamma = gamma.data(),
+                                            .beta = beta.data(),
+                                            .mean = mean.data(),
+                                            .inverse_std = inverse_std.data(),
+                                            .y = fused_y.data(),
+                                            .index = fused_index.data()},
+                                           nullptr);
+        kernels::batchnorm_maxpool_backward(pool,
+                                            {.dy = dy.data(),
+                                             .index = fused_index.data(),
+                                             .gamma = gamma.data(),
+                                             .beta = beta.data(),
+                                             .mean = mean.data(),
+                                             .inverse_std = inverse_std.data(),
+                                             .x = x.data(),
+                                             .dx = fused_dx.data(),
+                                             .dgamma = fused_dgamma.data(),
+                                             .dbeta = fused_dbeta.data()},
+                                            scratch.data(), nullptr);
+        EXPECT_EQ(fused_y, y);
+        EXPECT_EQ(fused_index, index);
+        EXPECT_EQ(fused_dx, dx);
+        EXPECT_EQ(bits(fused_dgamma), bits(dgamma));
+        EXPECT_EQ(bits(fused_dbeta), bits(dbeta));
+      }
+    }
   }
 }
 

@@ -37,6 +37,7 @@ double terms(const StepCase& step) {
     case Op::batchnorm_statistics:
     case Op::batchnorm_backward_apply:
     case Op::batchnorm_inference_backward: return per_last_axis(0);
+    case Op::batchnorm_maxpool_backward: return per_last_axis(6);
     case Op::adaptive_avgpool_forward:
     case Op::scale_channels_backward: return per_first_axis(0);
     case Op::gradient_norm: return static_cast<double>(elements(step, 0));
@@ -72,6 +73,8 @@ double tolerance(const StepCase& step) {
     case Op::batchnorm_backward:
     case Op::batchnorm_statistics:
     case Op::batchnorm_backward_apply:
+    case Op::batchnorm_maxpool_forward:
+    case Op::batchnorm_maxpool_backward:
     case Op::conv1x1_forward:
     case Op::conv1x1_backward_data:
     case Op::conv1x1_backward_weights:
@@ -91,6 +94,8 @@ bool may_transform(const StepCase& step) {
 /// is as exact as ever; a narrow one is rounded once more, by half of its last place: 2^-8 of a bf16's value, 2^-11 of
 /// an fp16's.
 double narrow_tolerance(const StepCase& step, std::size_t operand, double half_place) {
+  // The gradient is rounded as if the pool's backward step had stored it, before anything is made of it.
+  if (step.op == Op::batchnorm_maxpool_backward) return tolerance(step) + 2 * half_place;
   // What a fused product normalises, and what it adds up for the norm before it, is rounded on the way.
   if (is_fused_product(step.op)) return tolerance(step) + 2 * half_place;
   const bool rounded_once = step.args[operand].kind == Kind::real && !stays_wide(step, operand) && tolerance(step) > 0;

@@ -17,6 +17,7 @@ TEST(Gradients, batchnorm) { expect_all(batchnorm_cases()); }
 TEST(Gradients, fused_batchnorm) { expect_all(fused_batchnorm_cases()); }
 TEST(Gradients, activation) { expect_all(activation_cases()); }
 TEST(Gradients, softmax) { expect_all(softmax_cases()); }
+TEST(Gradients, norm_pool) { expect_all(norm_pool_cases()); }
 TEST(Gradients, pool) { expect_all(pool_cases()); }
 TEST(Gradients, elementwise) { expect_all(elementwise_cases()); }
 TEST(Gradients, dropout) { expect_all(dropout_cases()); }

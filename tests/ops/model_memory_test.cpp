@@ -45,8 +45,9 @@ TEST(ModelMemory, fusing_products_changes_no_value) {
     const auto expected = apart.lasting_values();
     for (const auto& [name, values] : fused.lasting_values()) expect_close(values, expected.at(name), 1e-10, name);
   }
-  for (const Op op : {Op::conv1x1_forward, Op::conv1x1_backward_data, Op::conv1x1_backward_weights,
-                      Op::batchnorm_statistics, Op::batchnorm_backward_apply}) {
+  for (const Op op :
+       {Op::conv1x1_forward, Op::conv1x1_backward_data, Op::conv1x1_backward_weights, Op::batchnorm_statistics,
+        Op::batchnorm_backward_apply, Op::batchnorm_maxpool_forward, Op::batchnorm_maxpool_backward}) {
     EXPECT_GT(fused_steps[op], 0) << to_string(op);
   }
 }

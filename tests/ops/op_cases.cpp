@@ -610,7 +610,61 @@ GradientCase adaptive_case(const Shape& x, const Shape& y) {
                                 {in(y, random_values(y, 2)), out(x)}, 0, {{1, 0}})}};
 }
 
+/// Windows as the pools have them, behind norm and relu. Numbers of sixteenths, no two alike in a window: every largest
+/// one is so by more than 16 bits round away.
+GradientCase norm_pool_case(const PoolCase& c, bool accumulate) {
+  NormPoolAttributes attributes{.window = {c.kernel, c.stride, {1, 1}, c.pad_begin, c.pad_end}};
+  const Shape y = pooled(c, attributes.window), vector{c.input.back()};
+  Values x(static_cast<std::size_t>(c.input.elements()));
+  Values gamma = random_values(vector, 2, 0.5, 2);
+  const Values noise = random_values(c.input, 1, 0, 7);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const auto channels = static_cast<std::size_t>(c.input[3]), width = static_cast<std::size_t>(c.input[2]);
+    const std::size_t channel = i % channels, column = i / channels % width;
+    const std::size_t row = i / channels / width % static_cast<std::size_t>(c.input[1]);
+    const std::size_t place = (row % 3 * 3 + column % 3) * (channel % 2 + 1) % 9;
+    x[i] = (7 * static_cast<double>((place + channel) % 9) + std::floor(noise[i])) / 16 - 2;
+  }
+  for (std::size_t i = 1; i < gamma.size(); i += 3) gamma[i] = -gamma[i];
+  const StepCase forward{.name = name_of("norm, relu, maxpool", c.input, "to " + to_string(y)),
+                         .op = Op::batchnorm_maxpool_forward,
+                         .attributes = attributes,
+                         .args = {in(c.input, x), in(vector, gamma), in(vector, random_values(vector, 3, 0, 1)),
+                                  in(vector, random_values(vector, 4, -0.5, 0.5)),
+                                  in(vector, random_values(vector, 5, 0.5, 2)), out(y), out(y, Kind::byte)}};
+  attributes.accumulate = accumulate;
+  const auto sum = [&](std::uint64_t seed) {
+    return accumulate ? inout(vector, random_values(vector, seed)) : out(vector);
+  };
+  return {.forward = forward,
+          .output = 5,
+          .backward = {backward("backward", Op::batchnorm_maxpool_backward, attributes,
+                                {in(y, random_values(y, 6)), saved(forward, 6), saved(forward, 1), saved(forward, 2),
+                                 saved(forward, 3), saved(forward, 4), saved(forward, 0), out(c.input), sum(7), sum(8)},
+                                0, {{8, 1}, {9, 2}})}};
+}
+
 }  // namespace
+
+std::vector<GradientCase> norm_pool_cases() {
+  const std::vector<PoolCase> table{
+      {.input = {1, 1, 1, 9}, .kernel = {1, 1}, .stride = {1, 1}},
+      {.input = {3, 5, 1, 1}, .kernel = {2, 1}, .stride = {2, 1}},
+      {.input = {2, 7, 7, 8}, .kernel = {3, 3}, .pad_begin = {1, 1}, .pad_end = {1, 1}},  // ResNet's
+      {.input = {2, 8, 6, 24}, .kernel = {3, 3}, .pad_begin = {1, 1}, .pad_end = {1, 1}},
+      {.input = {3, 11, 13, 5}, .kernel = {3, 3}, .pad_begin = {1, 1}, .pad_end = {1, 1}},
+      {.input = {1, 29, 31, 16}, .kernel = {3, 3}, .pad_begin = {1, 1}, .pad_end = {1, 1}},
+      {.input = {2, 4, 6, 1}},
+      {.input = {1, 5, 7, 16}},  // a rest that no window sees
+      {.input = {2, 6, 6, 2}, .kernel = {3, 3}, .pad_end = {1, 1}},
+      {.input = {1, 5, 8, 33}, .kernel = {3, 2}, .stride = {2, 3}, .pad_begin = {1, 0}, .pad_end = {2, 1}},
+      {.input = {2, 6, 5, 8}, .kernel = {3, 3}, .stride = {1, 1}, .pad_begin = {1, 1}, .pad_end = {1, 1}},
+      {.input = {3, 5, 5, 17}, .kernel = {1, 1}, .stride = {2, 2}},
+  };
+  std::vector<GradientCase> cases;
+  for (const PoolCase& c : table) cases.push_back(norm_pool_case(c, cases.size() % 2 == 1));
+  return cases;
+}
 
 std::vector<GradientCase> pool_cases() {
   const std::vector<PoolCase> table{

@@ -31,6 +31,8 @@ struct FusedProduct {
 /// Forward, data and weight gradient.
 [[nodiscard]] std::vector<StepCase> fused_product_cases(const FusedProduct& product);
 [[nodiscard]] std::vector<GradientCase> activation_cases();
+/// Of backends that fuse so.
+[[nodiscard]] std::vector<GradientCase> norm_pool_cases();
 [[nodiscard]] std::vector<GradientCase> softmax_cases();
 [[nodiscard]] std::vector<GradientCase> pool_cases();
 [[nodiscard]] std::vector<GradientCase> elementwise_cases();

@@ -231,6 +231,8 @@ bool stays_wide(const StepCase& step, std::size_t operand) {
     case Op::batchnorm_backward:
     case Op::batchnorm_inference_backward:
     case Op::batchnorm_statistics: return step.args[operand].shape.rank() == 1;
+    case Op::batchnorm_maxpool_forward:
+    case Op::batchnorm_maxpool_backward: return step.args[operand].shape.rank() == 1;
     case Op::batchnorm_backward_apply:
     case Op::conv1x1_forward:
     case Op::conv1x1_backward_data: return step.args[operand].shape.rank() <= 2;  // vectors, and their sums

@@ -58,9 +58,11 @@ PreparedStep prepare_step(const CpuContext& context, const StepView& step) {
     case Op::wait: return prepare_wait(context, step);
     case Op::batchnorm_statistics:
     case Op::batchnorm_backward_apply:
+    case Op::batchnorm_maxpool_forward:
+    case Op::batchnorm_maxpool_backward:
     case Op::conv1x1_forward:
     case Op::conv1x1_backward_data:
-    case Op::conv1x1_backward_weights: step.cannot_run("this backend fuses no products");  // see Backend::fuses
+    case Op::conv1x1_backward_weights: step.cannot_run("this backend does not fuse so");  // see Backend::fuses
   }
   step.cannot_run("it is no step kind");
 }

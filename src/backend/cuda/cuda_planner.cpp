@@ -18,7 +18,7 @@ class CudaPlanner final : public Backend {
   [[nodiscard]] std::string_view name() const override { return source_->sheet().name; }
 
   [[nodiscard]] bool fuses(const Program& program, const Step& step) const override {
-    return fuses_product(program, step, source_->sheet());
+    return is_pooled_norm(step.op) || fuses_product(program, step, source_->sheet());
   }
 
   [[nodiscard]] PreparedStep prepare(const Program& program, const Step& step) override {

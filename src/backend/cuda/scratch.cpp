@@ -24,6 +24,10 @@ std::int64_t scratch_bytes(const Program& program, const Step& step) {
     case Op::batchnorm_backward:
     case Op::batchnorm_inference_backward:
     case Op::batchnorm_statistics: return kernels::batchnorm_workspace_bytes(first.elements() / channels, channels);
+    case Op::batchnorm_maxpool_backward: {
+      const Shape& x = program[step.operands[6].tensor].shape;
+      return kernels::batchnorm_workspace_bytes(x.elements() / channels, channels);
+    }
     case Op::batchnorm_backward_apply: return kernels::batchnorm_apply_workspace_bytes(channels);
     case Op::conv1x1_forward: {
       if (!std::get<Conv1x1Attributes>(step.attributes).statistics) return 0;
@@ -54,6 +58,7 @@ std::int64_t scratch_bytes(const Program& program, const Step& step) {
     case Op::dense_backward_weights:
     case Op::batchnorm_inference:
     case Op::batchnorm_apply:
+    case Op::batchnorm_maxpool_forward:
     case Op::activation_forward:
     case Op::activation_backward:
     case Op::softmax_forward:

@@ -13,6 +13,7 @@ namespace snug {
 /// |----------------------------------------|------------------------------------------------|
 /// | batchnorm, forward and backward        | two sums of every part, then three coefficients, a channel |
 /// | batchnorm_inference_backward, _statistics | the same                                    |
+/// | batchnorm_maxpool_backward             | the same                                       |
 /// | batchnorm_backward_apply               | three coefficients a channel                   |
 /// | conv1x1, forward and data              | two sums of every part and group of parts, a channel |
 /// | conv1x1_backward_weights               | the gradient of every part of the rows         |

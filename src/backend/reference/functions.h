@@ -23,6 +23,8 @@ void batchnorm_inference_backward(const Call& call);
 
 void batchnorm_statistics(const Call& call);
 void batchnorm_backward_apply(const Call& call);
+void batchnorm_maxpool_forward(const Call& call);
+void batchnorm_maxpool_backward(const Call& call);
 
 void conv1x1_forward(const Call& call);
 void conv1x1_backward_data(const Call& call);

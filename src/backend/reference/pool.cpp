@@ -1,7 +1,9 @@
 #include <cmath>
+#include <vector>
 
 #include "backend/reference/call.h"
 #include "backend/reference/functions.h"
+#include "backend/reference/slopes.h"
 
 namespace snug::reference {
 
@@ -78,6 +80,59 @@ void maxpool_backward(const Call& call) {
       if (place == index(n, h, w, c)) dx(n, ih, iw, c) += dy(n, h, w, c);
     });
   });
+}
+
+void batchnorm_maxpool_forward(const Call& call) {
+  const Window& window = call.attributes<NormPoolAttributes>().window;
+  const Doubles x = call[0], gamma = call[1], beta = call[2], mean = call[3], inverse_std = call[4], y = call[5];
+  const Bytes index = call.bytes(6);
+  for_each(y.extents, [&](Index n, Index h, Index w, Index c) {
+    bool first = true;
+    for_each_inside(window, x.extents, h, w, [&](Index ih, Index iw, Index place) {
+      const double value = gamma(c) * (x(n, ih, iw, c) - mean(c)) * inverse_std(c) + beta(c);
+      const double pixel = activation_value(ActivationFunction::relu, value);
+      const bool larger = first || pixel > y(n, h, w, c) || (std::isnan(pixel) && !std::isnan(y(n, h, w, c)));
+      first = false;
+      if (!larger) return;
+      y(n, h, w, c) = pixel;
+      index(n, h, w, c) = static_cast<std::uint8_t>(place);
+    });
+    ensure(!first, "a pool's window meets the image");
+  });
+}
+
+void batchnorm_maxpool_backward(const Call& call) {
+  const auto& attributes = call.attributes<NormPoolAttributes>();
+  const Doubles dy = call[0], gamma = call[2], beta = call[3], mean = call[4], inverse_std = call[5], x = call[6];
+  const Bytes index = call.bytes(1);
+  const Doubles g = call[7], dx = call[7], dgamma = call[8], dbeta = call[9];  // the gradient behind the norm, then dx
+  const auto normalized = [&](Index n, Index h, Index w, Index c) {
+    return (x(n, h, w, c) - mean(c)) * inverse_std(c);
+  };
+  clear(g);
+  for_each(dy.extents, [&](Index n, Index h, Index w, Index c) {
+    for_each_inside(attributes.window, x.extents, h, w, [&](Index ih, Index iw, Index place) {
+      if (place != index(n, h, w, c)) return;
+      const double in_front = gamma(c) * normalized(n, ih, iw, c) + beta(c);
+      g(n, ih, iw, c) += dy(n, h, w, c) * activation_slope_at_input(ActivationFunction::relu, in_front);
+    });
+  });
+  std::vector<double> sum(static_cast<std::size_t>(x.c())), dot(sum.size());
+  for_each(x.extents, [&](Index n, Index h, Index w, Index c) {
+    sum[static_cast<std::size_t>(c)] += g(n, h, w, c);
+    dot[static_cast<std::size_t>(c)] += g(n, h, w, c) * normalized(n, h, w, c);
+  });
+  const auto count = static_cast<double>(x.n() * x.h() * x.w());
+  for_each(x.extents, [&](Index n, Index h, Index w, Index c) {
+    const auto at = static_cast<std::size_t>(c);
+    const double centered = g(n, h, w, c) - sum[at] / count - normalized(n, h, w, c) * dot[at] / count;
+    dx(n, h, w, c) = gamma(c) * inverse_std(c) * centered;
+  });
+  for (Index c = 0; c < x.c(); ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    dgamma(c) = dot[at] + (attributes.accumulate ? dgamma(c) : 0.0);
+    dbeta(c) = sum[at] + (attributes.accumulate ? dbeta(c) : 0.0);
+  }
 }
 
 void avgpool_forward(const Call& call) {

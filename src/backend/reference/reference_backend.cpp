@@ -29,6 +29,8 @@ Function function_of(Op op) {
     case Op::batchnorm_inference_backward: return reference::batchnorm_inference_backward;
     case Op::batchnorm_statistics: return reference::batchnorm_statistics;
     case Op::batchnorm_backward_apply: return reference::batchnorm_backward_apply;
+    case Op::batchnorm_maxpool_forward: return reference::batchnorm_maxpool_forward;
+    case Op::batchnorm_maxpool_backward: return reference::batchnorm_maxpool_backward;
     case Op::conv1x1_forward: return reference::conv1x1_forward;
     case Op::conv1x1_backward_data: return reference::conv1x1_backward_data;
     case Op::conv1x1_backward_weights: return reference::conv1x1_backward_weights;

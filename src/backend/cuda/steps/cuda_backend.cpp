@@ -100,7 +100,9 @@ Launch launch_of(const Info& step) {
     case Op::avgpool_forward:
     case Op::avgpool_backward:
     case Op::adaptive_avgpool_forward:
-    case Op::adaptive_avgpool_backward: return pool_launch(step);
+    case Op::adaptive_avgpool_backward:
+    case Op::batchnorm_maxpool_forward:
+    case Op::batchnorm_maxpool_backward: return pool_launch(step);
     case Op::softmax_forward:
     case Op::softmax_backward:
     case Op::weight_sum:
@@ -150,7 +152,7 @@ class CudaBackend final : public Backend {
   [[nodiscard]] std::string_view name() const override { return source_->sheet().name; }
 
   [[nodiscard]] bool fuses(const Program& program, const Step& step) const override {
-    return fuses_product(program, step, source_->sheet());
+    return is_pooled_norm(step.op) || fuses_product(program, step, source_->sheet());
   }
 
   [[nodiscard]] PreparedStep prepare(const Program& program, const Step& step) override {
