@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/cuda/product_plan.h"
 #include "backend/cuda/scratch.h"
 #include "kernels/tiles.h"
 #include "lowering/lowering.h"
@@ -84,6 +85,26 @@ TEST(CudaPlanner, GradientsOfWeightsPassThroughScratch) {
   EXPECT_EQ(scratch_of_weights(DType::f32, 1), bound) << "fp32 gradients are written where they belong";
   EXPECT_EQ(scratch_of_weights(DType::bf16, 1), bound + 2 * kWeights) << "no engine writes fp32 from bf16";
   EXPECT_EQ(scratch_of_weights(DType::f32, 2), bound + 4 * kWeights) << "the second part is added";
+}
+
+/// Where engines of the library add the bias, a 16-bit one is narrowed in front of their scratch.
+TEST(CudaPlanner, BiasAndReluAreTheEnginesWhereItHasThem) {
+  const auto source = source_for("h100-80gb", kBound);
+  const auto plan_of = [&](Activation function, bool norm, DType dtype) {
+    ModelConfig config;
+    config.input = {16, 16, 8};
+    config.layers = {test::conv(24, norm, function), test::layer(GlobalAveragePoolLayer{}), test::dense(5)};
+    const Program program = lowered(test::graph_of(config), 8, dtype);
+    const auto step = std::ranges::find(program.steps, Op::conv_forward, &Step::op);
+    return plan_product(program, *step, *source, {});
+  };
+  const ProductPlan fused = plan_of(Activation::relu, false, DType::bf16);
+  EXPECT_TRUE(fused.convolution.bias && fused.convolution.relu);
+  EXPECT_EQ(fused.kept_bytes, 256);
+  EXPECT_EQ(fused.total_bytes, workspace_bound(source->sheet()) + 256);
+  EXPECT_EQ(plan_of(Activation::relu, false, DType::f32).kept_bytes, 0) << "it is there as it is";
+  EXPECT_FALSE(plan_of(Activation::leaky_relu, false, DType::bf16).convolution.bias) << "of our own, with the slope";
+  EXPECT_FALSE(plan_of(Activation::relu, true, DType::bf16).convolution.relu) << "behind the norm";
 }
 
 TEST(CudaPlanner, TheDefaultLimitIsAShareOfTheDevice) {

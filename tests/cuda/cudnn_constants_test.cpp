@@ -36,7 +36,9 @@ TEST(CudnnConstants, AreThoseOfTheHeader) {
   const auto text = header();
   if (!text) GTEST_SKIP() << "no cudnn_graph.h here";
 #define SNUG_NAMED(name) std::pair<std::string, int>(#name, name)
-  const std::vector<std::pair<std::string, int>> descriptors{SNUG_NAMED(BACKEND_CONVOLUTION),
+  const std::vector<std::pair<std::string, int>> descriptors{SNUG_NAMED(BACKEND_POINTWISE),
+                                                             SNUG_NAMED(BACKEND_OPERATION_POINTWISE),
+                                                             SNUG_NAMED(BACKEND_CONVOLUTION),
                                                              SNUG_NAMED(BACKEND_ENGINE),
                                                              SNUG_NAMED(BACKEND_ENGINECFG),
                                                              SNUG_NAMED(BACKEND_ENGINEHEUR),
@@ -50,7 +52,18 @@ TEST(CudnnConstants, AreThoseOfTheHeader) {
                                                              SNUG_NAMED(BACKEND_TENSOR),
                                                              SNUG_NAMED(BACKEND_DEVICEPROP)};
   for (const auto& [name, number] : descriptors) EXPECT_EQ(number_of(*text, name + "_DESCRIPTOR"), number) << name;
-  const std::vector<std::pair<std::string, int>> others{SNUG_NAMED(ATTR_CONVOLUTION_COMP_TYPE),
+  const std::vector<std::pair<std::string, int>> others{SNUG_NAMED(ATTR_POINTWISE_MODE),
+                                                        SNUG_NAMED(ATTR_POINTWISE_MATH_PREC),
+                                                        SNUG_NAMED(ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR),
+                                                        SNUG_NAMED(ATTR_OPERATION_POINTWISE_XDESC),
+                                                        SNUG_NAMED(ATTR_OPERATION_POINTWISE_BDESC),
+                                                        SNUG_NAMED(ATTR_OPERATION_POINTWISE_YDESC),
+                                                        SNUG_NAMED(ATTR_TENSOR_IS_VIRTUAL),
+                                                        SNUG_NAMED(TYPE_BOOLEAN),
+                                                        SNUG_NAMED(TYPE_POINTWISE_MODE),
+                                                        SNUG_NAMED(POINTWISE_ADD),
+                                                        SNUG_NAMED(POINTWISE_RELU_FWD),
+                                                        SNUG_NAMED(ATTR_CONVOLUTION_COMP_TYPE),
                                                         SNUG_NAMED(ATTR_CONVOLUTION_CONV_MODE),
                                                         SNUG_NAMED(ATTR_CONVOLUTION_DILATIONS),
                                                         SNUG_NAMED(ATTR_CONVOLUTION_FILTER_STRIDES),

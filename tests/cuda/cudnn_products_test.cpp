@@ -33,6 +33,35 @@ std::map<std::string, Convolution> convolutions_of(const std::string& name, DTyp
   return found;
 }
 
+/// A bias and relu behind the sums have engines of their own, as good as those without: by rank, and by what they take.
+TEST(CudnnPlans, ComputeBiasAndReluToo) {
+  if (!std::string_view(SNUG_SANITIZERS).empty()) GTEST_SKIP() << "cuDNN is not made for sanitizers";
+  const Library* library = Library::open();
+  if (library == nullptr) GTEST_SKIP() << "cuDNN is not installed here";
+  for (const char* profile : {"h100-80gb", "a100-80gb", "rtx4090"}) {
+    const DeviceSheet sheet = sheet_of(load_profile(profile));
+    Object properties(*library, BACKEND_DEVICEPROP);
+    const std::string json = sheet_json(sheet);
+    properties.set(ATTR_DEVICEPROP_JSON_REPRESENTATION, TYPE_CHAR, static_cast<std::int64_t>(json.size()), json.data());
+    ASSERT_TRUE(properties.finalize());
+    for (auto& [key, plain] : convolutions_of("vgg16", DType::bf16)) {
+      if (plain.kind != ConvolutionKind::forward) continue;
+      for (const bool relu : {false, true}) {
+        Convolution convolution = plain;
+        convolution.bias = true;
+        convolution.relu = relu;
+        const Problem problem(*library, convolution, {.properties = &properties});
+        ASSERT_TRUE(problem.sound()) << profile << key;
+        const std::vector<RankedEngine> ranked = rank_engines(problem, sheet, HEUR_MODE_A);
+        ASSERT_FALSE(ranked.empty()) << profile << key;
+        const ExecutionPlan plan(problem, ranked.front().configuration);
+        ASSERT_TRUE(plan.ready()) << profile << key << ": ready made";
+        EXPECT_LE(plan.workspace_bytes(), ranked.front().engine.workspace_bytes) << profile << key;
+      }
+    }
+  }
+}
+
 /// The engines that plans name can be made into execution plans, up to those that are compiled when they first run.
 TEST(CudnnPlans, AreFinalisedForDevicesThatAreNotHere) {
   if (!std::string_view(SNUG_SANITIZERS).empty()) GTEST_SKIP() << "cuDNN is not made for sanitizers";
@@ -162,6 +191,16 @@ TEST_F(CudnnProducts, TakeTheEngineOfThePlanWhereTheDeviceNeedsNoMoreForIt) {
   EXPECT_THAT(fake.addresses.front(), testing::ElementsAre(&x, &w, &y, &scratch));
   EXPECT_THAT(fake.addresses.back(), testing::ElementsAre(&y, &w, &x, &scratch));
   EXPECT_EQ(fake.packs, 2) << "addresses that were met are not packed again";
+}
+
+TEST_F(CudnnProducts, AreGivenTheBias) {
+  fake.listed = {5};
+  fake.workspace_on_device = {{5, 0}};
+  convolution_.bias = convolution_.relu = true;
+  const auto library = products();
+  int x = 0, w = 0, y = 0, bias = 0, scratch = 0;
+  library->prepare(convolution_, {"5", 0})({.x = &x, .w = &w, .y = &y, .bias = &bias, .workspace = &scratch});
+  EXPECT_THAT(fake.addresses.front(), testing::ElementsAre(&x, &w, &y, &bias, &scratch));
 }
 
 TEST_F(CudnnProducts, TakeTheNextOneWhereTheDeviceNeedsMoreThanWasPlanned) {

@@ -84,6 +84,13 @@ void compute(const Convolution& c, const Engine& engine, const ProductArguments&
     else
       w[at_w] += x[at_x] * y[at_y];
   });
+  if (c.bias) {
+    const std::vector<double> bias = load(a.bias, {1, 1, 1, c.y[3]}, c.dtype);
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] += bias[i % bias.size()];
+  }
+  if (c.relu) {
+    for (double& value : y) value = value > 0 ? value : (value != value ? value : 0);
+  }
   if (forward)
     store(a.y, y, c.dtype);
   else if (data)

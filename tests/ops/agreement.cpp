@@ -90,6 +90,13 @@ bool may_transform(const StepCase& step) {
          conv->window.stride == std::array{1L, 1L} && conv->groups == 1;
 }
 
+/// Engines of a library add a bias of the images' type.
+bool may_narrow_bias(const StepCase& step) {
+  const auto* conv = std::get_if<ConvAttributes>(&step.attributes);
+  const auto* dense = std::get_if<DenseAttributes>(&step.attributes);
+  return (step.op == Op::conv_forward && conv->bias) || (step.op == Op::dense_forward && dense->bias);
+}
+
 /// The same for an operand of a step on 16-bit numbers. They are multiplied and added up as floats, so an fp32 operand
 /// is as exact as ever; a narrow one is rounded once more, by half of its last place: 2^-8 of a bf16's value, 2^-11 of
 /// an fp16's.
@@ -102,7 +109,8 @@ double narrow_tolerance(const StepCase& step, std::size_t operand, double half_p
   const auto* norm = std::get_if<BatchNormAttributes>(&step.attributes);
   // The gradient that a fused norm hands on is rounded before dx is made of it.
   const bool rounded_twice = step.op == Op::batchnorm_backward && norm != nullptr && norm->residual;
-  return tolerance(step) + (rounded_once ? (rounded_twice || may_transform(step) ? 2 * half_place : half_place) : 0);
+  const bool twice = rounded_twice || may_transform(step) || may_narrow_bias(step);
+  return tolerance(step) + (rounded_once ? (twice ? 2 * half_place : half_place) : 0);
 }
 
 /// Values that a step may not touch are NaN before it (gaps between parameters): they must be NaN behind it too.

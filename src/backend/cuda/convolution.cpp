@@ -69,10 +69,11 @@ Convolution convolution_of(const Program& program, const Step& step, bool tf32) 
 }
 
 std::string key_of(const Convolution& c) {
-  return fmt::format("{} {} {} {} {} {} {} {} {} {} {}", to_string(c.kind), c.tf32 ? "tf32" : to_string(c.dtype),
+  return fmt::format("{} {} {} {} {} {} {} {} {} {} {}{}{}", to_string(c.kind), c.tf32 ? "tf32" : to_string(c.dtype),
                      fmt::join(c.x, ","), fmt::join(c.w, ","), fmt::join(c.y, ","), fmt::join(c.window.stride, ","),
                      fmt::join(c.window.dilation, ","), fmt::join(c.window.pad_begin, ","),
-                     fmt::join(c.window.pad_end, ","), c.alignment, c.x[3] / c.w[3]);
+                     fmt::join(c.window.pad_end, ","), c.alignment, c.x[3] / c.w[3], c.bias ? " bias" : "",
+                     c.relu ? " relu" : "");
 }
 
 }  // namespace snug

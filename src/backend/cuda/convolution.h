@@ -21,6 +21,8 @@ struct Convolution {
   std::array<std::int64_t, 4> x{}, w{}, y{};
   Window window;
   std::int64_t alignment = 16;  ///< of all three, in bytes, at most 16
+  /// Forward: y = Σ x · w + bias, and relu of it, rounded once. The bias is [k], of the same type, aligned to 16 bytes.
+  bool bias = false, relu = false;
 };
 /// The convolution of a step, for which `is_product` holds: a dense layer is one of 1×1.
 [[nodiscard]] Convolution convolution_of(const Program& program, const Step& step, bool tf32);

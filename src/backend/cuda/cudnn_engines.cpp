@@ -52,6 +52,8 @@ constexpr std::int64_t kLittle = 1 << 20;
 /// The number from which on engines may use clusters: those of sm_90 and later stand behind the older ones. Seen to: 62
 /// (forward), 65 (weights), 67 (data) in 16 bits; their kin in tf32 are 67, 68, 71 and 76.
 constexpr std::int64_t kFirstClusterEngine = 62;
+/// Convolutions with a bias have numbers of their own, in the same order: 41 is what 62 is without, 51 (tf32) 67.
+constexpr std::int64_t kFirstClusterEngineWithBias = 41;
 
 std::optional<Listed> look_at(const Library& library, const Object& configuration, const Convolution& c,
                               const DeviceSheet& sheet) {
@@ -68,7 +70,8 @@ std::optional<Listed> look_at(const Library& library, const Object& configuratio
                 .workspace_bytes = *workspace,
                 .tensor_core = holds(notes, NUMERICAL_NOTE_TENSOR_CORE),
                 .compiled_at_run_time = holds(behaviour, BEHAVIOR_NOTE_RUNTIME_COMPILATION)};
-  if (has_clusters(sheet.capability) && listed.tensor_core && listed.index >= kFirstClusterEngine) {
+  const std::int64_t first_cluster = c.bias ? kFirstClusterEngineWithBias : kFirstClusterEngine;
+  if (has_clusters(sheet.capability) && listed.tensor_core && listed.index >= first_cluster) {
     listed.workspace_bytes = std::max(listed.workspace_bytes, cluster_workspace_bytes(sheet));
   }
   return listed;
@@ -100,6 +103,8 @@ std::vector<Engine> EngineQuery::engines(const Convolution& c) const {
   // Where all that is ranked asks for much, the engines that always work are behind it, with little or none.
   std::vector<Engine> engines;
   for (const HeuristicMode mode : {HEUR_MODE_A, HEUR_MODE_FALLBACK}) {
+    // An engine for everything is slower than a good one with a sweep for the bias behind it.
+    if (mode == HEUR_MODE_FALLBACK && (c.bias || c.relu)) break;
     for (const RankedEngine& ranked : rank_engines(problem, sheet_, mode)) {
       if (engines.empty() || ranked.engine.workspace_bytes < engines.back().workspace_bytes)
         engines.push_back(ranked.engine);
@@ -114,8 +119,10 @@ std::vector<RankedEngine> rank_engines(const Problem& problem, const DeviceSheet
   std::vector<Object> configurations = problem.configurations(mode);
   std::vector<Listed> listed;
   for (std::size_t i = 0; i < configurations.size(); ++i) {
-    const std::optional<Listed> entry = look_at(library, configurations[i], problem.convolution(), sheet);
+    const Convolution& c = problem.convolution();
+    const std::optional<Listed> entry = look_at(library, configurations[i], c, sheet);
     if (!entry.has_value()) continue;
+    if (entry->compiled_at_run_time && (c.bias || c.relu)) continue;  // those of the bias alone are ready made
     listed.push_back(*entry);
     listed.back().place = i;
   }

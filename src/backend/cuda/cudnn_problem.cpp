@@ -16,18 +16,22 @@ DataType data_type(DType dtype) {
   }
 }
 
+enum class Where : std::uint8_t { memory, engine };  ///< an engine's own tensors are in fp32, and have no address
+
 /// n, h, w, c or k, h, w, c as cuDNN counts axes (n, c, h, w), with the strides that leave channels innermost.
-Object tensor(const Library& library, const Convolution& c, const std::array<std::int64_t, 4>& extents,
-              std::int64_t id) {
+Object tensor(const Library& library, const Convolution& c, const std::array<std::int64_t, 4>& extents, std::int64_t id,
+              Where where = Where::memory) {
   const auto [n, h, w, channels] = extents;
   const std::array dimensions{n, channels, h, w};
   const std::array strides{h * w * channels, std::int64_t{1}, w * channels, channels};
   Object object(library, BACKEND_TENSOR);
-  object.set_enum(ATTR_TENSOR_DATA_TYPE, TYPE_DATA_TYPE, data_type(c.dtype));
+  object.set_enum(ATTR_TENSOR_DATA_TYPE, TYPE_DATA_TYPE, where == Where::engine ? DATA_FLOAT : data_type(c.dtype));
   object.set(ATTR_TENSOR_DIMENSIONS, dimensions);
   object.set(ATTR_TENSOR_STRIDES, strides);
   object.set(ATTR_TENSOR_UNIQUE_ID, id);
   object.set(ATTR_TENSOR_BYTE_ALIGNMENT, c.alignment);
+  const bool is_virtual = where == Where::engine;
+  if (is_virtual) object.set(ATTR_TENSOR_IS_VIRTUAL, TYPE_BOOLEAN, 1, &is_virtual);
   return object;
 }
 
@@ -82,15 +86,52 @@ Problem::Problem(const Library& library, const Convolution& c, const Target& tar
       operation_(library, names_of(c.kind).type),
       graph_(library, BACKEND_OPERATIONGRAPH) {
   if (!x_.finalize() || !w_.finalize() || !y_.finalize() || !window_.finalize()) return;
+  const bool epilogue = c.bias || c.relu;
+  const Object* const sums = epilogue ? add_intermediate() : &y_;
+  if (sums == nullptr) return;
   const OperationNames names = names_of(c.kind);
   operation_.set(names.attributes[0], 1.0F);
   operation_.set(names.attributes[1], 0.0F);
-  const std::array<const Object*, 4> parts{&window_, &x_, &w_, &y_};
+  const std::array<const Object*, 4> parts{&window_, &x_, &w_, sums};
   for (std::size_t i = 0; i < parts.size(); ++i) operation_.set(names.attributes[i + 2], *parts[i]);
   if (!operation_.finalize()) return;
-  graph_.set(ATTR_OPERATIONGRAPH_OPS, operation_);
+  operations_.push_back(operation_.handle());
+  if (epilogue && !add_epilogue(*sums)) return;
+  graph_.set(ATTR_OPERATIONGRAPH_OPS, TYPE_BACKEND_DESCRIPTOR, operations_);
   if (target.handle != nullptr) graph_.set(ATTR_OPERATIONGRAPH_HANDLE, TYPE_HANDLE, 1, &target.handle);
   sound_ = graph_.finalize();
+}
+
+const Object* Problem::add_intermediate() {
+  const auto id = kTensorBias + 1 + static_cast<std::int64_t>(epilogue_.size());
+  Object& object = epilogue_.emplace_back(tensor(library_, convolution_, convolution_.y, id, Where::engine));
+  return object.finalize() ? &object : nullptr;
+}
+
+bool Problem::add_pointwise(PointwiseMode mode, const Object& from, const Object* with, const Object& to) {
+  Object& function = epilogue_.emplace_back(library_, BACKEND_POINTWISE);
+  function.set_enum(ATTR_POINTWISE_MODE, TYPE_POINTWISE_MODE, mode);
+  function.set_enum(ATTR_POINTWISE_MATH_PREC, TYPE_DATA_TYPE, DATA_FLOAT);
+  if (!function.finalize()) return false;
+  Object& operation = epilogue_.emplace_back(library_, BACKEND_OPERATION_POINTWISE);
+  operation.set(ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, function);
+  operation.set(ATTR_OPERATION_POINTWISE_XDESC, from);
+  if (with != nullptr) operation.set(ATTR_OPERATION_POINTWISE_BDESC, *with);
+  operation.set(ATTR_OPERATION_POINTWISE_YDESC, to);
+  operations_.push_back(operation.handle());
+  return operation.finalize();
+}
+
+bool Problem::add_epilogue(const Object& sums) {
+  const Convolution& c = convolution_;
+  const Object* last = &sums;
+  if (c.bias) {
+    Object& bias = epilogue_.emplace_back(tensor(library_, c, {1, 1, 1, c.y[3]}, kTensorBias));
+    const Object* const biased = c.relu ? add_intermediate() : &y_;
+    if (!bias.finalize() || biased == nullptr || !add_pointwise(POINTWISE_ADD, sums, &bias, *biased)) return false;
+    last = biased;
+  }
+  return !c.relu || add_pointwise(POINTWISE_RELU_FWD, *last, nullptr, y_);
 }
 
 std::vector<Object> Problem::configurations(HeuristicMode mode) const {

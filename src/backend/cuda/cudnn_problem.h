@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <vector>
 
 #include "backend/cuda/convolution.h"
@@ -15,8 +16,8 @@ struct Target {
   void* handle = nullptr;
 };
 
-/// The numbers of the three tensors, by which they are given addresses.
-inline constexpr std::int64_t kTensorX = 1, kTensorW = 2, kTensorY = 3;
+/// The numbers of the tensors, by which they are given addresses; the bias stands where there is one.
+inline constexpr std::int64_t kTensorX = 1, kTensorW = 2, kTensorY = 3, kTensorBias = 4;
 
 class Problem {
  public:
@@ -32,10 +33,19 @@ class Problem {
   [[nodiscard]] const Target& target() const { return target_; }
 
  private:
+  /// A tensor of y's shape that is within an engine alone: where the next operation finds what the last one gives.
+  const Object* add_intermediate();
+  /// `to` = mode(`from`[, `with`]), behind what is in `operations_`. False where the library refuses it.
+  bool add_pointwise(PointwiseMode mode, const Object& from, const Object* with, const Object& to);
+  /// bias and relu: y of what `sums` is. False as above.
+  bool add_epilogue(const Object& sums);
+
   const Library& library_;
   Convolution convolution_;
   Target target_;
   Object x_, w_, y_, window_, operation_, graph_;
+  std::list<Object> epilogue_;     ///< tensors and operations behind the sums; they stay where they are
+  std::vector<void*> operations_;  ///< the library's own, in order
   bool sound_ = false;
 };
 

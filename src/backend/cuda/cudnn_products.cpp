@@ -83,17 +83,18 @@ class Execution {
   void run(const ProductArguments& a) { session_->execute(plan_, pack_of(a), a.stream); }
 
  private:
-  using Addresses = std::array<void*, 4>;
+  using Addresses = std::array<void*, 5>;
 
   /// Packs are made when a program first runs; later runs find them.
   const Object& pack_of(const ProductArguments& a) {
-    const Addresses addresses{a.x, a.w, a.y, a.workspace};
+    const Addresses addresses{a.x, a.w, a.y, a.bias, a.workspace};
     const auto known = std::ranges::find(packs_, addresses, &std::pair<Addresses, Object>::first);
     if (known != packs_.end()) return known->second;
     Object pack(session_->library(), BACKEND_VARIANT_PACK);
-    const std::array ids{kTensorX, kTensorW, kTensorY};
-    pack.set(ATTR_VARIANT_PACK_UNIQUE_IDS, ids);
-    pack.set(ATTR_VARIANT_PACK_DATA_POINTERS, TYPE_VOID_PTR, std::span<void* const>(addresses).first(ids.size()));
+    constexpr std::array kIds{kTensorX, kTensorW, kTensorY, kTensorBias};
+    const std::size_t tensors = problem_->convolution().bias ? kIds.size() : kIds.size() - 1;
+    pack.set(ATTR_VARIANT_PACK_UNIQUE_IDS, std::span(kIds).first(tensors));
+    pack.set(ATTR_VARIANT_PACK_DATA_POINTERS, TYPE_VOID_PTR, std::span<void* const>(addresses).first(tensors));
     pack.set(ATTR_VARIANT_PACK_WORKSPACE, TYPE_VOID_PTR, std::span<void* const>(addresses).last(1));
     if (!pack.finalize()) session_->fail(STATUS_INTERNAL_ERROR, "the addresses of a convolution");
     packs_.emplace_back(addresses, std::move(pack));

@@ -11,6 +11,7 @@ namespace snug {
 /// Addresses of a convolution's tensors; one of the three is written, as its kind says.
 struct ProductArguments {
   void *x = nullptr, *w = nullptr, *y = nullptr;
+  void* bias = nullptr;  ///< where the convolution has one
   void* workspace = nullptr;
   void* stream = nullptr;
 };

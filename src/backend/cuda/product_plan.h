@@ -13,12 +13,13 @@ namespace snug {
 
 /// No engine of cuDNN writes fp32 from 16-bit data, and few add to what is there: such gradients of weights come out in
 /// the type of the data, at the front of the scratch, and are widened or added from there. The engine's own scratch
-/// lies behind them; once the engine is done, the sums of the bias' gradient do.
+/// lies behind them; once the engine is done, the sums of the bias' gradient do. Engines add a bias of the data's type:
+/// a 16-bit one is narrowed to the front of the scratch.
 struct ProductPlan {
   Convolution convolution;
   Engine engine;
   bool own = false;              ///< by a kernel of our own in place of an engine
-  std::int64_t kept_bytes = 0;   ///< of gradients on their way; 0: the engine writes where they belong
+  std::int64_t kept_bytes = 0;   ///< of gradients or of a bias on their way; 0: they are where they belong
   std::int64_t total_bytes = 0;  ///< scratch of the step
 };
 

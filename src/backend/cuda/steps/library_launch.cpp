@@ -1,4 +1,4 @@
-// Convolutions and products by a library, and the kernels that do what no engine of it does: bias and activation behind
+// Convolutions and products by a library, and the kernels that do what its engine does not: bias and activation behind
 // the sums, gradients of weights from the data's type to fp32, the gradient of the bias.
 #include <cstddef>
 #include <utility>
@@ -27,6 +27,18 @@ Launch forward_launch(const Info& s, const ProductPlan& plan, ProductCall call) 
   const Attributes a = attributes_of(s->step());
   const std::size_t y = a.bias ? 3 : 2;
   const auto channels = static_cast<int>(s->shape(y).back());
+  if (plan.convolution.bias) {
+    return {.workspace_bytes = plan.total_bytes,
+            .run = [=, data = s->data(0), kept = plan.kept_bytes, call = std::move(call)](const Addresses& at) {
+              if (kept > 0) kernels::cast(kernels::Data::f32, data, at[2], at.workspace(), channels, at.stream());
+              call({.x = at[0],
+                    .w = at[1],
+                    .y = at[y],
+                    .bias = kept > 0 ? at.workspace() : at[2],
+                    .workspace = static_cast<std::byte*>(at.workspace()) + kept,
+                    .stream = at.stream()});
+            }};
+  }
   return {.workspace_bytes = plan.total_bytes,
           .run = [=, data = s->data(0), elements = s->elements(y), call = std::move(call)](const Addresses& at) {
             call({.x = at[0], .w = at[1], .y = at[y], .workspace = at.workspace(), .stream = at.stream()});
