@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <optional>
 #include <system_error>
@@ -166,6 +167,17 @@ bool is_loss_sound(const TableReader& root) {
   return train != nullptr && !TableReader(*train, "train", "train", told).doubtful("loss");
 }
 
+/// Whether the data is what is meant: its only faults, `errors` of them, are keys that nobody knows, and none of these
+/// was meant for one that says what is read.
+bool is_data_sound(const Value& data, std::size_t errors) {
+  constexpr std::array<std::string_view, 5> kOfTheRun{"shuffle", "drop_last", "workers", "cache", "balance"};
+  Findings told;
+  const std::vector<std::string> meant = TableReader(data, "data", "data", told).slips();
+  return meant.size() == errors && std::ranges::all_of(meant, [&](const std::string& key) {
+           return key.empty() || std::ranges::find(kOfTheRun, key) != kOfTheRun.end();
+         });
+}
+
 void read_root(const Value& root, const DataFolders& data_folders, bool model_only, Config& out, Findings& findings) {
   std::size_t errors = findings.errors();
   const auto failed = [&] { return findings.errors() != std::exchange(errors, findings.errors()); };
@@ -179,7 +191,11 @@ void read_root(const Value& root, const DataFolders& data_folders, bool model_on
   } else if (required && !reader.has("data")) {
     findings.error("C008", root.where, "the config has no [data] with \"train\"", std::string(kSampleData));
   }
-  out.faulty.data = failed() || (required && reader.find("data") == nullptr);
+  const std::size_t before = errors;
+  const Value* const data = reader.find("data");
+  out.faulty.data = failed() && (data == nullptr || !is_data_sound(*data, errors - before));
+  out.faulty.other |= errors > before;
+  out.faulty.data |= required && data == nullptr;
   if (const Value* model = reader.find("model")) {
     read_model(*model, out.model, findings);
   } else if (!reader.has("model") && !reader.doubtful("model")) {

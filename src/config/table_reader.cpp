@@ -424,10 +424,17 @@ const Value* TableReader::find(std::string_view key) const {
 
 bool TableReader::doubtful(std::string_view key) const {
   if (has(key)) return find(key) == nullptr;
+  const std::vector<std::string> meant = slips();
+  return std::ranges::find(meant, key) != meant.end();
+}
+
+std::vector<std::string> TableReader::slips() const {
   const std::vector<std::string> names = key_names(scope_);
-  return std::ranges::any_of(table_.members, [&](const Member& member) {
-    return find_key(scope_, member.key) == nullptr && nearest_word(member.key, names) == key;
-  });
+  std::vector<std::string> meant;
+  for (const Member& member : table_.members) {
+    if (find_key(scope_, member.key) == nullptr) meant.push_back(nearest_word(member.key, names).value_or(""));
+  }
+  return meant;
 }
 
 bool TableReader::require(std::string_view key) const {

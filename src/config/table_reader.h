@@ -39,6 +39,8 @@ class TableReader {
   [[nodiscard]] bool has(std::string_view key) const { return table_.find(key) != nullptr; }
   /// Written, but not soundly, or perhaps written with a slip: of what follows from it nothing need be said.
   [[nodiscard]] bool doubtful(std::string_view key) const;
+  /// For every unknown key the one that was meant; empty where none is near.
+  [[nodiscard]] std::vector<std::string> slips() const;
   /// The sound value of a key.
   [[nodiscard]] const Value* find(std::string_view key) const;
   /// Reports a key that is missing, unless it is written with a slip; true when it is written.

@@ -205,6 +205,10 @@ TEST_F(CheckCommand, AFaultyTableHidesNothingOfTheOthers) {
   const std::string no_labels = with("train-labels.npy", "train-label.npy", sound);
   EXPECT_EQ(codes_of(with("{ maxpool = 2 }", "{ maxpol = 2 }", no_labels), 2), (Codes{"C007", "D101"}))
       << "data beside [model]";
+  const auto and_in_data = [&](const std::string& line) { return with("[model]", line + "\n[model]", no_labels); };
+  EXPECT_EQ(codes_of(and_in_data("shuffel = true"), 2), (Codes{"C007", "D101"})) << "a key of the run";
+  EXPECT_EQ(codes_of(and_in_data("batch_size = 3"), 2), (Codes{"C007", "D101"})) << "a key of another table";
+  EXPECT_EQ(codes_of(and_in_data("label_ofset = 1"), 2), (Codes{"C007"})) << "which labels, nobody knows";
   const std::string decayed = with("momentum = 0.9", "momentum = 0.9, weight_decay = 3.0", few);
   EXPECT_EQ(codes_of(with("[model]", "root = 3\n[model]", decayed), 2), (Codes{"C003", "T115"})) << "[data]";
   const auto refused = run("train data/c.toml --json");
