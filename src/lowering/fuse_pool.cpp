@@ -113,7 +113,7 @@ class PoolFusion {
       changes.emplace_back(norm_backward, std::move(backward));
       without.push_back(spread);
     }
-    change(std::move(changes), without);
+    change(changes, without);
   }
 
   /// The norm's backward step that alone reads what the pool's writes; it may read x.
@@ -137,7 +137,7 @@ class PoolFusion {
   }
 
   /// Makes the changes if the backend can do the steps, and they take no longer.
-  void change(std::vector<std::pair<std::size_t, Step>> changes, const std::vector<std::size_t>& without) {
+  void change(const std::vector<std::pair<std::size_t, Step>>& changes, const std::vector<std::size_t>& without) {
     double before = 0, after = 0;
     for (const auto& [place, by] : changes) {
       if (is_pooled_norm(by.op) && !may_.possible(program_, by)) return;
@@ -147,7 +147,7 @@ class PoolFusion {
     }
     for (const std::size_t i : without) before += may_.seconds ? seconds(step(i)) : 0;
     if (after > before) return;
-    for (auto& [place, by] : changes) program_.steps[place] = std::move(by);
+    for (const auto& [place, by] : changes) program_.steps[place] = by;
     for (const std::size_t i : without) gone_[i] = true;
   }
 
