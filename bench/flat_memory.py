@@ -33,7 +33,7 @@ def resident_bytes(process):
 
 
 def train(options, cache, folder):
-    command = [options.snug, "train", "configs/catsdogs.toml", "--json", "--out", folder]
+    command = [options.snug, "train", "configs/catsdogs.toml", "--json", "--out", folder / "run"]
     for setting in (*SETTINGS, f'data.train={{ folder = "{options.photographs.resolve()}" }}', "data.val_split=0.2",
                     f'data.cache="{cache}"', f"train.epochs={options.epochs}"):
         command += ["--set", setting]
@@ -42,12 +42,12 @@ def train(options, cache, folder):
     config.write_text("\n".join(line for line in text.splitlines() if not line.startswith("val = ")))
     command[2] = config
     process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    resident = []
+    resident, line = [], ""
     for line in process.stdout:
         if json.loads(line).get("event") == "epoch":
             resident.append(resident_bytes(process))
     if process.wait() != 0:
-        sys.exit(process.stderr.read())
+        sys.exit(line + process.stderr.read())  # with --json the last line has the findings
     return resident
 
 
