@@ -24,11 +24,11 @@ double terms(const StepCase& step) {
   };
   switch (step.op) {
     case Op::conv_forward:
-    case Op::dense_forward: return per_first_axis(1);
+    case Op::dense_forward:
     case Op::conv1x1_forward: return per_first_axis(1);
     case Op::conv_backward_data:
     case Op::conv1x1_backward_data:
-    case Op::dense_backward_data: return per_last_axis(1);
+    case Op::dense_backward_data:
     case Op::conv1x1_backward_weights:
     case Op::conv_backward_weights:
     case Op::dense_backward_weights: return per_last_axis(1);
